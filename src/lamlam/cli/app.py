@@ -1,0 +1,34 @@
+"""The `lamlam` command: gathers the verbs and turns a foreseeable fault into one sentence and exit code 2."""
+
+import importlib
+import sys
+
+import typer
+
+from lamlam.errors import LamLamError
+
+__all__ = ["app", "main"]
+
+_VERBS = ("annotate", "demo", "evaluate", "generate", "kb", "pretrain", "world")
+
+app = typer.Typer(
+    name="lamlam",
+    help="Limited-memory language models: language in the weights, facts in a knowledge base.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for verb in _VERBS:
+    importlib.import_module(f"lamlam.cli.{verb}").register(app)
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 2 bad input or usage, 130 interrupted."""
+    try:
+        app()
+    except LamLamError as error:
+        typer.echo(f"lamlam: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("lamlam: interrupted", err=True)
+        sys.exit(130)

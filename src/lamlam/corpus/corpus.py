@@ -1,0 +1,54 @@
+"""What a run trains on and is measured by: annotated documents, facts, and prompts with known answers.
+
+A corpus stands in a folder as four JSON Lines files: `train`, `heldout`, `facts` and `probes`.
+"""
+
+from dataclasses import dataclass, field
+
+from lamlam.markup import AnnotatedDocument
+
+__all__ = ["Corpus", "FactRecord", "Probe"]
+
+
+@dataclass(frozen=True, slots=True)
+class FactRecord:
+    """A fact as it stands in a file, before a knowledge base has given it an identity.
+
+    `document`, `start`, `end` say where it was read: a document's id and a character span in its text.
+    """
+
+    entity: str
+    relation: str
+    value: str
+    document: str | None = None
+    start: int | None = None
+    end: int | None = None
+    entity_aliases: tuple[str, ...] = ()
+    relation_aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A prompt that ends where a fact's value comes next, and every value that is true there.
+
+    `entity` and `relation` are the right query. `group` is "seen" (the entity stands in training text) or "unseen"
+    (it is only in the knowledge base). `mentions` counts how often training text states the fact.
+    """
+
+    id: str
+    prompt: str
+    entity: str
+    relation: str
+    answers: tuple[str, ...]
+    group: str
+    mentions: int = 0
+
+
+@dataclass(slots=True)
+class Corpus:
+    """Documents to train on, held-out documents by group ("seen", "unseen"), all facts, and probes."""
+
+    train: list[AnnotatedDocument]
+    heldout: dict[str, list[AnnotatedDocument]]
+    facts: list[FactRecord]
+    probes: list[Probe] = field(default_factory=list)

@@ -1,0 +1,24 @@
+"""The errors that LamLam raises for faults it can foresee.
+
+Everything derives from `LamLamError`; the command line prints its message as one sentence and exits with 2.
+"""
+
+from pathlib import Path
+
+__all__ = ["InputError", "LamLamError"]
+
+
+class LamLamError(Exception):
+    """A foreseeable fault, told in one sentence."""
+
+
+class InputError(LamLamError):
+    """Bad input: names the file, the line (from 1) and the field where they are known."""
+
+    def __init__(
+        self, reason: str, *, path: str | Path | None = None, line: int | None = None, field: str | None = None
+    ) -> None:
+        where = ":".join(str(part) for part in (path, line) if part is not None)
+        parts = [part for part in (where, f"field '{field}'" if field else "", reason) if part]
+        super().__init__(": ".join(parts))
+        self.reason, self.path, self.line, self.field = reason, path, line, field

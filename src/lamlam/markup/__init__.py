@@ -1,0 +1,5 @@
+"""Lookup calls in text, in both notations."""
+
+from lamlam.markup.document import AnnotatedDocument, Call, MarkupError
+
+__all__ = ["AnnotatedDocument", "Call", "MarkupError"]

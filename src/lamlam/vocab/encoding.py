@@ -1,0 +1,88 @@
+"""Ids and loss mask of an annotated document, from one function.
+
+Each token has a kind, and the kind alone decides whether it carries loss: values and `<|db_end|>` come from the
+knowledge base when the model is used, so learning them would teach it to memorise what it should ask for
+(arXiv 2505.15962, section 3.2).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lamlam.markup import AnnotatedDocument, Call
+from lamlam.vocab.vocabulary import Vocabulary
+
+__all__ = ["IGNORE_INDEX", "Arm", "Encoded", "Kind", "encode", "labels"]
+
+IGNORE_INDEX = -100
+
+Arm = Literal["lmlm", "standard"]
+
+
+class Kind(IntEnum):
+    """What a token is. `CONTROL` is every control token that the model writes itself; `END` is written for it."""
+
+    TEXT = 0
+    ENTITY = 1
+    RELATION = 2
+    VALUE = 3
+    CONTROL = 4
+    END = 5
+    BOS = 6
+    EOS = 7
+    PAD = 8
+
+
+_WITHOUT_LOSS = np.zeros(len(Kind), dtype=bool)
+_WITHOUT_LOSS[[Kind.VALUE, Kind.END, Kind.BOS, Kind.PAD]] = True
+
+
+@dataclass(slots=True)
+class Encoded:
+    """Token ids and their kinds, of the same length."""
+
+    ids: list[int] = field(default_factory=list)
+    kinds: list[Kind] = field(default_factory=list)
+
+    def add(self, ids: Sequence[int], kind: Kind) -> None:
+        self.ids.extend(ids)
+        self.kinds.extend([kind] * len(ids))
+
+
+def encode(document: AnnotatedDocument, vocabulary: Vocabulary, arm: Arm = "lmlm") -> Encoded:
+    """`[bos] text and calls [eos]`; the standard arm sees the same text cut at the same places, without the calls.
+
+    A space in front of a call moves behind it, so that words keep their leading space.
+    """
+    out = Encoded()
+    out.add([vocabulary.bos_id], Kind.BOS)
+    position = 0
+    for call in document.calls:
+        cut = max(position, call.at - 1 if document.text[call.at - 1 : call.at] == " " else call.at)
+        out.add(vocabulary.encode(document.text[position:cut]), Kind.TEXT)
+        position = cut
+        if arm == "lmlm":
+            encode_call(call, vocabulary, out)
+    out.add(vocabulary.encode(document.text[position:]), Kind.TEXT)
+    out.add([vocabulary.eos_id], Kind.EOS)
+    return out
+
+
+def encode_call(call: Call, vocabulary: Vocabulary, out: Encoded) -> None:
+    """Append a call's tokens; each field has a leading space, as in the paper's files."""
+    out.add([vocabulary.entity_id], Kind.CONTROL)
+    out.add(vocabulary.encode(" " + call.entity), Kind.ENTITY)
+    out.add([vocabulary.relation_id], Kind.CONTROL)
+    out.add(vocabulary.encode(" " + call.relation), Kind.RELATION)
+    out.add([vocabulary.return_id], Kind.CONTROL)
+    out.add(vocabulary.encode(" " + call.value), Kind.VALUE)
+    out.add([vocabulary.end_id], Kind.END)
+
+
+def labels(ids: npt.NDArray[np.integer], kinds: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Labels of the shape of `ids`, int64: the ids, with `IGNORE_INDEX` where a token carries no loss."""
+    return np.where(_WITHOUT_LOSS[kinds], IGNORE_INDEX, ids).astype(np.int64)
