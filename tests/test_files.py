@@ -1,0 +1,40 @@
+"""Files appear whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from lamlam.errors import InputError
+from lamlam.files import atomic_write
+
+
+def test_file_appears_whole_with_its_folder(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "a.txt"
+    with atomic_write(target) as file:
+        file.write("é\r\n")
+        assert not target.exists()
+    assert target.read_bytes() == b"\xc3\xa9\r\n"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_bytes_can_be_written(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "a.bin", "wb") as file:
+        file.write(b"\x00\xff")
+    assert (tmp_path / "a.bin").read_bytes() == b"\x00\xff"
+
+
+def test_failed_block_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(UnicodeEncodeError), atomic_write(target) as file:
+        file.write("new" + "\ud800")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"a\.txt: cannot be written"), atomic_write(tmp_path / "file" / "a.txt"):
+        pass
+    with pytest.raises(InputError, match="cannot be written"), atomic_write(tmp_path):
+        pass
