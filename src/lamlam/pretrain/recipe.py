@@ -1,0 +1,151 @@
+"""A recipe: everything that fixes a pretraining run, in one YAML file under `recipes/`."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lamlam.errors import InputError
+from lamlam.pretrain.substitution import SubstitutionSettings
+from lamlam.vocab import Arm
+
+__all__ = ["CorpusSource", "FolderSource", "PaperSource", "Recipe", "WebNLGSource", "WorldSource", "load_recipe"]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Source(_Settings):
+    weight: float = Field(default=1.0, gt=0.0, description="share of the training tokens, relative to the others")
+    substitution: SubstitutionSettings = SubstitutionSettings()
+
+
+class FolderSource(_Source):
+    """A corpus folder as `lamlam world` writes it."""
+
+    kind: Literal["folder"]
+    path: str
+
+
+class PaperSource(_Source):
+    """Annotated documents in the paper's JSON; every `heldout_every`-th document is held out."""
+
+    kind: Literal["paper"]
+    path: str
+    heldout_every: int = Field(default=20, ge=2)
+
+
+class WebNLGSource(_Source):
+    """WebNLG, annotated by alignment and split by subject: one in `one_in` is held out."""
+
+    kind: Literal["webnlg"]
+    path: str
+    one_in: int = Field(default=8, ge=2)
+
+
+class WorldSource(_Source):
+    """The invented world, made on the spot."""
+
+    kind: Literal["world"]
+    people: int = Field(default=3000, ge=1)
+    size: Literal["demo", "full"] = "demo"
+
+
+CorpusSource = Annotated[FolderSource | PaperSource | WebNLGSource | WorldSource, Field(discriminator="kind")]
+
+
+class VocabularySettings(_Settings):
+    """A byte-level BPE of `size` trained on the corpora, or a Hugging Face tokenizer by `path`."""
+
+    size: int = Field(default=4096, ge=300)
+    path: str | None = None
+
+
+class ModelSettings(_Settings):
+    preset: str = "nano"
+    overrides: dict[str, Any] = Field(default_factory=dict, description="fields of the Hugging Face configuration")
+
+
+class TrainingSettings(_Settings):
+    """Batch sizes are in rows of `context` tokens; a step sees `batch * accumulate` rows on each process."""
+
+    tokens: int = Field(default=2_000_000, ge=1, description="tokens of the packed file, augmented afresh as they repeat")
+    epochs: float = Field(default=1.0, gt=0.0, description="passes over the packed file")
+    context: int = Field(default=256, ge=8)
+    batch: int = Field(default=32, ge=1)
+    accumulate: int = Field(default=1, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0.0)
+    warmup: float = Field(default=0.05, ge=0.0, lt=1.0, description="share of the steps")
+    weight_decay: float = Field(default=0.1, ge=0.0)
+    bf16: bool = True
+    evaluations: int = Field(default=10, ge=0, description="times the held-out documents are scored while training")
+    heldout: int = Field(default=200, ge=1, description="held-out documents a group that are scored while training")
+    checkpoints: int = Field(default=4, ge=1, description="times that the state is saved, to resume from")
+
+
+class Recipe(_Settings):
+    """The settings of one run. `corpora[0]` is the main one: its held-out documents are scored while training."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    arm: Arm = "lmlm"
+    seed: int = 0
+    corpora: tuple[CorpusSource, ...] = Field(min_length=1)
+    vocabulary: VocabularySettings = VocabularySettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+
+
+def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe; each change is `key=value` with a dotted key, as in `training.tokens=100000`.
+
+    `$LAMLAM_DATA` in a path stands for that folder of the environment, or `../shared/data`. Raises `InputError` for a
+    missing or malformed file, an unknown key, and a value out of range.
+    """
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError("no such recipe", path=path) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError("the recipe cannot be read as UTF-8 text", path=path) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise InputError("not well-formed YAML", path=path, line=mark.line + 1 if mark else None) from error
+    if not isinstance(raw, dict):
+        raise InputError("a recipe is a mapping of settings", path=path)
+    for change in changes:
+        _set(raw, change, path)
+    try:
+        return Recipe.model_validate(_expand(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        reason = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"]
+        raise InputError(reason, path=path, field=field) from error
+
+
+def _set(raw: dict[str, Any], change: str, path: str | Path) -> None:
+    key, equals, value = change.partition("=")
+    if not equals:
+        raise InputError(f"'{change}' is not of the form key=value", path=path)
+    *parents, last = key.split(".")
+    target: Any = raw
+    for part in parents:
+        target = target[int(part)] if isinstance(target, list) and part.isdigit() else target.setdefault(part, {})
+    if isinstance(target, list):
+        target[int(last)] = yaml.safe_load(value)
+    else:
+        target[last] = yaml.safe_load(value)
+
+
+def _expand(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _expand(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item) for item in value]
+    if isinstance(value, str) and value.startswith("$LAMLAM_DATA"):
+        return os.environ.get("LAMLAM_DATA", "../shared/data") + value.removeprefix("$LAMLAM_DATA")
+    return value
