@@ -73,7 +73,9 @@ class ModelSettings(_Settings):
 class TrainingSettings(_Settings):
     """Batch sizes are in rows of `context` tokens; a step sees `batch * accumulate` rows on each process."""
 
-    tokens: int = Field(default=2_000_000, ge=1, description="tokens of the packed file, augmented afresh as they repeat")
+    tokens: int = Field(
+        default=2_000_000, ge=1, description="tokens of the packed file, augmented afresh as they repeat"
+    )
     epochs: float = Field(default=1.0, gt=0.0, description="passes over the packed file")
     context: int = Field(default=256, ge=8)
     batch: int = Field(default=32, ge=1)

@@ -3,7 +3,7 @@
 A small model that sees a few hundred names learns them by heart and cannot ask about a new one. Renamed afresh each
 time a document is packed, names can only be copied. Renaming goes word by word, so that a later partial mention
 follows the full name, and only the words that make a name distinct are touched: "Aarhus Airport" may become "Belvik
-Airport". Texts that nobody should forget the wording of stay as they are: the share is a field of the recipe.
+Airport".
 """
 
 import random
@@ -49,13 +49,21 @@ class Substitution:
 
     def _mapping(self, document: AnnotatedDocument, rng: random.Random) -> dict[str, str]:
         subjects = dict.fromkeys(call.entity for call in document.calls)
-        values = dict.fromkeys(call.value for call in document.calls if call.value not in subjects)
+        # A value that the text writes otherwise ("USA", "Mar 15") would no longer be the one that follows.
+        literal = (
+            c.value for c in document.calls if document.text.startswith(c.value, c.at) and c.value not in subjects
+        )
+        values = dict.fromkeys(literal)
         chosen = [name for name in subjects if rng.random() < self.settings.subjects]
         chosen += [value for value in values if rng.random() < self.settings.values]
+        written = {word.casefold() for word in _WORD.findall(document.text)}
         mapping: dict[str, str] = {}
-        for word in (word for name in chosen for word in _WORD.findall(name)):
-            if self._is_distinct(word) and word.casefold() not in mapping:
-                mapping[word.casefold()] = self._invent(word, rng)
+        for name in chosen:
+            words = [word for word in _WORD.findall(name) if self._is_distinct(word)]
+            # Half a name that the text never writes could not be copied from it.
+            if all(word.casefold() in written for word in words):
+                for word in words:
+                    mapping.setdefault(word.casefold(), self._invent(word, rng))
         return mapping
 
     def _is_distinct(self, word: str) -> bool:
@@ -64,7 +72,9 @@ class Substitution:
 
     def _invent(self, word: str, rng: random.Random) -> str:
         if any(c.isdigit() for c in word):
-            return "".join(rng.choice("0123456789" if i else "123456789") if c.isdigit() else c for i, c in enumerate(word))
+            return "".join(
+                rng.choice("0123456789" if i else "123456789") if c.isdigit() else c for i, c in enumerate(word)
+            )
         if not self._words or (len(word) <= 4 and word.isupper()):
             return "".join(rng.choice("ABCDEFGHIJKLMNOPRSTUVWYZ") if c.isalpha() else c for c in word)
         return rng.choice(self._words) if rng.random() < 0.3 else self._spell(rng)

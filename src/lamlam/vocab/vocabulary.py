@@ -118,7 +118,10 @@ class Vocabulary:
 
 def _fast(backend: Tokenizer, **special: str) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
-        tokenizer_object=backend, clean_up_tokenization_spaces=False, extra_special_tokens=list(CONTROL_TOKENS), **special
+        tokenizer_object=backend,
+        clean_up_tokenization_spaces=False,
+        extra_special_tokens=list(CONTROL_TOKENS),
+        **special,
     )
 
 

@@ -1,0 +1,28 @@
+"""`lamlam pretrain RECIPE.yaml`: train a model from scratch, or go on where a run was cut off."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    @app.command()
+    def pretrain(
+        recipe: Annotated[Path, typer.Argument(help="A YAML file as under recipes/.")],
+        set_: Annotated[
+            list[str] | None,
+            typer.Option("--set", metavar="KEY=VALUE", help="Change a field, as training.tokens=100000."),
+        ] = None,
+        out: Annotated[Path | None, typer.Option(help="The run's folder.  [default: runs/NAME]")] = None,
+    ) -> None:
+        """Pretrain a model from a recipe; a run that was cut off continues where it was saved."""
+        from lamlam.pretrain.recipe import load_recipe
+        from lamlam.pretrain.training import pretrain as train
+
+        settings = load_recipe(recipe, set_ or ())
+        folder = out or Path("runs") / settings.name
+        train(settings, folder)
+        typer.echo(f"The checkpoint stands in {folder}.")

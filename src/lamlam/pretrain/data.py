@@ -1,0 +1,78 @@
+"""From a recipe's corpora to one packed file: read, substitute, encode and mix."""
+
+import random
+from collections.abc import Iterator, Sequence
+
+from lamlam.annotate.webnlg import webnlg_corpus
+from lamlam.corpus import Corpus
+from lamlam.corpus.files import documents_from_paper, load_corpus
+from lamlam.corpus.split import hold_out_documents
+from lamlam.errors import LamLamError
+from lamlam.markup import AnnotatedDocument
+from lamlam.pretrain.recipe import CorpusSource, FolderSource, PaperSource, Recipe, WebNLGSource
+from lamlam.pretrain.substitution import Substitution
+from lamlam.vocab import Arm, Encoded, Vocabulary, encode
+from lamlam.world import World, WorldSettings
+
+__all__ = ["mixture", "read_corpora", "train_vocabulary"]
+
+
+def read_corpora(recipe: Recipe) -> list[Corpus]:
+    """The recipe's corpora in its order. Raises `LamLamError` when one has nothing to train on."""
+    corpora = [_read(source, recipe.seed) for source in recipe.corpora]
+    for source, corpus in zip(recipe.corpora, corpora, strict=True):
+        if not any(document.text for document in corpus.train):
+            raise LamLamError(f"the corpus '{source.kind}' holds no text to train on")
+    return corpora
+
+
+def _read(source: CorpusSource, seed: int) -> Corpus:
+    if isinstance(source, FolderSource):
+        return load_corpus(source.path)
+    if isinstance(source, PaperSource):
+        return hold_out_documents(list(documents_from_paper(source.path)), every=source.heldout_every)
+    if isinstance(source, WebNLGSource):
+        return webnlg_corpus(source.path, one_in=source.one_in, seed=seed)
+    return World(WorldSettings(people=source.people, size=source.size, seed=seed)).corpus()
+
+
+def train_vocabulary(recipe: Recipe, corpora: Sequence[Corpus]) -> Vocabulary:
+    """The tokenizer that the recipe names, or a BPE over the training documents' texts and calls, alike for both arms."""
+    if recipe.vocabulary.path:
+        return Vocabulary.extend(recipe.vocabulary.path)
+    texts = (text for corpus in corpora for document in corpus.train for text in _texts(document))
+    return Vocabulary.train(texts, recipe.vocabulary.size)
+
+
+def _texts(document: AnnotatedDocument) -> Iterator[str]:
+    yield document.text
+    for call in document.calls:
+        yield f" {call.entity} {call.relation} {call.value}"
+
+
+def mixture(recipe: Recipe, corpora: Sequence[Corpus], vocabulary: Vocabulary) -> Iterator[Encoded]:
+    """Encoded documents without end: always from the corpus that is furthest behind its share of the tokens."""
+    weights = [source.weight for source in recipe.corpora]
+    streams = [
+        _endless(corpus, source, vocabulary, recipe.arm, random.Random(f"{recipe.seed}:{i}"))
+        for i, (source, corpus) in enumerate(zip(recipe.corpora, corpora, strict=True))
+    ]
+    tokens = [0] * len(streams)
+    while True:
+        behind = min(range(len(streams)), key=lambda i: tokens[i] / weights[i])
+        document = next(streams[behind])
+        tokens[behind] += len(document.ids)
+        yield document
+
+
+def _endless(
+    corpus: Corpus, source: CorpusSource, vocabulary: Vocabulary, arm: Arm, rng: random.Random
+) -> Iterator[Encoded]:
+    """The corpus over and over, each time in another order and with other names."""
+    documents = [document for document in corpus.train if document.text]
+    names = (name for d in documents for call in d.calls for name in (call.entity, call.value))
+    substitution = Substitution(source.substitution, names)
+    while True:
+        rng.shuffle(documents)
+        for document in documents:
+            yield encode(substitution.apply(document, rng), vocabulary, arm)
