@@ -1,0 +1,120 @@
+"""Distant supervision: puts a call before each place where a text states a known fact.
+
+A fact is stated where its value is mentioned after its entity was. The text itself is never altered. Which facts a
+text may state is given from outside; how names are written and found is left to `forms` and `mentions`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from lamlam.annotate.forms import Strength
+from lamlam.annotate.mentions import Mention, MentionFinder
+from lamlam.corpus import FactRecord
+from lamlam.markup import AnnotatedDocument, Call
+
+__all__ = ["Aligner", "Alignment", "Reason"]
+
+
+class Reason(StrEnum):
+    """Why a fact found no place in a text."""
+
+    ENTITY_NOT_FOUND = "entity_not_found"
+    VALUE_NOT_FOUND = "value_not_found"
+    BEFORE_ENTITY = "before_entity"
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """An annotated document, the facts placed in it with document and span, and those not placed with the reason."""
+
+    document: AnnotatedDocument
+    placed: list[FactRecord]
+    unplaced: list[tuple[FactRecord, Reason]]
+
+
+class Aligner:
+    """Aligns texts with facts. It keeps nothing between texts."""
+
+    def annotate(self, text: str, facts: Iterable[FactRecord], id: str) -> Alignment:
+        """Place a call before the value's mention for every fact of `facts` that `text` states after its entity.
+
+        A call's value is the fact's own value; the span of a placed fact is the mention, as the text writes it.
+        """
+        facts = list(dict.fromkeys(facts))
+        finder = MentionFinder(text)
+        mentions = _mentions(finder, facts)
+        placed: list[FactRecord] = []
+        unplaced: list[tuple[FactRecord, Reason]] = []
+        taken: set[int] = set()
+        for fact in sorted(facts, key=lambda fact: _choices(fact, mentions)):
+            place = _place(fact, mentions, taken, text)
+            if isinstance(place, Reason):
+                unplaced.append((fact, place))
+            else:
+                taken.add(place.start)
+                start = _with_article(text, place.start, fact.value)
+                placed.append(replace(fact, document=id, start=start, end=place.end))
+        placed.sort(key=lambda fact: (fact.start, fact.entity, fact.relation))
+        calls = tuple(Call(fact.entity, fact.relation, fact.value, fact.start or 0) for fact in placed)
+        return Alignment(AnnotatedDocument(id, text, calls), placed, unplaced)
+
+
+def _mentions(finder: MentionFinder, facts: Sequence[FactRecord]) -> dict[str, list[Mention]]:
+    """Mentions of every entity and value: sure ones first, weaker ones only for names that have none, where free."""
+    names = dict.fromkeys(name for fact in facts for name in (fact.entity, fact.value))
+    found = {name: finder.find(name, Strength.NAME, Strength.VARIANT) for name in names}
+    found = {name: _unhidden(name, found, finder.text) for name in names}
+    for search in (
+        lambda name: finder.find(name, Strength.PART, Strength.PART),
+        finder.find_near,
+        lambda name: finder.find(name, Strength.HINT, Strength.HINT),
+    ):
+        for name in names:
+            if not found[name]:
+                others = [mention for other in names for mention in found[other]]
+                found[name] = [m for m in search(name) if not _hidden(m, others, finder.text)]
+    return found
+
+
+def _unhidden(name: str, found: dict[str, list[Mention]], text: str) -> list[Mention]:
+    others = [mention for other, mentions in found.items() if other != name for mention in mentions]
+    return [mention for mention in found[name] if not _hidden(mention, others, text)]
+
+
+def _hidden(mention: Mention, others: Iterable[Mention], text: str) -> bool:
+    """Whether a mention is only a piece of a longer name; what stands behind a comma in it is a name of its own."""
+    for other in others:
+        longer = other.last - other.first > mention.last - mention.first
+        if longer and other.first <= mention.first and mention.last <= other.last:
+            own = mention.first > other.first and text[: mention.start].rstrip()[-1:] in (",", "(")
+            if not own:
+                return True
+    return False
+
+
+def _choices(fact: FactRecord, mentions: dict[str, list[Mention]]) -> tuple[int, int]:
+    entity, value = mentions[fact.entity], mentions[fact.value]
+    return len(value), entity[0].start if entity else -1
+
+
+def _place(fact: FactRecord, mentions: dict[str, list[Mention]], taken: set[int], text: str) -> Mention | Reason:
+    entity, value = mentions[fact.entity], mentions[fact.value]
+    if not value:
+        return Reason.VALUE_NOT_FOUND
+    if not entity:
+        return Reason.ENTITY_NOT_FOUND
+    introduced = entity[0].last
+    after = [mention for mention in value if mention.first >= introduced]
+    if not after:
+        return Reason.BEFORE_ENTITY
+    return min(after, key=lambda mention: (mention.strength, mention.start in taken, mention.start))
+
+
+def _with_article(text: str, start: int, value: str) -> int:
+    """Where the mention starts when a value's own article ("The Secret Scripture") stands before it in the text."""
+    for article in ("The ", "A ", "An "):
+        before = text[max(0, start - len(article)) : start]
+        if value.startswith(article) and before.casefold() == article.casefold():
+            return start - len(article)
+    return start

@@ -1,0 +1,201 @@
+"""The ways in which a text may write a name, a date or a number.
+
+`surface_forms` lists them as strings, from the name itself to its parts. Spelling (case, diacritics, plurals) is left
+to `words`, and finding a form in a text, typing errors included, to `mentions`.
+"""
+
+import re
+from collections.abc import Iterator
+from enum import IntEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+__all__ = ["Form", "Strength", "surface_forms"]
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+_NUMBERS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty"
+).split()
+_ALIASES = {
+    "United States": ("USA", "U.S.", "US", "U.S.A.", "United States of America", "America", "American"),
+    "United Kingdom": ("UK", "U.K.", "Britain", "Great Britain", "British"),
+}
+_ADJECTIVES = {
+    "Denmark": "Danish", "England": "English", "Finland": "Finnish", "France": "French", "Germany": "German",
+    "Great Britain": "British", "Greece": "Greek", "Iceland": "Icelandic", "Ireland": "Irish", "Israel": "Israeli",
+    "Netherlands": "Dutch", "New Zealand": "New Zealander", "Norway": "Norwegian", "Philippines": "Filipino",
+    "Poland": "Polish", "Portugal": "Portuguese", "Scotland": "Scottish", "Spain": "Spanish", "Sweden": "Swedish",
+    "Switzerland": "Swiss", "Thailand": "Thai", "Turkey": "Turkish", "Wales": "Welsh", "Peru": "Peruvian",
+}  # fmt: skip
+_STEM_ENDS = (("y", "ian"), ("ium", "ian"), ("ia", "ian"), ("ada", "adian"), ("ico", "ican"), ("a", "an"), ("o", "an"))
+_STEM_ADDS = ("i", "ese", "ian", "ean", "an")
+_CLASS_WORDS = (
+    " language", " cuisine", " people", " F.C.", " FC", " S.p.A.", " Airport", " County", " University", " (amateurs)",
+    " postcode area", " Department", " Province", " Region", " city", " Monument", " Memorial", " Party", " magazine",
+    " dish", " sauce", " Army", " Hospital", " College", " S.r.l.",
+)  # fmt: skip
+_GENERIC = frozenset(
+    "academy army assembly bank battle board book church city college council county department district federation "
+    "government hall head hospital house institute journal legion library list mayor ministry monument museum "
+    "parliament province region republic royal school society state tower united university university".split()
+)
+_ISO_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
+_NAMED_DATE = re.compile(r"(\d{1,2}) ([A-Z][a-z]+),? (\d{4})")
+_PARENTHESIS = re.compile(r"\s*\(([^()]*)\)\s*")
+_SEASON = re.compile(r"(\d\d)(\d\d)[–-](\d\d)\b")
+_QUANTITY = re.compile(r"-?\d+(?:\.\d+)?(?= million| billion|$|\D)")
+_OF = re.compile(r" (?:of|in|at|for|by|near) ")
+
+
+class Strength(IntEnum):
+    """How surely a form means the name: the name itself, another way to write it, a part of it, a hint of it."""
+
+    NAME = 0
+    VARIANT = 1
+    PART = 2
+    HINT = 3
+
+
+class Form(NamedTuple):
+    text: str
+    strength: Strength
+
+
+@lru_cache(maxsize=1 << 16)
+def surface_forms(name: str) -> tuple[Form, ...]:
+    """Every way known here to write `name`, each once at its greatest strength; the name itself comes first."""
+    found: dict[str, Strength] = {}
+    for form in _forms(name):
+        text = form.text.strip(" ,;\"'")
+        if any(c.isalnum() for c in text):
+            found[text] = min(form.strength, found.get(text, form.strength))
+    if not found:
+        return (Form(name, Strength.NAME),)
+    return tuple(Form(text, strength) for text, strength in sorted(found.items(), key=lambda item: item[1]))
+
+
+def _forms(name: str) -> Iterator[Form]:
+    yield Form(name, Strength.NAME)
+    if date := _date(name):
+        yield from _dates(*date)
+        return
+    bare = _PARENTHESIS.sub(" ", name).strip(" ,") or name
+    yield Form(bare, Strength.VARIANT)
+    if number := _QUANTITY.match(bare):
+        yield from _numbers(bare, number.group())
+    if not any(c.isalpha() for c in bare):
+        yield Form(bare.replace("-", ""), Strength.VARIANT)
+        return
+    for text in dict.fromkeys((name, bare)):
+        yield from (Form(each, Strength.VARIANT) for each in _aliases(text))
+        yield from (Form(each, Strength.VARIANT) for each in _seasons(text))
+    yield from (Form(each, Strength.PART) for each in _parts(bare))
+    yield from (Form(each, Strength.HINT) for each in _hints(bare))
+
+
+def _date(name: str) -> tuple[int, int, int] | None:
+    if match := _ISO_DATE.fullmatch(name):
+        year, month, day = (int(part) for part in match.groups())
+    elif (match := _NAMED_DATE.fullmatch(name)) and match[2] in _MONTHS:
+        day, month, year = int(match[1]), _MONTHS.index(match[2]) + 1, int(match[3])
+    else:
+        return None
+    return (year, month, day) if 1 <= month <= 12 and 1 <= day <= 31 else None
+
+
+def _dates(year: int, month: int, day: int) -> Iterator[Form]:
+    full = _MONTHS[month - 1]
+    days = (str(day), f"{day}{_ordinal(day)}")
+    for named in dict.fromkeys((full, full[:3], full[:4])):
+        for each in days:
+            yield Form(f"{named} {each}, {year}", Strength.VARIANT)
+            yield Form(f"{each} {named} {year}", Strength.VARIANT)
+            yield Form(f"{year} {named} {each}", Strength.VARIANT)
+            yield Form(f"{each} of {named}, {year}", Strength.VARIANT)
+            yield Form(f"{each} of {named} in {year}", Strength.VARIANT)
+            yield Form(f"{named} {each} in {year}", Strength.VARIANT)
+        yield Form(f"{named} {year}", Strength.PART)
+    for a, b in ((month, day), (day, month)):
+        for shown in (year, f"{year % 100:02}"):
+            yield Form(f"{a}/{b}/{shown}", Strength.VARIANT)
+            yield Form(f"{a:02}/{b:02}/{shown}", Strength.VARIANT)
+    yield Form(f"{year}-{month:02}-{day:02}", Strength.VARIANT)
+    yield Form(str(year), Strength.PART)
+
+
+def _ordinal(day: int) -> str:
+    return "th" if 11 <= day <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
+
+
+def _numbers(bare: str, number: str) -> Iterator[Form]:
+    """A number without its unit, with and without thousands separators, rounded, and small ones as words."""
+    rest = bare[len(number) :].strip(' "')
+    value = float(number)
+    for scale, factor in (("million", 10**6), ("billion", 10**9)):
+        if rest.startswith(scale):
+            yield Form(f"{value:g} {scale}", Strength.VARIANT)
+            yield Form(f"{round(value * factor):,}", Strength.VARIANT)
+            return
+    if rest and not bare[len(number) :].startswith((" ", '"')):
+        return
+    if rest and not (len(rest) <= 3 or rest.startswith(("square", "inhabitants"))):
+        return
+    yield Form(number, Strength.VARIANT)
+    yield Form(f"{value:,g}" if value < 1e6 else f"{round(value):,}", Strength.VARIANT)
+    if value.is_integer():
+        yield Form(str(int(value)), Strength.VARIANT)
+        yield Form(f"{int(value):,}", Strength.VARIANT)
+        if 0 <= value < len(_NUMBERS):
+            yield Form(_NUMBERS[int(value)], Strength.VARIANT)
+    elif value >= 100:
+        yield Form(str(int(value)), Strength.PART)
+        yield Form(str(round(value)), Strength.PART)
+
+
+def _aliases(name: str) -> Iterator[str]:
+    yield from _ALIASES.get(name, ())
+    if " " not in name and name.isalpha() and name[0].isupper() and len(name) > 3:
+        yield from (name[: -len(end)] + adjective for end, adjective in _STEM_ENDS if name.endswith(end))
+        yield from (name + adjective for adjective in _STEM_ADDS)
+    if name in _ADJECTIVES:
+        yield _ADJECTIVES[name]
+    capitals = "".join(word[0] for word in name.replace("-", " ").split() if word[0].isupper())
+    if len(capitals) > 1 and capitals.isalpha():
+        yield capitals
+
+
+def _seasons(name: str) -> Iterator[str]:
+    """Years of a season written out: "2014–15 Topklasse" as "2014-2015 Topklasse" or "2014-15"."""
+    if match := _SEASON.match(name):
+        years = f"{match[1]}{match[2]}-{match[1]}{match[3]}"
+        yield years + name[match.end() :]
+        yield years
+        yield match.group()
+
+
+def _parts(bare: str) -> Iterator[str]:
+    for article in ("The ", "A ", "An "):
+        if bare.startswith(article):
+            yield bare.removeprefix(article)
+    head, comma, _ = bare.partition(",")
+    if comma and head.casefold().strip() not in _GENERIC:
+        yield head
+    for word in _CLASS_WORDS:
+        if bare.endswith(word):
+            yield bare.removesuffix(word)
+    cut = _OF.split(bare, maxsplit=1)[0]
+    if cut != bare and cut.split()[-1].casefold() not in _GENERIC:
+        yield cut
+
+
+def _hints(bare: str) -> Iterator[str]:
+    """The distinctive words of a longer name, most telling first: without club letters and years, then a surname."""
+    telling = [word for word in bare.split() if len(word.strip(".,")) > 3 and not word[0].isdigit()]
+    if telling and len(telling) < len(bare.split()):
+        yield " ".join(telling)
+    if 2 <= len(telling) <= 3 and all(word[0].isupper() for word in telling) and "," not in bare:
+        yield from (word for word in reversed(telling) if word.casefold() not in _GENERIC)
