@@ -1,0 +1,151 @@
+"""Results that carry their counts, their uncertainty and where they came from.
+
+The tasks beside this module compute figures; this one says how a share is stated and writes a run's `results.json`.
+"""
+
+import json
+import math
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+from lamlam import __version__
+from lamlam.errors import InputError
+from lamlam.files import atomic_write
+
+__all__ = ["RESULTS_FILE", "Provenance", "Result", "Share", "append_result", "read_results"]
+
+RESULTS_FILE = "results.json"
+_LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
+_Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`hits` of `n` cases. A share of nothing is NaN in Python and null in JSON, never a quiet 0."""
+
+    hits: int
+    n: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.hits <= self.n:
+            raise ValueError(f"{self.hits} hits of {self.n} cases")
+
+    @classmethod
+    def of(cls, outcomes: "list[bool] | tuple[bool, ...]") -> "Share":
+        return cls(sum(outcomes), len(outcomes))
+
+    @property
+    def value(self) -> float:
+        return self.hits / self.n if self.n else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% Wilson score interval (Wilson 1927, equation for the binomial proportion); (0, 1) for no cases."""
+        if not self.n:
+            return 0.0, 1.0
+        share, z2 = self.value, _Z95**2
+        centre = share + z2 / (2 * self.n)
+        spread = _Z95 * math.sqrt(share * (1 - share) / self.n + z2 / (4 * self.n**2))
+        scale = 1 + z2 / self.n
+        return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+    def as_json(self, name: str) -> dict[str, Any]:
+        """The share under `name`, with its counts and interval beside it."""
+        low, high = self.interval
+        value = round(self.value, 6) if self.n else None
+        return {name: value, "hits": self.hits, "n": self.n, "interval": [round(low, 6), round(high, 6)]}
+
+
+class Result(Protocol):
+    """What an evaluation returns: the name of its task and its figures as JSON."""
+
+    @property
+    def task(self) -> str: ...
+
+    def figures(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a figure depends on besides the checkpoint: seed, settings, the knowledge base's digest, the code."""
+
+    seed: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    kb_digest: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "seed": self.seed,
+            "settings": dict(self.settings),
+            "knowledge_base": self.kb_digest,
+            "code": _code_revision(),
+            "versions": {"python": platform.python_version()} | _library_versions(),
+        }
+
+
+def append_result(
+    run: str | Path, result: Result, provenance: Provenance | None = None, *, name: str | None = None
+) -> Path:
+    """Put a result into `run`/results.json under `name` (default: its task), beside those of other tasks.
+
+    A result of the same name is replaced. Raises `InputError` when the file there is not a JSON object.
+    """
+    path = Path(run) / RESULTS_FILE
+    merged = read_results(run) if path.exists() else {}
+    entry = {"task": result.task, "figures": result.figures()} | (provenance or Provenance()).as_json()
+    merged[name or result.task] = entry
+    text = json.dumps(merged, indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_write(path) as file:
+        file.write(text + "\n")
+    return path
+
+
+def read_results(run: str | Path) -> dict[str, Any]:
+    """`run`/results.json. Raises `InputError` when it is missing or not a JSON object."""
+    path = Path(run) / RESULTS_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", path=path) from error
+    except UnicodeDecodeError as error:
+        raise InputError("is not UTF-8", path=path) from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"is not JSON ({error.msg})", path=path, line=error.lineno) from error
+    if not isinstance(content, dict):
+        raise InputError("does not hold a JSON object", path=path)
+    return content
+
+
+def _code_revision() -> str:
+    """The commit of the code, with "+" where the working tree differs; the package's version outside of git."""
+    here = Path(__file__).resolve().parent
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout.strip()
+        tracked = subprocess.run(
+            ["git", "ls-files", "--error-unmatch", Path(__file__).name], cwd=here, capture_output=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return __version__
+    return described if described and tracked.returncode == 0 else __version__
+
+
+def _library_versions() -> dict[str, str]:
+    versions = {"lamlam": __version__}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
