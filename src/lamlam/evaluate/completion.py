@@ -7,17 +7,16 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import track
 
 from lamlam.corpus import Probe
+from lamlam.engine.generation import Generation
+from lamlam.engine.settings import DecodingSettings
 from lamlam.evaluate.answers import gives
 from lamlam.evaluate.results import Share
-
-if TYPE_CHECKING:
-    from lamlam.engine.engine import DecodingSettings, Generation
 
 __all__ = ["BUCKETS", "CompletionResult", "Generator", "ProbeRecord", "Scores", "complete"]
 
@@ -34,7 +33,7 @@ BUCKETS: tuple[tuple[str, int, int | None], ...] = (
 class Generator(Protocol):
     """The one method of an engine that evaluation needs."""
 
-    def generate(self, prompts: Sequence[str], settings: "DecodingSettings") -> "list[Generation]": ...
+    def generate(self, prompts: Sequence[str], settings: DecodingSettings) -> list[Generation]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ class CompletionResult:
 def complete(
     engine: Generator,
     probes: Sequence[Probe],
-    settings: "DecodingSettings",
+    settings: DecodingSettings,
     *,
     batch_size: int = 64,
     progress: bool = False,
@@ -150,7 +149,7 @@ def complete(
     return CompletionResult(tuple(records[index] for index in range(len(probes))))
 
 
-def judge(probe: Probe, generation: "Generation") -> ProbeRecord:
+def judge(probe: Probe, generation: Generation) -> ProbeRecord:
     """The record of one probe and what was generated after its prompt."""
     right = gives(generation.text, probe.answers)
     if not generation.lookups:
