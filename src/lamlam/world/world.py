@@ -1,0 +1,115 @@
+"""An invented world as a corpus: training and held-out documents, facts with their sources, and probes.
+
+The same settings give the same world, on any machine. Nothing here writes files.
+"""
+
+from collections import Counter
+from itertools import accumulate
+from random import Random
+
+from lamlam.corpus import Corpus, FactRecord
+from lamlam.markup import AnnotatedDocument
+from lamlam.world.narrator import Fact, Narrator, Text
+from lamlam.world.population import Population
+from lamlam.world.probes import draw_probes
+from lamlam.world.schema import Entity
+from lamlam.world.settings import WorldSettings
+
+__all__ = ["REGISTER", "World"]
+
+REGISTER = "register"  # the source of a fact that no training document states
+_FEWEST_HELDOUT = 50
+_ATTEMPTS = 20  # to find a text that has not been written yet
+
+
+class World:
+    """An invented world; `corpus()` writes it down."""
+
+    def __init__(self, settings: WorldSettings) -> None:
+        self._settings = settings
+        self._population = Population(settings)
+        self._entities = list(self._population.by_name.values())
+        self._written: set[str] = set()
+
+    def corpus(self) -> Corpus:
+        """Everything of this world: each text stands in one document only.
+
+        "seen" entities have training documents; no training document names an "unseen" one.
+        """
+        self._written.clear()
+        train = self._train()
+        number = max(_FEWEST_HELDOUT, round(self._settings.heldout * len(train)))
+        heldout = {group: self._heldout(group, number) for group in ("seen", "unseen")}
+        mentions = Counter((call.entity, call.relation) for document in train for call in document.calls)
+        probes = draw_probes(
+            self._population, self._narrator("prompts"), mentions, self._settings.probes, self._rng("probes")
+        )
+        return Corpus(train=train, heldout=heldout, facts=self._facts(train), probes=probes)
+
+    def _rng(self, purpose: str) -> Random:
+        """A stream of its own for each purpose, so that more of one thing leaves the others as they are."""
+        return Random(f"{self._settings.seed}:{purpose}")
+
+    def _narrator(self, purpose: str) -> Narrator:
+        return Narrator(self._population, self._settings.size, self._rng(purpose))
+
+    def _train(self) -> list[AnnotatedDocument]:
+        narrator, rng = self._narrator("train"), self._rng("mentions")
+        counts = range(1, self._settings.max_mentions + 1)
+        weights = list(accumulate(count**-self._settings.exponent for count in counts))
+        stated: Counter[Fact] = Counter()
+        enough: set[Fact] = set()
+        texts: list[Text] = []
+        for entity in self._entities:
+            if not entity.seen:
+                continue
+            for _ in range(rng.choices(counts, cum_weights=weights)[0]):
+                text = self._fresh(narrator, entity, enough)
+                if text is None:
+                    break
+                texts.append(text)
+                stated.update((call.entity, call.relation) for call in text.calls)
+                enough.update(
+                    fact
+                    for fact in ((call.entity, call.relation) for call in text.calls)
+                    if stated[fact] >= self._settings.max_mentions
+                )
+        rng.shuffle(texts)
+        return _numbered("train", texts)
+
+    def _heldout(self, group: str, number: int) -> list[AnnotatedDocument]:
+        narrator, rng = self._narrator(f"heldout {group}"), self._rng(f"heldout {group} entities")
+        entities = [entity for entity in self._entities if entity.seen is (group == "seen")]
+        texts = [self._fresh(narrator, rng.choice(entities)) for _ in range(number if entities else 0)]
+        return _numbered(f"heldout-{group}", [text for text in texts if text is not None])
+
+    def _fresh(self, narrator: Narrator, entity: Entity, without: set[Fact] | None = None) -> Text | None:
+        """A text that has not been written yet, or None when there is nothing new to say."""
+        for _ in range(_ATTEMPTS):
+            text = narrator.write(entity, without=without or ())
+            if text.calls and text.text not in self._written:
+                self._written.add(text.text)
+                return text
+        return None
+
+    def _facts(self, train: list[AnnotatedDocument]) -> list[FactRecord]:
+        """A record for each value, in the order of the schema, with the first training document that states it."""
+        first: dict[Fact, tuple[str, int]] = {}
+        for document in train:
+            for call in document.calls:
+                first.setdefault((call.entity, call.relation), (document.id, call.at))
+        records = []
+        for name, facts in self._population.facts.items():
+            for relation, values in facts.items():
+                if (name, relation) not in first:
+                    records += [FactRecord(name, relation, value, REGISTER) for value in values]
+                    continue
+                source, start = first[name, relation]
+                for value in values:
+                    records.append(FactRecord(name, relation, value, source, start, start + len(value)))
+                    start += len(value) + len(", ")
+        return records
+
+
+def _numbered(name: str, texts: list[Text]) -> list[AnnotatedDocument]:
+    return [AnnotatedDocument(f"{name}-{number:06d}", text.text, text.calls) for number, text in enumerate(texts)]
