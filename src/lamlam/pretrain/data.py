@@ -37,7 +37,7 @@ def _read(source: CorpusSource, seed: int) -> Corpus:
 
 
 def train_vocabulary(recipe: Recipe, corpora: Sequence[Corpus]) -> Vocabulary:
-    """The tokenizer that the recipe names, or a BPE over the training documents' texts and calls, alike for both arms."""
+    """The tokenizer that the recipe names, or a BPE over the training texts and calls; the same for both arms."""
     if recipe.vocabulary.path:
         return Vocabulary.extend(recipe.vocabulary.path)
     texts = (text for corpus in corpora for document in corpus.train for text in _texts(document))

@@ -55,13 +55,12 @@ def pack(
 ) -> PackedFile:
     """Write documents into rows until `tokens` of them (None: all) are placed.
 
-    A document goes whole into the first open row with room, so that few places are padded; one longer than a row is cut,
-    never inside a call. Raises `LamLamError` when there is no document.
+    A document goes whole into the first open row with room, so that few places are padded; one longer than a row is
+    cut, never inside a call. Raises `LamLamError` when there is no document.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "packed.json").unlink(missing_ok=True)
-    # Twice the width of uint16 only where a vocabulary needs it; the packer cannot know, so it always takes uint32.
     dtype, rows, placed = np.dtype(np.uint32), 0, 0
     with (folder / "ids.bin").open("wb") as ids_file, (folder / "kinds.bin").open("wb") as kinds_file:
         for row in _rows(_limit(documents, tokens), context):

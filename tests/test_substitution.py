@@ -1,0 +1,88 @@
+"""Entity substitution renames in text and calls alike, and touches nothing else."""
+
+import random
+
+from lamlam.markup import AnnotatedDocument, Call
+from lamlam.pretrain.substitution import Substitution, SubstitutionSettings
+
+TEXT = "Aarhus Airport serves Aarhus, Denmark. The airport of Aarhus has a runway of 2777.0 metres."
+NAMES = [
+    "Aarhus Airport",
+    "Aarhus, Denmark",
+    "Belmont Airport",
+    "Corvo Airport",
+    "Derry Airport",
+    "Essex Airport",
+    "2777.0",
+]
+DOCUMENT = AnnotatedDocument(
+    "a",
+    TEXT,
+    (
+        Call("Aarhus Airport", "city served", "Aarhus, Denmark", TEXT.index("Aarhus, Denmark")),
+        Call("Aarhus Airport", "runway length", "2777.0", TEXT.index("2777.0")),
+    ),
+)
+
+
+def renamed(seed: int = 0, *, subjects: float = 1.0, values: float = 0.0) -> AnnotatedDocument:
+    settings = SubstitutionSettings(subjects=subjects, values=values)
+    return Substitution(settings, NAMES).apply(DOCUMENT, random.Random(seed))
+
+
+def test_the_subject_is_renamed_throughout_text_and_calls():
+    document = renamed()
+    entity = document.calls[0].entity
+    name = entity.removesuffix(" Airport")
+    assert "Aarhus" not in document.text
+    assert entity != "Aarhus Airport"
+    assert document.text.startswith(entity)
+    assert document.text.count(name) == 3
+    assert document.calls[1].entity == entity
+
+
+def test_words_that_many_names_share_stay():
+    assert all(renamed(seed).calls[0].entity.endswith(" Airport") for seed in range(20))
+
+
+def test_calls_still_stand_before_their_values():
+    for seed in range(20):
+        document = renamed(seed, values=1.0)
+        for call in document.calls:
+            assert document.text.startswith(call.value, call.at)
+
+
+def test_relations_and_the_words_between_are_untouched():
+    document = renamed(values=1.0)
+    assert [call.relation for call in document.calls] == ["city served", "runway length"]
+    assert document.text.endswith(" metres.")
+    assert " serves " in document.text
+
+
+def test_numbers_keep_their_shape():
+    value = renamed(values=1.0).calls[1].value
+    assert value != "2777.0"
+    assert [len(part) for part in value.split(".")] == [4, 1]
+
+
+def test_probability_zero_changes_nothing_and_a_share_changes_a_share():
+    assert renamed(subjects=0.0) == DOCUMENT
+    changed = sum(renamed(seed, subjects=0.3) != DOCUMENT for seed in range(300))
+    assert 60 < changed < 120
+
+
+def test_the_same_seed_renames_the_same():
+    assert renamed(5, values=0.5) == renamed(5, values=0.5)
+    assert renamed(5) != renamed(6)
+
+
+def test_a_name_that_the_text_writes_only_in_part_is_kept():
+    document = AnnotatedDocument("b", "Bean was born in 1932.", (Call("Alan Bean", "birth date", "1932", 17),))
+    substitution = Substitution(SubstitutionSettings(subjects=1.0), ["Alan Bean", "Buzz Aldrin"])
+    assert substitution.apply(document, random.Random(0)) == document
+
+
+def test_a_value_that_the_text_writes_otherwise_is_kept():
+    document = AnnotatedDocument("c", "Almond is from the USA.", (Call("Almond", "country", "United States", 19),))
+    substitution = Substitution(SubstitutionSettings(values=1.0), ["Almond", "United States"])
+    assert substitution.apply(document, random.Random(0)) == document
