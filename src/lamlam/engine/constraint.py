@@ -1,0 +1,121 @@
+"""Which tokens may come next inside a call, so that a query asks for something that the knowledge base holds.
+
+A name can be written in any division into tokens: a token may come next when the bytes written so far and its own
+begin a name. What the grammar of calls allows is `Sequence`'s concern.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from lamlam.engine.lexicon import Lexicon
+from lamlam.engine.mentions import Mentions
+from lamlam.engine.settings import DecodingSettings
+from lamlam.engine.source import FactSource
+
+__all__ = ["CallConstraint", "Continuation", "NameSet", "Names"]
+
+_LISTED = 256  # names of a large knowledge base that are listed for one beginning
+_TRIED = 64  # likeliest tokens of which each is looked up, where more names begin so than were listed
+_PER_TRY = 8  # names listed for each of those
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """What may follow inside a name: these text tokens, and the name's end if it is `complete`."""
+
+    ids: frozenset[int]
+    complete: bool
+
+
+class Names(Protocol):
+    """A set of names, each written with a leading space."""
+
+    def after(self, written: bytes, logits: Tensor) -> Continuation:
+        """What may follow the bytes `written` of a name; `logits` [V] say what the model would like best."""
+        ...
+
+
+class CallConstraint:
+    """The names that one sequence's calls may use."""
+
+    def __init__(self, lexicon: Lexicon, kb: FactSource, settings: DecodingSettings) -> None:
+        self._lexicon, self._kb, self._settings = lexicon, kb, settings
+        self._mentions = Mentions(kb)
+
+    def entities(self, context: str) -> Names | None:
+        """The entities for a call that follows `context`; None where any text may be written."""
+        if self._settings.entities == "context" and (names := self._mentions.update(context)):
+            return NameSet(names, self._lexicon)
+        if self._settings.entities == "free" or not self._kb.entities_starting("", 1):
+            return None
+        return _KnownNames(self._kb, self._lexicon)
+
+    def relations(self, entity: str) -> Names | None:
+        """The relations for a call about `entity`; None where any text may be written."""
+        names = self._kb.relations_of(entity) if self._settings.relations == "known" else ()
+        return NameSet(names, self._lexicon) if names else None
+
+
+class NameSet:
+    """Names that are all at hand."""
+
+    def __init__(self, names: Iterable[str], lexicon: Lexicon) -> None:
+        self._names = {_written(name) for name in names}
+        self._lexicon = lexicon
+
+    def after(self, written: bytes, logits: Tensor) -> Continuation:
+        rests = {name[len(written) :] for name in self._names if name.startswith(written)}
+        ids = frozenset(token for rest in rests for token in self._lexicon.beginning(rest))
+        return Continuation(ids, complete=b"" in rests)
+
+
+class _KnownNames:
+    """All names of a knowledge base, which may be too many to list.
+
+    Where more names begin with what is written than are listed, the tokens that the model likes best are each looked
+    up, so that every token allowed leads to a name, and a likely one is not missed.
+    """
+
+    def __init__(self, kb: FactSource, lexicon: Lexicon) -> None:
+        self._kb, self._lexicon = kb, lexicon
+        self._all: NameSet | None = None
+
+    def after(self, written: bytes, logits: Tensor) -> Continuation:
+        if self._all is None:
+            names = self._starting(written, _LISTED)
+            listed = NameSet(names, self._lexicon)
+            if len(names) == _LISTED:
+                following = listed.after(written, logits)
+                return Continuation(following.ids | self._tried(written, logits), self._holds(written))
+            self._all = listed
+        return self._all.after(written, logits)
+
+    def _tried(self, written: bytes, logits: Tensor) -> frozenset[int]:
+        likeliest = logits.topk(min(_TRIED, len(logits))).indices.tolist()
+        return frozenset(token for token in likeliest if self._leads_to_a_name(written, token))
+
+    def _leads_to_a_name(self, written: bytes, token: int) -> bool:
+        text = self._lexicon.bytes_of.get(token)
+        if text is None:
+            return False
+        longer = written + text
+        return any(_written(name).startswith(longer) for name in self._starting(longer, _PER_TRY))
+
+    def _holds(self, written: bytes) -> bool:
+        name = _name(written)
+        return bool(name) and _written(name) == written and bool(self._kb.entities_named([name]))
+
+    def _starting(self, written: bytes, limit: int) -> list[str]:
+        return list(self._kb.entities_starting(_name(written), limit))
+
+
+def _written(name: str) -> bytes:
+    return (" " + name).encode()
+
+
+def _name(written: bytes) -> str:
+    """The name begun by `written`, up to its last whole character."""
+    return written.decode(errors="ignore")[1:]

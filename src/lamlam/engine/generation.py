@@ -1,0 +1,74 @@
+"""What decoding yields: a text, the lookups behind it, and the events on the way there."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lamlam.kb.fact import Resolution
+from lamlam.vocab import Kind
+
+__all__ = ["CallBegun", "CallResolved", "Done", "Event", "Finish", "Generation", "Lookup", "TextWritten"]
+
+Finish = Literal["eos", "stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A call that the model made, and what the knowledge base returned for it.
+
+    `value` is the text that entered the sequence: the values found, the word "unknown", or "" for a call that was
+    dropped; `cut` tells that it was too long and lost its end. `[start, end)` is the span of `Generation.text` right
+    after the call that states a value of `resolution`; it is empty, at the call's place, where the text states none.
+    """
+
+    entity: str
+    relation: str
+    resolution: Resolution
+    value: str
+    cut: bool = False
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A continuation: `text` has no calls in it, `ids` and `kinds` are the whole sequence from `[bos]` on.
+
+    `finish` is "eos" where the model ended the text, "stop" at a stop string (which is left out of `text`), "length"
+    where `max_tokens` or the model's context was used up. A call that was dropped leaves nothing in `ids`.
+    """
+
+    prompt: str
+    text: str
+    lookups: tuple[Lookup, ...]
+    finish: Finish
+    ids: tuple[int, ...]
+    kinds: tuple[Kind, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextWritten:
+    """More of the visible text, in whole characters."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallBegun:
+    """The model began a call; `CallResolved` follows unless the sequence ends inside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallResolved:
+    """The knowledge base answered. The lookup's span is not known yet: it is empty, at the call's place."""
+
+    lookup: Lookup
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end of a stream, with all of it."""
+
+    generation: Generation
+
+
+Event = TextWritten | CallBegun | CallResolved | Done

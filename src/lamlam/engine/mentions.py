@@ -1,0 +1,75 @@
+"""Which names of the knowledge base a text mentions.
+
+Words are what stands between white space. Nothing here resolves a call: a mention is a candidate, no more.
+"""
+
+import string
+from collections.abc import Iterable, Iterator
+
+from lamlam.engine.source import FactSource
+
+__all__ = ["Mentions", "mentions"]
+
+_LONGEST = 10  # words of a name
+_LONGEST_OPENING = 5  # words of a name's beginning
+_MOST = 8  # names that one beginning may stand for: with more it tells nothing
+_POINTS = ".,;:!?\"'’”“‘…"
+
+
+def mentions(text: str, kb: FactSource) -> list[str]:
+    """Names that `text` mentions and `kb` holds, in the order of their first mention; each once.
+
+    A mention is a run of words that names an entity, which yields the canonical name and the alias that was used, or
+    a capitalised run with which a few names begin ("Addiction" for "Addiction (journal)").
+    """
+    runs = list(dict.fromkeys(_runs(text.split(), _LONGEST)))
+    named = kb.entities_named(runs)
+    found: dict[str, None] = {}
+    for run in runs:
+        if run in named:
+            canonical = named[run]
+            found[canonical] = None
+            if run.casefold() != canonical.casefold():
+                found[run] = None
+        elif run[0].isupper() and run.count(" ") < _LONGEST_OPENING:
+            found.update(dict.fromkeys(_names_beginning_with(run, kb)))
+    return list(found)
+
+
+class Mentions:
+    """The mentions of one growing text, of which only what is new is read."""
+
+    def __init__(self, kb: FactSource) -> None:
+        self._kb = kb
+        self._names: dict[str, None] = {}
+        self._read = 0
+
+    def update(self, text: str) -> list[str]:
+        """The mentions of `text`, which must begin with the text of the call before."""
+        # A name may begin in the last words of what was read before.
+        parts = text[: self._read].rsplit(maxsplit=_LONGEST)
+        start = len(parts[0]) if len(parts) > _LONGEST else 0
+        if len(text) > self._read:
+            self._names.update(dict.fromkeys(mentions(text[start:], self._kb)))
+            self._read = len(text)
+        return list(self._names)
+
+
+def _runs(words: list[str], longest: int) -> Iterator[str]:
+    """Runs of at most `longest` words, as written and without the punctuation around them."""
+    for start in range(len(words)):
+        for end in range(start + 1, min(start + longest, len(words)) + 1):
+            yield from _bare(" ".join(words[start:end]))
+
+
+def _bare(run: str) -> Iterable[str]:
+    """`run`, and what is left without points, possessive or brackets: "(Rome)." -> "(Rome)", "Rome"."""
+    light = run.strip(_POINTS)
+    bare = run.strip(string.punctuation + _POINTS)
+    variants = (run, light, bare, bare.removesuffix("'s").removesuffix("’s"))
+    return (variant for variant in variants if variant)
+
+
+def _names_beginning_with(run: str, kb: FactSource) -> list[str]:
+    names = [name for name in kb.entities_starting(run, 4 * _MOST) if not name[len(run) : len(run) + 1].isalnum()]
+    return names if len(names) <= _MOST else []

@@ -1,0 +1,232 @@
+"""One sequence that is being decoded: a state machine over token ids.
+
+It says which token may come next, takes the token that was chosen, and keeps what was written: text, calls, values.
+Tokens are forced through a queue; text is never decoded, split and encoded again. Choosing tokens is the sampler's
+concern, running the model the batch's, looking facts up the engine's.
+
+    TEXT --<|db_entity|>--> ENTITY --<|db_relationship|>--> RELATION --<|db_return|>--> WAITING --value--> VALUE
+     ^                                                                                  |                   |
+     +------------------------------- dropped ------------------------------------------+----- <|db_end|> --+
+
+V is the width of the logits.
+"""
+
+from collections import deque
+from dataclasses import replace
+from enum import Enum, auto
+
+import torch
+from torch import Tensor
+
+from lamlam.engine.constraint import CallConstraint, Names
+from lamlam.engine.generation import CallBegun, CallResolved, Done, Event, Finish, Generation, Lookup, TextWritten
+from lamlam.engine.lexicon import Lexicon
+from lamlam.engine.settings import DecodingSettings
+from lamlam.engine.writing import Writing
+from lamlam.kb.fact import Resolution
+from lamlam.vocab import Encoded, Kind
+
+__all__ = ["Sequence", "State"]
+
+
+class State(Enum):
+    """Where in the grammar of text and calls a sequence stands."""
+
+    TEXT = auto()
+    ENTITY = auto()
+    RELATION = auto()
+    WAITING = auto()  # for the knowledge base
+    VALUE = auto()
+    DONE = auto()
+
+
+class Sequence:
+    """A prompt and what follows it; `context` is the number of tokens that the model can read."""
+
+    def __init__(
+        self,
+        prompt: str,
+        settings: DecodingSettings,
+        lexicon: Lexicon,
+        constraint: CallConstraint,
+        context: int,
+        generator: torch.Generator,
+    ) -> None:
+        self.prompt, self.generator = prompt, generator
+        self.state = State.TEXT
+        self._events: list[Event] = []
+        self._settings, self._lexicon, self._constraint, self._context = settings, lexicon, constraint, context
+        self._vocabulary = lexicon.vocabulary
+        self._encoded = Encoded()
+        self._encoded.add([self._vocabulary.bos_id], Kind.BOS)
+        self._encoded.add(self._vocabulary.encode(prompt), Kind.TEXT)
+        self._said = bytearray(prompt.encode())  # what a reader of prompt, text and values has read
+        self._text = Writing(settings.stop)
+        self._text_tokens = self._calls = 0
+        self._queue: deque[tuple[int, Kind]] = deque()
+        self._lookups: list[Lookup] = []
+        self._finish: Finish = "length"
+        self._call_refused = False  # right after a dropped call
+        self._call_start = 0  # index of the running call's first id
+        self._logits_before_call: Tensor | None = None
+        self._names: Names | None = None
+        self._written = bytearray()  # of the running entity or relation
+        self._field_tokens = 0
+        self._entity = self._relation = ""
+
+    @property
+    def ids(self) -> list[int]:
+        """All token ids, `[bos]` and the prompt's included."""
+        return self._encoded.ids
+
+    @property
+    def done(self) -> bool:
+        return self.state is State.DONE
+
+    @property
+    def query(self) -> tuple[str, str]:
+        """Entity and relation of the call that waits for the knowledge base."""
+        return self._entity, self._relation
+
+    def force(self) -> bool:
+        """Take the next token from the queue; False where it is empty and a token has to be chosen."""
+        if not self._queue:
+            return False
+        token, kind = self._queue.popleft()
+        if kind is Kind.VALUE:
+            self._said += self._lexicon.bytes_of[token]
+        self._append(token, kind, then=State.VALUE if self._queue else State.TEXT)
+        return True
+
+    def allowed(self, logits: Tensor) -> Tensor:
+        """The tokens among which the next is chosen, a mask [V], given its logits [V]."""
+        if self.state is State.TEXT:
+            return self._allowed_in_text()
+        close = self._vocabulary.relation_id if self.state is State.ENTITY else self._vocabulary.return_id
+        if self._field_tokens >= self._settings.max_query_tokens:
+            return self._lexicon.mask([close])
+        if self._names is not None:
+            following = self._names.after(bytes(self._written), logits)
+            if following.ids or following.complete:
+                return self._lexicon.mask([*following.ids, *([close] if following.complete else [])])
+            self._names = None  # the vocabulary can write none of the names
+        return self._lexicon.text_and([close] if self._written.strip() else [])
+
+    def take(self, token: int, logits: Tensor) -> None:
+        """Go on with the chosen token; `logits` [V] are those that it was chosen by."""
+        if self.state is not State.TEXT:
+            self._take_in_call(token)
+        elif token == self._vocabulary.entity_id:
+            self._begin_call(logits)
+        elif token == self._vocabulary.eos_id:
+            self._encoded.add([token], Kind.EOS)
+            self._end("eos")
+        else:
+            self._write(token)
+
+    def resolve(self, resolution: Resolution, value: str) -> None:
+        """Enter `value` for the waiting call, cut to the longest that is allowed."""
+        ids = self._vocabulary.encode(" " + value)
+        cut = len(ids) > self._settings.max_value_tokens
+        if cut:
+            ids = ids[: self._settings.max_value_tokens]
+            value = b"".join(self._lexicon.bytes_of[token] for token in ids).decode(errors="ignore")[1:]
+        self._record(Lookup(*self.query, resolution, value, cut))
+        self._queue.extend((token, Kind.VALUE) for token in ids)
+        self._queue.append((self._vocabulary.end_id, Kind.END))
+        self.state = State.VALUE
+
+    def drop(self, resolution: Resolution) -> tuple[int, Tensor]:
+        """Undo the waiting call. Returns how many of its tokens the model has read, and the logits [V] before it."""
+        assert self._logits_before_call is not None
+        self._record(Lookup(*self.query, resolution, ""))
+        read = len(self.ids) - self._call_start - 1  # the last one, `<|db_return|>`, is still unread
+        del self._encoded.ids[self._call_start :], self._encoded.kinds[self._call_start :]
+        self.state, self._call_refused = State.TEXT, True
+        return read, self._logits_before_call
+
+    def generation(self) -> Generation:
+        """What was written."""
+        return Generation(
+            prompt=self.prompt,
+            text=self._text.text,
+            lookups=tuple(self._text.placed(lookup) for lookup in self._lookups),
+            finish=self._finish,
+            ids=tuple(self.ids),
+            kinds=tuple(self._encoded.kinds),
+        )
+
+    def take_events(self) -> list[Event]:
+        """The events since the last time."""
+        events, self._events = self._events, []
+        return events
+
+    def _allowed_in_text(self) -> Tensor:
+        call = [self._vocabulary.entity_id]
+        if self._settings.force_call and not self._calls and not self._text_tokens:
+            return self._lexicon.mask(call)
+        may_call = self._settings.lookups and self._calls < self._settings.max_calls and not self._call_refused
+        return self._lexicon.text_and([self._vocabulary.eos_id, *(call if may_call else [])])
+
+    def _write(self, token: int) -> None:
+        text = self._lexicon.bytes_of[token]
+        self._said += text
+        self._text_tokens += 1
+        self._call_refused = False
+        stopped = self._text.add(text)
+        self._show()
+        self._append(token, Kind.TEXT, then=State.TEXT)
+        if stopped:
+            self._end("stop")
+        elif self._text_tokens == self._settings.max_tokens:
+            self._end("length")
+
+    def _begin_call(self, logits: Tensor) -> None:
+        self._calls += 1
+        self._call_start = len(self.ids)
+        self._logits_before_call = logits.clone() if self._settings.on_miss == "drop" else None
+        self._events.append(CallBegun())
+        self._begin_field(self._constraint.entities(self._said.decode(errors="ignore")))
+        self._append(self._vocabulary.entity_id, Kind.CONTROL, then=State.ENTITY)
+
+    def _take_in_call(self, token: int) -> None:
+        if token == self._vocabulary.relation_id:
+            self._entity = self._field()
+            self._begin_field(self._constraint.relations(self._entity))
+            self._append(token, Kind.CONTROL, then=State.RELATION)
+        elif token == self._vocabulary.return_id:
+            self._relation = self._field()
+            self._append(token, Kind.CONTROL, then=State.WAITING)
+        else:
+            self._written += self._lexicon.bytes_of[token]
+            self._field_tokens += 1
+            self._append(token, Kind.ENTITY if self.state is State.ENTITY else Kind.RELATION, then=self.state)
+
+    def _begin_field(self, names: Names | None) -> None:
+        self._names, self._field_tokens = names, 0
+        self._written.clear()
+
+    def _field(self) -> str:
+        return self._written.decode(errors="replace").strip()
+
+    def _record(self, lookup: Lookup) -> None:
+        place = len(self._text.text)
+        self._lookups.append(replace(lookup, start=place, end=place))
+        self._events.append(CallResolved(self._lookups[-1]))
+
+    def _append(self, token: int, kind: Kind, *, then: State) -> None:
+        self._encoded.add([token], kind)
+        self.state = then
+        if len(self.ids) >= self._context:
+            self._end("length")
+
+    def _show(self, *, last: bool = False) -> None:
+        if text := self._text.show(last=last):
+            self._events.append(TextWritten(text))
+
+    def _end(self, finish: Finish) -> None:
+        if finish != "stop":
+            self._text.add(b"", last=True)
+        self.state, self._finish = State.DONE, finish
+        self._show(last=True)
+        self._events.append(Done(self.generation()))

@@ -1,0 +1,48 @@
+"""How to decode: lengths, sampling, what to do inside calls and on misses.
+
+Every sequence of a batch is decoded with the same settings and with a random generator of its own.
+"""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["DecodingSettings"]
+
+
+class DecodingSettings(BaseModel):
+    """Settings of `Engine.generate`. Unknown keys and contradictions raise pydantic's `ValidationError`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_tokens: int = Field(default=64, ge=1, description="visible text tokens to write at most")
+    temperature: float = Field(default=0.0, ge=0.0, allow_inf_nan=False, description="0 takes the likeliest token")
+    top_k: int | None = Field(default=None, ge=1, description="sample among the k likeliest tokens")
+    top_p: float | None = Field(
+        default=None, gt=0.0, le=1.0, description="sample among the likeliest tokens of this mass"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**63, description="of each sequence's generator")
+    stop: tuple[str, ...] = Field(default=(), description="strings before which the text ends")
+    lookups: bool = Field(default=True, description="False forbids calls")
+    force_call: bool = Field(default=False, description="the first token begins a call")
+    max_calls: int = Field(default=32, ge=1, description="calls to make at most, dropped ones included")
+    max_query_tokens: int = Field(default=48, ge=1, description="tokens of an entity or of a relation")
+    max_value_tokens: int = Field(default=64, ge=1, description="longer values are cut")
+    entities: Literal["context", "known", "free"] = Field(
+        default="context",
+        description="names that a call may ask for: those the context mentions, any in the knowledge base, any",
+    )
+    relations: Literal["known", "free"] = Field(default="known", description="relations that the entity has, or any")
+    on_miss: Literal["unknown", "drop", "nearest"] = Field(
+        default="unknown", description="enter the word, undo the call, or take the nearest fact"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.temperature == 0 and (self.top_k is not None or self.top_p is not None):
+            raise ValueError("top_k and top_p need a temperature above 0")
+        if self.force_call and not self.lookups:
+            raise ValueError("force_call needs lookups")
+        if "" in self.stop:
+            raise ValueError("an empty stop string would end every text at once")
+        return self

@@ -1,0 +1,32 @@
+"""What the engine asks of a knowledge base."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from lamlam.kb.fact import Resolution
+
+__all__ = ["FactSource"]
+
+
+class FactSource(Protocol):
+    """The part of `lamlam.kb.KnowledgeBase` that decoding needs; anything with these methods will do."""
+
+    def lookup_many(self, pairs: Sequence[tuple[str, str]]) -> Sequence[Resolution]:
+        """A resolution for each (entity, relation), in order."""
+        ...
+
+    def nearest(self, entity: str, relation: str) -> Resolution:
+        """The most similar fact, however unlike; without facts only where there are none at all."""
+        ...
+
+    def entities_named(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Of the given names those that an entity bears, each with the entity's canonical name."""
+        ...
+
+    def entities_starting(self, prefix: str, limit: int) -> Sequence[str]:
+        """At most `limit` names that begin with `prefix`."""
+        ...
+
+    def relations_of(self, entity: str) -> Sequence[str]:
+        """Names of the relations that the entity has; none for an entity that is not known."""
+        ...
