@@ -44,11 +44,12 @@ class Aligner:
         facts = list(dict.fromkeys(facts))
         finder = MentionFinder(text)
         mentions = _mentions(finder, facts)
+        entities = {fact.entity: mentions[fact.entity] or _nested(finder, fact.entity) for fact in facts}
         placed: list[FactRecord] = []
         unplaced: list[tuple[FactRecord, Reason]] = []
         taken: set[int] = set()
-        for fact in sorted(facts, key=lambda fact: _choices(fact, mentions)):
-            place = _place(fact, mentions, taken, text)
+        for fact in sorted(facts, key=lambda fact: _order(entities[fact.entity], mentions[fact.value])):
+            place = _place(entities[fact.entity], mentions[fact.value], taken)
             if isinstance(place, Reason):
                 unplaced.append((fact, place))
             else:
@@ -69,6 +70,7 @@ def _mentions(finder: MentionFinder, facts: Sequence[FactRecord]) -> dict[str, l
         lambda name: finder.find(name, Strength.PART, Strength.PART),
         finder.find_near,
         lambda name: finder.find(name, Strength.HINT, Strength.HINT),
+        finder.find_moved,
     ):
         for name in names:
             if not found[name]:
@@ -83,29 +85,45 @@ def _unhidden(name: str, found: dict[str, list[Mention]], text: str) -> list[Men
 
 
 def _hidden(mention: Mention, others: Iterable[Mention], text: str) -> bool:
-    """Whether a mention is only a piece of a longer name; what stands behind a comma in it is a name of its own."""
+    """Whether a mention is only a piece of a longer name, and not an item of a list such as "Abilene, Texas"."""
     for other in others:
         longer = other.last - other.first > mention.last - mention.first
-        if longer and other.first <= mention.first and mention.last <= other.last:
-            own = mention.first > other.first and text[: mention.start].rstrip()[-1:] in (",", "(")
-            if not own:
-                return True
+        if (
+            longer
+            and other.first <= mention.first
+            and mention.last <= other.last
+            and not _is_item(mention, other, text)
+        ):
+            return True
     return False
 
 
-def _choices(fact: FactRecord, mentions: dict[str, list[Mention]]) -> tuple[int, int]:
-    entity, value = mentions[fact.entity], mentions[fact.value]
+def _is_item(mention: Mention, other: Mention, text: str) -> bool:
+    whole = text[other.start : other.end]
+    marks = (",", "(", ")") if " of " in whole else (",", "(", ")", " and", " or")
+    before, after = text[other.start : mention.start].rstrip(), text[mention.end : other.end].lstrip()
+    return (not before or before.endswith(marks)) and (not after or after.startswith(tuple(map(str.lstrip, marks))))
+
+
+def _nested(finder: MentionFinder, entity: str) -> list[Mention]:
+    """Mentions at the end of a longer name ("President of the United States"): they do introduce the entity."""
+    mentions = finder.find(entity, Strength.NAME, Strength.VARIANT)
+    joints = (" of", " of the", " in", " in the")
+    return [mention for mention in mentions if finder.text[: mention.start].rstrip().endswith(joints)]
+
+
+def _order(entity: list[Mention], value: list[Mention]) -> tuple[int, int]:
+    """Facts with fewer places to choose from go first, then those whose entity comes first."""
     return len(value), entity[0].start if entity else -1
 
 
-def _place(fact: FactRecord, mentions: dict[str, list[Mention]], taken: set[int], text: str) -> Mention | Reason:
-    entity, value = mentions[fact.entity], mentions[fact.value]
+def _place(entity: list[Mention], value: list[Mention], taken: set[int]) -> Mention | Reason:
+    """The surest, then freest, then first mention of the value behind the first mention of the entity."""
     if not value:
         return Reason.VALUE_NOT_FOUND
     if not entity:
         return Reason.ENTITY_NOT_FOUND
-    introduced = entity[0].last
-    after = [mention for mention in value if mention.first >= introduced]
+    after = [mention for mention in value if mention.first >= entity[0].last]
     if not after:
         return Reason.BEFORE_ENTITY
     return min(after, key=lambda mention: (mention.strength, mention.start in taken, mention.start))

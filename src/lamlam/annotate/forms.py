@@ -10,18 +10,19 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["Form", "Strength", "surface_forms"]
+__all__ = ["Form", "Strength", "spellings", "surface_forms"]
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 _NUMBERS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
-).split()
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+)  # fmt: skip
 _ALIASES = {
     "United States": ("USA", "U.S.", "US", "U.S.A.", "United States of America", "America", "American"),
+    "Great Britain": ("Britain",),
     "United Kingdom": ("UK", "U.K.", "Britain", "Great Britain", "British"),
 }
 _ADJECTIVES = {
@@ -36,13 +37,15 @@ _STEM_ADDS = ("i", "ese", "ian", "ean", "an")
 _CLASS_WORDS = (
     " language", " cuisine", " people", " F.C.", " FC", " S.p.A.", " Airport", " County", " University", " (amateurs)",
     " postcode area", " Department", " Province", " Region", " city", " Monument", " Memorial", " Party", " magazine",
-    " dish", " sauce", " Army", " Hospital", " College", " S.r.l.",
+    " dish", " sauce", " Army", " Hospital", " College", " S.r.l.", " architecture", " style",
 )  # fmt: skip
-_GENERIC = frozenset(
-    "academy army assembly bank battle board book church city college council county department district federation "
-    "government hall head hospital house institute journal legion library list mayor ministry monument museum "
-    "parliament province region republic royal school society state tower united university university".split()
-)
+_DIGITS = tuple("0123456789")
+_GENERIC = {
+    "academy", "army", "assembly", "bank", "battle", "board", "book", "church", "city", "college", "council",
+    "county", "department", "district", "federation", "government", "hall", "head", "hospital", "house", "institute",
+    "journal", "legion", "library", "list", "mayor", "ministry", "monument", "museum", "parliament", "province",
+    "region", "republic", "royal", "school", "society", "state", "tower", "united", "university",
+}  # fmt: skip
 _ISO_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
 _NAMED_DATE = re.compile(r"(\d{1,2}) ([A-Z][a-z]+),? (\d{4})")
 _PARENTHESIS = re.compile(r"\s*\(([^()]*)\)\s*")
@@ -78,6 +81,11 @@ def surface_forms(name: str) -> tuple[Form, ...]:
     return tuple(Form(text, strength) for text, strength in sorted(found.items(), key=lambda item: item[1]))
 
 
+def spellings(name: str) -> list[str]:
+    """The forms that by themselves tell a reader the name: all but hints."""
+    return [form.text for form in surface_forms(name) if form.strength < Strength.HINT]
+
+
 def _forms(name: str) -> Iterator[Form]:
     yield Form(name, Strength.NAME)
     if date := _date(name):
@@ -94,6 +102,8 @@ def _forms(name: str) -> Iterator[Form]:
         yield from (Form(each, Strength.VARIANT) for each in _aliases(text))
         yield from (Form(each, Strength.VARIANT) for each in _seasons(text))
     yield from (Form(each, Strength.PART) for each in _parts(bare))
+    yield from (Form(each, Strength.HINT) for each in _heads(bare))
+    yield from (Form(each, Strength.HINT) for each in _adjectives(bare))
     yield from (Form(each, Strength.HINT) for each in _hints(bare))
 
 
@@ -118,13 +128,13 @@ def _dates(year: int, month: int, day: int) -> Iterator[Form]:
             yield Form(f"{each} of {named}, {year}", Strength.VARIANT)
             yield Form(f"{each} of {named} in {year}", Strength.VARIANT)
             yield Form(f"{named} {each} in {year}", Strength.VARIANT)
-        yield Form(f"{named} {year}", Strength.PART)
+        yield Form(f"{named} {year}", Strength.HINT)
     for a, b in ((month, day), (day, month)):
         for shown in (year, f"{year % 100:02}"):
             yield Form(f"{a}/{b}/{shown}", Strength.VARIANT)
             yield Form(f"{a:02}/{b:02}/{shown}", Strength.VARIANT)
     yield Form(f"{year}-{month:02}-{day:02}", Strength.VARIANT)
-    yield Form(str(year), Strength.PART)
+    yield Form(str(year), Strength.HINT)
 
 
 def _ordinal(day: int) -> str:
@@ -152,20 +162,21 @@ def _numbers(bare: str, number: str) -> Iterator[Form]:
         if 0 <= value < len(_NUMBERS):
             yield Form(_NUMBERS[int(value)], Strength.VARIANT)
     elif value >= 100:
-        yield Form(str(int(value)), Strength.PART)
-        yield Form(str(round(value)), Strength.PART)
+        yield Form(str(int(value)), Strength.HINT)
+        yield Form(str(round(value)), Strength.HINT)
 
 
 def _aliases(name: str) -> Iterator[str]:
     yield from _ALIASES.get(name, ())
-    if " " not in name and name.isalpha() and name[0].isupper() and len(name) > 3:
-        yield from (name[: -len(end)] + adjective for end, adjective in _STEM_ENDS if name.endswith(end))
-        yield from (name + adjective for adjective in _STEM_ADDS)
     if name in _ADJECTIVES:
         yield _ADJECTIVES[name]
-    capitals = "".join(word[0] for word in name.replace("-", " ").split() if word[0].isupper())
-    if len(capitals) > 1 and capitals.isalpha():
-        yield capitals
+
+
+def _adjectives(name: str) -> Iterator[str]:
+    """What a place's adjective may look like: "Italian" for Italy. A guess that only a text can bear out."""
+    if name.isalpha() and name[0].isupper() and len(name) > 3:
+        yield from (name[: -len(end)] + adjective for end, adjective in _STEM_ENDS if name.endswith(end))
+        yield from (name + adjective for adjective in _STEM_ADDS)
 
 
 def _seasons(name: str) -> Iterator[str]:
@@ -187,15 +198,27 @@ def _parts(bare: str) -> Iterator[str]:
     for word in _CLASS_WORDS:
         if bare.endswith(word):
             yield bare.removesuffix(word)
-    cut = _OF.split(bare, maxsplit=1)[0]
-    if cut != bare and cut.split()[-1].casefold() not in _GENERIC:
-        yield cut
+
+
+def _heads(bare: str) -> Iterator[str]:
+    """What stands before "of", "in" and the like, longest first: "President" for President of the United States."""
+    for match in reversed(list(_OF.finditer(bare))):
+        head = bare[: match.start()]
+        if head.split()[-1].casefold() not in _GENERIC:
+            yield head
 
 
 def _hints(bare: str) -> Iterator[str]:
-    """The distinctive words of a longer name, most telling first: without club letters and years, then a surname."""
-    telling = [word for word in bare.split() if len(word.strip(".,")) > 3 and not word[0].isdigit()]
-    if telling and len(telling) < len(bare.split()):
-        yield " ".join(telling)
-    if 2 <= len(telling) <= 3 and all(word[0].isupper() for word in telling) and "," not in bare:
-        yield from (word for word in reversed(telling) if word.casefold() not in _GENERIC)
+    """A name's initials, and a club by its own words, without number and initials: "Magdeburg" for 1. FC Magdeburg."""
+    capitals = "".join(word[0] for word in bare.replace("-", " ").split() if word[0].isupper())
+    if len(capitals) > 1 and capitals.isalpha():
+        yield capitals
+    kept = [word for word in bare.split() if not (word.strip(".,").isdigit() or _is_initials(word))]
+    telling = " ".join(kept)
+    if kept and telling != bare and bare.endswith((telling, *_DIGITS)) and "," not in bare and len(telling) > 4:
+        yield telling
+
+
+def _is_initials(word: str) -> bool:
+    letters = word.replace(".", "")
+    return letters.isupper() and len(letters) <= 5 and ("." in word or len(letters) > 1)

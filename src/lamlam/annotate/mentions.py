@@ -4,7 +4,7 @@ Which mention states which fact is left to `align`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,9 +15,12 @@ from lamlam.annotate.words import words
 
 __all__ = ["Mention", "MentionFinder"]
 
-_NEAR = 88.0
+_NEAR = 86.0
+_NEAR_CUT = 95.0
 _SHORTEST_NEAR = 6
+_SHORTEST_NEAR_PART = 8
 _LOOSE = 3
+_MAY_MISS_ONE = 5
 
 
 class Mention(NamedTuple):
@@ -33,7 +36,6 @@ class Mention(NamedTuple):
 class _Compiled(NamedTuple):
     keys: tuple[str, ...]
     strength: Strength
-    capital: bool
     upper: bool
 
 
@@ -60,15 +62,17 @@ class MentionFinder:
         return _outermost(sorted(found.values()))
 
     def find_near(self, name: str) -> list[Mention]:
-        """Mentions of `name` with a typing error in them, or with its words moved or parted: the nearest only."""
-        best: tuple[float, Mention] | None = None
-        for form in _compiled(name):
-            if form.strength > Strength.VARIANT or len(form.keys) == 0:
-                continue
-            for score, mention in (*self._misspelt(form), *self._moved(form)):
-                if best is None or score > best[0]:
-                    best = (score, mention)
-        return [best[1]] if best else []
+        """The mention of `name` with a typing error in it: the nearest only."""
+        return self._best(name, self._misspelt)
+
+    def find_moved(self, name: str) -> list[Mention]:
+        """The mention of `name` with its words in another order or parted: the closest only."""
+        return self._best(name, self._moved)
+
+    def _best(self, name: str, search: Callable[[_Compiled], Iterable[tuple[float, Mention]]]) -> list[Mention]:
+        forms = [form for form in _compiled(name) if form.strength is not Strength.HINT]
+        found = [each for form in forms for each in search(form)]
+        return [max(found, key=lambda each: (each[0], -each[1].first))[1]] if found else []
 
     def _exact(self, form: _Compiled) -> Iterator[Mention]:
         size = len(form.keys)
@@ -77,33 +81,40 @@ class MentionFinder:
                 yield self._mention(first, first + size, form.strength)
 
     def _written_as(self, form: _Compiled, first: int) -> bool:
-        raw = self.text[self.words[first].start : self.words[first].end]
-        return (raw.isupper() or not form.upper) and (raw[0].isupper() or not form.capital)
+        raw = self.text[self.words[first].start : self.words[first].end].removesuffix("'s").removesuffix("’s")
+        return raw.isupper() or not form.upper
 
     def _misspelt(self, form: _Compiled) -> Iterator[tuple[float, Mention]]:
-        wanted = "".join(form.keys)
-        if len(wanted) < _SHORTEST_NEAR:
+        """Windows spelt nearly alike, numbers quite alike; a word more or less only where one was cut in two."""
+        wanted, digits = "".join(form.keys), [key for key in form.keys if key[0].isdigit()]
+        if len(wanted) < (_SHORTEST_NEAR_PART if form.strength is Strength.PART else _SHORTEST_NEAR):
             return
-        digits = [key for key in form.keys if key[0].isdigit()]
         for size in range(max(1, len(form.keys) - 1), len(form.keys) + 2):
+            cutoff = _NEAR if size == len(form.keys) else _NEAR_CUT
             for first in range(len(self.keys) - size + 1):
                 window = self.keys[first : first + size]
-                score = fuzz.ratio(wanted, "".join(window), score_cutoff=_NEAR)
+                score = fuzz.ratio(wanted, "".join(window), score_cutoff=cutoff)
                 if score and [key for key in window if key[0].isdigit()] == digits:
                     yield score, self._mention(first, first + size, Strength.HINT)
 
     def _moved(self, form: _Compiled) -> Iterator[tuple[float, Mention]]:
-        """All words of a form of two or more within a window little longer than the form."""
+        """The words of a form, in any order, within a window of one sentence that is little longer than the form.
+
+        A form of five words or more may miss one.
+        """
         size, wanted = len(form.keys), set(form.keys)
-        if size < 2 or not wanted <= self._places.keys():
+        spare = 1 if size >= _MAY_MISS_ONE else 0
+        present = wanted & self._places.keys()
+        if size < 2 or len(present) < len(wanted) - spare or any(key[0].isdigit() for key in wanted - present):
             return
-        for first in sorted(place for key in wanted for place in self._places[key]):
-            missing = set(wanted)
-            for last in range(first, min(first + size + _LOOSE, len(self.keys))):
+        for first in sorted(place for key in present for place in self._places[key]):
+            missing = set(present)
+            for last in range(first, min(first + size + size // _LOOSE, len(self.keys))):
                 missing.discard(self.keys[last])
                 if not missing:
-                    score = 100.0 * size / (last + 1 - first)
-                    yield score, self._mention(first, last + 1, Strength.HINT)
+                    mention = self._mention(first, last + 1, Strength.HINT)
+                    if ". " not in self.text[mention.start : mention.end]:
+                        yield 100.0 * len(present) / max(size, last + 1 - first), mention
                     break
 
     def _mention(self, first: int, last: int, strength: Strength) -> Mention:
@@ -120,12 +131,12 @@ def _outermost(mentions: list[Mention]) -> list[Mention]:
 
 @lru_cache(maxsize=1 << 16)
 def _compiled(name: str) -> tuple[_Compiled, ...]:
-    """The forms of a name as keys. Short capitals ("US") must be written so, and a surname with its capital."""
+    """The forms of a name as keys. Short capitals ("US") must be written so."""
     found: dict[tuple[str, ...], _Compiled] = {}
     for text, strength in surface_forms(name):
         keys = tuple(word.key for word in words(text))
         if keys and keys not in found:
             letters = text.replace(".", "")
-            upper = len(keys) == 1 and letters.isalpha() and letters.isupper() and len(letters) <= 4
-            found[keys] = _Compiled(keys, strength, strength is Strength.HINT and text[0].isupper(), upper)
+            upper = len(keys) == 1 and letters.isalpha() and letters.isupper() and len(letters) <= 3
+            found[keys] = _Compiled(keys, strength, upper)
     return tuple(found.values())

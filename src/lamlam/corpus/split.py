@@ -1,0 +1,157 @@
+"""Splits stated documents by subject, so that what is held out was never read, only looked up.
+
+One subject in so many, by hash, stands in no training text, neither as a subject nor by name. How a text is annotated
+and how else a value may be written is given by the caller.
+"""
+
+import hashlib
+import random
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from lamlam.corpus.corpus import Corpus, FactRecord, Probe
+from lamlam.corpus.webnlg import StatedDocument
+from lamlam.errors import InputError
+from lamlam.markup import AnnotatedDocument
+
+__all__ = ["NameSearch", "is_held_out", "split_by_subject"]
+
+_MOST_PROBES = 600
+
+
+class _Annotated(Protocol):
+    @property
+    def document(self) -> AnnotatedDocument: ...
+
+    @property
+    def placed(self) -> list[FactRecord]: ...
+
+
+def split_by_subject(
+    documents: Sequence[StatedDocument],
+    dev: Sequence[StatedDocument],
+    *,
+    annotate: Callable[[str, Sequence[FactRecord], str], _Annotated],
+    spellings: Callable[[str], Iterable[str]],
+    one_in: int = 8,
+    seed: int = 0,
+) -> Corpus:
+    """The corpus of `documents` and `dev` with one subject in `one_in` held out.
+
+    `train` are the documents that nowhere mention a held-out subject; `heldout["seen"]` the texts of `dev` that do not
+    either and whose subjects all stand in `train`; `heldout["unseen"]` all texts about a held-out subject. `facts` are
+    all facts, once for every place where a text states them. Probes end where a text states a fact after naming its
+    entity: at most 600 a group, drawn by `seed`. Raises `InputError` when nothing is left to train on.
+    """
+    if one_in < 2:
+        raise InputError(f"must be at least 2, not {one_in}", field="one_in")
+    every = [*documents, *dev]
+    held = {subject for document in every for subject in document.subjects if is_held_out(subject, one_in, seed)}
+    names = NameSearch(spelling for subject in sorted(held) for spelling in (subject, *spellings(subject)))
+    clean = {document.id for document in every if not _mentions(document, held, names)}
+    train = [document for document in documents if document.id in clean]
+    known = {subject for document in train for subject in document.subjects}
+    seen = [document for document in dev if document.id in clean and document.subjects <= known]
+    unseen = [document for document in every if document.subjects & held]
+    if not train:
+        raise InputError(f"no text is left to train on with one subject in {one_in} held out")
+
+    annotated = {document.id: annotate(document.text, document.facts, document.id) for document in every}
+    probes = _Probes(every, train, spellings, seed)
+    return Corpus(
+        train=[annotated[document.id].document for document in train],
+        heldout={
+            "seen": [annotated[document.id].document for document in seen],
+            "unseen": [annotated[document.id].document for document in unseen],
+        },
+        facts=_facts(every, annotated),
+        probes=[
+            *probes.group("seen", (annotated[document.id] for document in seen), known),
+            *probes.group("unseen", (annotated[document.id] for document in unseen), held),
+        ],
+    )
+
+
+def is_held_out(subject: str, one_in: int, seed: int) -> bool:
+    """Whether the hash of a subject under a seed is among the one in `one_in` held out."""
+    return int(hashlib.sha256(f"{seed}:{subject}".encode()).hexdigest(), 16) % one_in == 0
+
+
+class NameSearch:
+    """Tells whether a text has one of many names in it as whole words; case, diacritics and marks do not matter."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        plain = (tuple(_plain(name)) for name in names)
+        self._names = {name for name in plain if name}
+        self._sizes = sorted({len(name) for name in self._names})
+
+    def found_in(self, text: str) -> bool:
+        words = _plain(text)
+        return any(
+            tuple(words[first : first + size]) in self._names
+            for size in self._sizes
+            for first in range(len(words) - size + 1)
+        )
+
+
+def _plain(text: str) -> list[str]:
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c if c.isalnum() else " " for c in decomposed if not unicodedata.combining(c)).split()
+
+
+def _mentions(document: StatedDocument, subjects: set[str], names: NameSearch) -> bool:
+    values = {fact.value for fact in document.facts}
+    return bool((document.subjects | values) & subjects) or names.found_in(document.text)
+
+
+def _facts(documents: Iterable[StatedDocument], annotated: dict[str, _Annotated]) -> list[FactRecord]:
+    """Every fact with each of its places; a fact placed nowhere stands once, without a source."""
+    placed = [fact for document in documents for fact in annotated[document.id].placed]
+    sourced = {_key(fact) for fact in placed}
+    bare = dict.fromkeys(fact for document in documents for fact in document.facts if _key(fact) not in sourced)
+    return placed + list(bare)
+
+
+def _key(fact: FactRecord) -> tuple[str, str, str]:
+    return fact.entity, fact.relation, fact.value
+
+
+class _Probes:
+    """Draws probes from annotated documents; holds every true value and how often training text states each fact."""
+
+    def __init__(
+        self,
+        documents: Iterable[StatedDocument],
+        train: Iterable[StatedDocument],
+        spellings: Callable[[str], Iterable[str]],
+        seed: int,
+    ) -> None:
+        self._values: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        for document in documents:
+            for fact in document.facts:
+                self._values[fact.entity, fact.relation][fact.value] = None
+        self._stated = Counter(_key(fact) for document in train for fact in document.facts)
+        self._spellings, self._seed = spellings, seed
+
+    def group(self, name: str, annotated: Iterable[_Annotated], entities: set[str]) -> list[Probe]:
+        """At most 600 probes about `entities`, in the order of their texts."""
+        found: dict[tuple[str, str, str], Probe] = {}
+        for one in annotated:
+            for fact in one.placed:
+                prompt = one.document.text[: fact.start].rstrip()
+                key = (fact.entity, fact.relation, prompt)
+                if fact.entity in entities and key not in found:
+                    written = one.document.text[fact.start : fact.end]
+                    found[key] = self._probe(fact, prompt, written, name)
+        chosen = sorted(random.Random(self._seed).sample(range(len(found)), min(_MOST_PROBES, len(found))))
+        probes = list(found.values())
+        return [replace(probes[place], id=f"{name}-{number}") for number, place in enumerate(chosen)]
+
+    def _probe(self, fact: FactRecord, prompt: str, written: str, group: str) -> Probe:
+        true = [fact.value, *self._values[fact.entity, fact.relation]]
+        answers = dict.fromkeys([fact.value, written, *(each for value in true for each in self._spellings(value))])
+        mentions = self._stated[_key(fact)]
+        return Probe("", prompt, fact.entity, fact.relation, tuple(answers), group, mentions)
