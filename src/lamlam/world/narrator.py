@@ -76,7 +76,7 @@ class Narrator:
         self._tell(text, entity, stated, Name.ANY if text.text else Name.FULL)
         if second:
             answered = {(call.value, _INVERSE[call.relation]) for call in text.calls if call.relation in _INVERSE}
-            more = self._choose(second, 2, {*without, *answered})
+            more = [fact for fact in self._choose(second, 2, without) if fact not in answered]
             self._tell(text, second, more, Name.CLEAR if second.pronoun == entity.pronoun else Name.ANY)
         return text
 
