@@ -40,11 +40,13 @@ class Generator(Protocol):
 class ProbeRecord:
     """What came of one probe: its continuation, its first call (None where none was made) and how they were judged.
 
-    `found` says whether that call's resolution held facts.
+    `statement` is the continuation up to the next call, if it goes on to one: what it says of the probe's own fact.
+    `found` says whether the first call's resolution held facts.
     """
 
     probe: Probe
     continuation: str
+    statement: str
     right: bool
     query: tuple[str, str] | None = None
     status: str | None = None
@@ -153,11 +155,12 @@ def judge(probe: Probe, generation: Generation) -> ProbeRecord:
     """The record of one probe and what was generated after its prompt."""
     right = gives(generation.text, probe.answers)
     if not generation.lookups:
-        return ProbeRecord(probe, generation.text, right)
+        return ProbeRecord(probe, generation.text, generation.text, right)
     first = generation.lookups[0]
     return ProbeRecord(
         probe,
         generation.text,
+        generation.text[: _second_call(generation)],
         right,
         query=(first.entity, first.relation),
         status=str(first.resolution.status),
@@ -165,6 +168,12 @@ def judge(probe: Probe, generation: Generation) -> ProbeRecord:
         entity_right=normalise(first.entity) == normalise(probe.entity),
         relation_right=normalise(first.relation) == normalise(probe.relation),
     )
+
+
+def _second_call(generation: Generation) -> int:
+    """Where in the text the first call stands that has words before it; the text's length where none has."""
+    places = (lookup.start for lookup in generation.lookups)
+    return next((place for place in places if generation.text[:place].strip()), len(generation.text))
 
 
 def _within(count: int, low: int, high: int | None) -> bool:

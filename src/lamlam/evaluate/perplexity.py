@@ -30,11 +30,13 @@ from rich.progress import track
 from transformers import PreTrainedModel
 
 from lamlam.errors import InputError
+from lamlam.evaluate.dynamic import DynamicResult
+from lamlam.evaluate.loss import Loss
 from lamlam.markup import AnnotatedDocument
 from lamlam.vocab import Arm, Encoded, Kind, Vocabulary, encode, labels
 from lamlam.vocab.encoding import IGNORE_INDEX
 
-__all__ = ["Loss", "PerplexityResult", "perplexity", "token_log_probs"]
+__all__ = ["PerplexityResult", "perplexity", "token_log_probs"]
 
 _TEXT = (Kind.TEXT, Kind.EOS)
 _CLASSES = {
@@ -47,27 +49,12 @@ _CLASSES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
-    """Minus the sum of log p, in nats, over a number of tokens."""
-
-    total: float = 0.0
-    tokens: int = 0
-
-    def __add__(self, other: "Loss") -> "Loss":
-        return Loss(self.total + other.total, self.tokens + other.tokens)
-
-    @property
-    def mean(self) -> float:
-        """Nats a token; NaN for no tokens."""
-        return self.total / self.tokens if self.tokens else math.nan
-
-
-@dataclass(frozen=True, slots=True)
 class PerplexityResult:
     """Loss over T_org, over T_train and by class of token; `bytes` counts the documents' UTF-8.
 
     `classes["stated"]` is the loss on the words of T_org that state a call's value: what knowing a fact, or having
     looked it up, is worth. `classes["value"]` is the loss on the values inside calls, which training leaves out.
+    `dynamic` is measured apart, by `dynamic_perplexity`, and set by `dataclasses.replace`.
     """
 
     arm: Arm
@@ -76,6 +63,7 @@ class PerplexityResult:
     text: Loss
     trained: Loss
     classes: dict[str, Loss]
+    dynamic: DynamicResult | None = None
     task: str = "perplexity"
 
     @property
@@ -99,6 +87,7 @@ class PerplexityResult:
         losses = {
             name: {"loss": loss.mean, "tokens": loss.tokens} for name, loss in self.classes.items() if loss.tokens
         }
+        own: dict[str, Any]
         if self.arm == "standard":
             own = {"perplexity": self.static, "bits_per_byte": self.static_bits_per_byte}
         else:
@@ -108,6 +97,8 @@ class PerplexityResult:
                 "static_bits_per_byte": self.static_bits_per_byte,
                 "normalized_bits_per_byte": self.normalized_bits_per_byte,
             }
+        if self.dynamic is not None:
+            own |= {"dynamic": self.dynamic.dynamic, "dynamic_detail": self.dynamic.figures()}
         return own | counts | {"loss_by_class": losses}
 
 

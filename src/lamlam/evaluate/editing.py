@@ -1,0 +1,153 @@
+"""Edits: does the model say the new value at once, and does everything else stay as it was?
+
+Facts are edited all together in a copy of the knowledge base; the user's own is only read.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lamlam.corpus import Probe
+from lamlam.engine.settings import DecodingSettings
+from lamlam.errors import LamLamError
+from lamlam.evaluate.answers import gives
+from lamlam.evaluate.completion import CompletionResult, Generator, ProbeRecord, complete
+from lamlam.evaluate.results import Share
+from lamlam.evaluate.scratch import scratch_copy
+from lamlam.kb.fact import Fact
+from lamlam.kb.store import KnowledgeBase
+
+__all__ = ["EditedProbe", "EditingResult", "edit_facts"]
+
+
+@dataclass(frozen=True, slots=True)
+class EditedProbe:
+    """A probe of an edited fact: the value before, the value after, and what the model said at either time."""
+
+    probe: Probe
+    old: str
+    new: str
+    before: str
+    after: str
+    success: bool
+    reverted: bool
+
+    def as_json(self) -> dict[str, Any]:
+        return {"probe": self.probe.id, "old": self.old, "new": self.new, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True, slots=True)
+class EditingResult:
+    """How N edits went.
+
+    success   of the probes of edited facts, all of which were answered right before, those whose continuation now
+              starts with the new value
+    locality  of all other probes, those whose statement (`ProbeRecord.statement`) is letter for letter as before
+    reverted  of the probes of edited facts, those answered with the old value again once the edit was taken back
+    """
+
+    facts: int
+    edited: tuple[EditedProbe, ...]
+    success: Share
+    locality: Share
+    reverted: Share
+    task: str = "editing"
+
+    def figures(self) -> dict[str, Any]:
+        """`success`, `locality` and `reverted` as plain numbers; their counts and intervals under `detail`."""
+        shares = {"success": self.success, "locality": self.locality, "reverted": self.reverted}
+        plain = {name: share.as_json("share")["share"] for name, share in shares.items()}
+        return plain | {"facts": self.facts, "detail": {name: share.as_json("share") for name, share in shares.items()}}
+
+
+def edit_facts(
+    engine_on: Callable[[KnowledgeBase], Generator],
+    kb_path: str | Path,
+    probes: Sequence[Probe],
+    settings: DecodingSettings,
+    *,
+    number: int = 50,
+    seed: int = 0,
+    progress: bool = False,
+) -> EditingResult:
+    """Edit `number` facts, chosen by `seed` among the single-valued ones that are answered right, and ask again.
+
+    The new value is one that another entity has for the same relation. `engine_on` makes an engine that reads a given
+    knowledge base. Fewer facts are edited where fewer qualify; raises `LamLamError` where none does.
+    """
+    with scratch_copy(kb_path) as kb:
+        engine = engine_on(kb)
+        before = complete(engine, probes, settings, progress=progress)
+        edits = _choose(before, kb, number, random.Random(seed))
+        if not edits:
+            raise LamLamError("no fact can be edited: no probe of a single-valued fact is answered right")
+        latest = {pair: kb.edit(fact.id, value=new).id for pair, (fact, new) in edits.items()}
+        after = complete(engine, probes, settings, progress=progress)
+        for pair, (fact, _) in edits.items():
+            kb.edit(latest[pair], value=fact.value)
+        asked = [record.probe for record in before.records if pair_of(record.probe) in edits and record.right]
+        again = complete(engine, asked, settings, progress=progress)
+    return _result(edits, before, after, again)
+
+
+def pair_of(probe: Probe) -> tuple[str, str]:
+    """What a probe's fact is known by: two probes of one pair ask for the same fact."""
+    return probe.entity, probe.relation
+
+
+def _choose(
+    before: CompletionResult, kb: KnowledgeBase, number: int, rng: random.Random
+) -> dict[tuple[str, str], tuple[Fact, str]]:
+    """For each chosen (entity, relation) its fact and the value to give it."""
+    pairs = sorted({pair_of(record.probe) for record in before.records if record.right})
+    rng.shuffle(pairs)
+    values: dict[str, list[str]] = {}
+    edits: dict[tuple[str, str], tuple[Fact, str]] = {}
+    for pair in pairs:
+        if len(edits) == number:
+            break
+        facts = kb.lookup(*pair).facts
+        if len(facts) != 1:
+            continue
+        relation = facts[0].relation
+        if relation not in values:
+            values[relation] = sorted({fact.value for fact in kb.facts(relation=relation)})
+        others = [value for value in values[relation] if _unlike(value, facts[0].value)]
+        if others:
+            edits[pair] = facts[0], rng.choice(others)
+    return edits
+
+
+def _unlike(new: str, old: str) -> bool:
+    """Whether saying one value cannot be taken for saying the other."""
+    return not gives(new, [old]) and not gives(old, [new])
+
+
+def _result(
+    edits: dict[tuple[str, str], tuple[Fact, str]],
+    before: CompletionResult,
+    after: CompletionResult,
+    again: CompletionResult,
+) -> EditingResult:
+    back = {record.probe.id: record.right for record in again.records}
+    edited: list[EditedProbe] = []
+    unchanged: list[bool] = []
+    for old, new in zip(before.records, after.records, strict=True):
+        if (edit := edits.get(pair_of(old.probe))) is None:
+            unchanged.append(old.statement == new.statement)
+        elif old.right:
+            edited.append(_edited(old, new, edit[0].value, edit[1], back[old.probe.id]))
+    return EditingResult(
+        facts=len(edits),
+        edited=tuple(edited),
+        success=Share.of([each.success for each in edited]),
+        locality=Share.of(unchanged),
+        reverted=Share.of([each.reverted for each in edited]),
+    )
+
+
+def _edited(old: ProbeRecord, new: ProbeRecord, was: str, value: str, reverted: bool) -> EditedProbe:
+    success = gives(new.continuation, [value])
+    return EditedProbe(old.probe, was, value, old.continuation, new.continuation, success, reverted)
