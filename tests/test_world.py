@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -140,6 +141,13 @@ def test_some_documents_go_on_about_a_second_entity_that_they_named_as_a_value(c
     for document in continued:
         first, second = dict.fromkeys(call.entity for call in document.calls)
         assert any(call.entity == first and call.value == second for call in document.calls)
+
+
+def test_a_second_entity_is_not_told_what_the_first_gave_away(corpus: Corpus) -> None:
+    mirrored = {"Spouse": "Spouse", "Works Written": "Author", "Author": "Works Written"}
+    for document in documents(corpus):
+        queries = {(call.entity, call.relation) for call in document.calls}
+        assert not any((call.value, mirrored.get(call.relation)) in queries for call in document.calls)
 
 
 def test_all_texts_differ(corpus: Corpus) -> None:
@@ -304,6 +312,13 @@ def test_what_stands_before_the_value_tells_the_relation() -> None:
                 assert not any(wording.startswith(beginning) for wording in wordings), (beginning, other)
 
 
+def test_values_behind_an_article_begin_with_a_consonant() -> None:
+    behind = {name for name, wordings in WORDINGS.items() if any(" a {value}" in wording for wording in wordings)}
+    assert behind == {"Occupation", "Genre"}
+    facts = Population(WorldSettings(people=2000)).facts.values()
+    assert not [known[name] for known in facts for name in behind & set(known) if known[name][0][0] in "aeiou"]
+
+
 def test_the_demo_is_smaller_than_the_full_world() -> None:
     demo, full = relations("demo"), relations("full")
     assert set(demo) < set(full)
@@ -312,6 +327,11 @@ def test_the_demo_is_smaller_than_the_full_world() -> None:
 
 
 # names
+
+
+def test_names_stay_apart_when_case_and_compatible_letters_are_folded() -> None:
+    names = list(Population(WorldSettings(people=2000)).facts)
+    assert len({unicodedata.normalize("NFKC", name).casefold() for name in names}) == len(names)
 
 
 def test_words_never_run_out_and_never_repeat() -> None:
@@ -393,9 +413,8 @@ def test_narrator_leaves_out_what_it_is_told_to() -> None:
 
 
 def test_command_writes_a_corpus_and_prints_counts(tmp_path: Path) -> None:
-    from lamlam.corpus.files import load_corpus
-
     from lamlam.cli import app
+    from lamlam.corpus.files import load_corpus
 
     out = tmp_path / "world"
     arguments = ["world", "--people", "30", "--seed", "3", "--size", "demo", "--out", str(out)]

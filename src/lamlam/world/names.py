@@ -31,7 +31,7 @@ _FLAVOURS = (
     ),
     _Flavour("b d f g j kh m n p r sh z", "a e i o u", "r n m sh", "min deh zad pour ani gol nush var"),
     _Flavour("ch h m n p q t tl x y z", "a e i o ui", "c l h n tl", "tli can pec huac lan calli zin mal"),
-    _Flavour("þ ø b ç f g ł n š v ž", "á é í ó ú å ö", "l n r st", "sson gård quès ño łek ßen via rün"),
+    _Flavour("þ ø b ç f g ł n š v ž", "á é í ó ú å ö", "l n r st", "sson gård quès ño łek ðen via rün"),
 )
 _PLAIN = 8  # the last flavour is full of letters beyond ASCII: only the full world uses it
 
