@@ -22,6 +22,7 @@ from lamlam.world.names import NameForge
 from lamlam.world.narrator import Narrator
 from lamlam.world.population import Population
 from lamlam.world.schema import Kind, relations
+from lamlam.world.settings import Size
 from lamlam.world.wordings import INTRODUCTIONS, WORDINGS
 
 SMALL = {"people": 300, "seed": 7, "max_mentions": 20}
@@ -33,11 +34,14 @@ class Written:
 
     corpus: Corpus
     unseen: frozenset[str]
+    size: Size
 
 
 def write(settings: WorldSettings) -> Written:
     by_name = Population(settings).by_name
-    return Written(World(settings).corpus(), frozenset(name for name, entity in by_name.items() if not entity.seen))
+    return Written(
+        World(settings).corpus(), frozenset(name for name, entity in by_name.items() if not entity.seen), settings.size
+    )
 
 
 @pytest.fixture(scope="module", params=["demo", "full"])
@@ -141,6 +145,17 @@ def test_some_documents_go_on_about_a_second_entity_that_they_named_as_a_value(c
     for document in continued:
         first, second = dict.fromkeys(call.entity for call in document.calls)
         assert any(call.entity == first and call.value == second for call in document.calls)
+
+
+def test_a_pronoun_does_not_turn_from_one_entity_to_another(written: Written) -> None:
+    population = Population(WorldSettings(size=written.size, **SMALL))
+    for document in written.corpus.train:
+        first, *others = dict.fromkeys(call.entity for call in document.calls)
+        pronouns = [population.by_name[name].pronoun for name in (first, *others)]
+        if others and pronouns[0] == pronouns[1]:
+            sentence = document.text[next(call.at for call in document.calls if call.entity == others[0]) :]
+            start = document.text.rfind(". ", 0, len(document.text) - len(sentence)) + 2
+            assert document.text[start:].split()[0].lower() not in ("he", "his", "she", "her", "it", "its")
 
 
 def test_a_second_entity_is_not_told_what_the_first_gave_away(corpus: Corpus) -> None:
