@@ -1,0 +1,221 @@
+"""The files that documents, facts and probes stand in.
+
+Readers are iterators, so that a corpus need not fit into memory; writers make files appear whole or not at all.
+Every bad input is an `InputError` that names the file, the line and the field. `lines` knows JSON Lines, `paper` the
+paper's JSON.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from lamlam.corpus.corpus import Corpus, FactRecord, Probe
+from lamlam.corpus.lines import Entry, read_entries, read_text, write_objects
+from lamlam.corpus.paper import documents_from_paper, documents_to_paper
+from lamlam.errors import InputError, LamLamError
+from lamlam.markup import AnnotatedDocument, Call
+
+__all__ = [
+    "documents_from_paper",
+    "documents_to_paper",
+    "load_corpus",
+    "read_documents",
+    "read_facts",
+    "read_probes",
+    "save_corpus",
+    "write_documents",
+    "write_facts",
+    "write_probes",
+]
+
+_TEXT_ENDINGS = (".txt", ".md")
+_HELDOUT = "heldout-"
+
+
+def read_documents(path: str | Path) -> Iterator[AnnotatedDocument]:
+    """The documents of a file or folder, by its ending.
+
+    `.jsonl`: objects `{"id", "text", "calls": [{"entity", "relation", "value", "at"}]}`, `at` a character offset into
+    `text`, `calls` optional. `.json`: the paper's. `.txt`, `.md`: a plain text, a folder of them (subfolders too) one
+    document a file; ids are names relative to the folder. Raises `InputError`, also when there is no document.
+    """
+    source = Path(path)
+    found = False
+    for document in _documents(source):
+        found = True
+        yield document
+    if not found:
+        raise InputError("holds no documents", path=source)
+
+
+def read_facts(path: str | Path) -> Iterator[FactRecord]:
+    """The facts of a JSON Lines file.
+
+    An object is `{"entity", "relation", "value"}` and optionally `"source": {"document", "start", "end"}` (a character
+    span, both or neither) and `"aliases": {"entity": [...], "relation": [...]}`. Raises `InputError`.
+    """
+    return (_fact(entry) for entry in read_entries(path))
+
+
+def read_probes(path: str | Path) -> Iterator[Probe]:
+    """The probes of a JSON Lines file, whose objects have the fields of `Probe`. Raises `InputError`."""
+    return (_probe(entry) for entry in read_entries(path))
+
+
+def write_documents(documents: Iterable[AnnotatedDocument], path: str | Path) -> int:
+    """Write documents as JSON Lines; how many."""
+    return write_objects(map(_document_object, documents), path)
+
+
+def write_facts(facts: Iterable[FactRecord], path: str | Path) -> int:
+    """Write facts as JSON Lines; how many. Raises `LamLamError` for a span without a document or an end."""
+    return write_objects(map(_fact_object, facts), path)
+
+
+def write_probes(probes: Iterable[Probe], path: str | Path) -> int:
+    """Write probes as JSON Lines; how many."""
+    return write_objects(map(_probe_object, probes), path)
+
+
+def load_corpus(folder: str | Path) -> Corpus:
+    """The corpus of a folder: `train.jsonl`, `facts.jsonl`; where there are, `probes.jsonl`, `heldout-<group>.jsonl`.
+
+    Raises `InputError` when the folder or a file is missing or bad, or there is nothing to train on.
+    """
+    source = Path(folder)
+    if not source.is_dir():
+        raise InputError("no such folder", path=source)
+    heldout = {
+        path.stem.removeprefix(_HELDOUT): [_document(entry) for entry in read_entries(path)]
+        for path in sorted(source.glob(f"{_HELDOUT}*.jsonl"))
+    }
+    probes = source / "probes.jsonl"
+    return Corpus(
+        train=list(read_documents(source / "train.jsonl")),
+        heldout=heldout,
+        facts=list(read_facts(source / "facts.jsonl")),
+        probes=list(read_probes(probes)) if probes.exists() else [],
+    )
+
+
+def save_corpus(corpus: Corpus, folder: str | Path) -> None:
+    """Write a corpus into a folder, made if need be; held-out groups that an earlier corpus left there go.
+
+    Raises `InputError` when a group's name cannot be part of a file's name.
+    """
+    target = Path(folder)
+    for group in corpus.heldout:
+        if not group.replace("-", "").replace("_", "").isalnum():
+            raise InputError(f"the held-out group '{group}' must be named in letters, digits, - and _", path=target)
+    write_documents(corpus.train, target / "train.jsonl")
+    for group, documents in corpus.heldout.items():
+        write_documents(documents, target / f"{_HELDOUT}{group}.jsonl")
+    for path in target.glob(f"{_HELDOUT}*.jsonl"):
+        if path.stem.removeprefix(_HELDOUT) not in corpus.heldout:
+            path.unlink()
+    write_facts(corpus.facts, target / "facts.jsonl")
+    write_probes(corpus.probes, target / "probes.jsonl")
+
+
+def _documents(source: Path) -> Iterator[AnnotatedDocument]:
+    if source.is_dir():
+        files = sorted(path for path in source.rglob("*") if path.suffix in _TEXT_ENDINGS and path.is_file())
+        return _plain_documents(files, source)
+    if source.suffix in _TEXT_ENDINGS:
+        return _plain_documents([source], source.parent)
+    if source.suffix == ".json":
+        return documents_from_paper(source)
+    if source.suffix == ".jsonl":
+        return (_document(entry) for entry in read_entries(source))
+    reason = "must end in .jsonl, .json, .txt or .md" if source.exists() else "no such file"
+    raise InputError(reason, path=source)
+
+
+def _plain_documents(files: Iterable[Path], folder: Path) -> Iterator[AnnotatedDocument]:
+    for path in files:
+        text = read_text(path)
+        if text.strip():
+            yield AnnotatedDocument(path.relative_to(folder).as_posix(), text)
+
+
+def _document(entry: Entry) -> AnnotatedDocument:
+    text = entry.text("text")
+    calls = tuple(_call(item, len(text)) for item in entry.entries("calls")) if entry.has("calls") else ()
+    return AnnotatedDocument(entry.text("id"), text, calls)
+
+
+def _call(entry: Entry, length: int) -> Call:
+    at = entry.number("at", least=0)
+    if at > length:
+        raise entry.error(f"stands outside the text of {length} characters", "at")
+    return Call(entry.text("entity"), entry.text("relation"), entry.text("value"), at)
+
+
+def _document_object(document: AnnotatedDocument) -> dict[str, Any]:
+    calls = [{"entity": c.entity, "relation": c.relation, "value": c.value, "at": c.at} for c in document.calls]
+    return {"id": document.id, "text": document.text, "calls": calls}
+
+
+def _fact(entry: Entry) -> FactRecord:
+    source = entry.entry("source") if entry.has("source") else None
+    aliases = entry.entry("aliases") if entry.has("aliases") else None
+    start, end = _span(source) if source else (None, None)
+    return FactRecord(
+        entity=entry.text("entity", empty=False),
+        relation=entry.text("relation", empty=False),
+        value=entry.text("value", empty=False),
+        document=source.text("document") if source else None,
+        start=start,
+        end=end,
+        entity_aliases=aliases.texts("entity") if aliases and aliases.has("entity") else (),
+        relation_aliases=aliases.texts("relation") if aliases and aliases.has("relation") else (),
+    )
+
+
+def _span(source: Entry) -> tuple[int, int] | tuple[None, None]:
+    if not source.has("start") and not source.has("end"):
+        return None, None
+    start = source.number("start", least=0)
+    return start, source.number("end", least=start)
+
+
+def _fact_object(fact: FactRecord) -> dict[str, Any]:
+    if (fact.start is None) != (fact.end is None) or (fact.document is None and fact.start is not None):
+        raise LamLamError(f"the fact {fact.relation} of {fact.entity} has a span without a document or an end")
+    result: dict[str, Any] = {"entity": fact.entity, "relation": fact.relation, "value": fact.value}
+    source = {"document": fact.document, "start": fact.start, "end": fact.end}
+    aliases = {"entity": list(fact.entity_aliases), "relation": list(fact.relation_aliases)}
+    for field, value in (
+        ("source", {key: part for key, part in source.items() if part is not None}),
+        ("aliases", {key: names for key, names in aliases.items() if names}),
+    ):
+        if value:
+            result[field] = value
+    return result
+
+
+def _probe(entry: Entry) -> Probe:
+    answers = entry.texts("answers")
+    if not answers:
+        raise entry.error("must hold at least one answer", "answers")
+    return Probe(
+        id=entry.text("id"),
+        prompt=entry.text("prompt"),
+        entity=entry.text("entity"),
+        relation=entry.text("relation"),
+        answers=answers,
+        group=entry.text("group"),
+        mentions=entry.number("mentions", least=0) if entry.has("mentions") else 0,
+    )
+
+
+def _probe_object(probe: Probe) -> dict[str, Any]:
+    return {
+        "id": probe.id,
+        "prompt": probe.prompt,
+        "entity": probe.entity,
+        "relation": probe.relation,
+        "answers": list(probe.answers),
+        "group": probe.group,
+        "mentions": probe.mentions,
+    }

@@ -1,0 +1,141 @@
+"""JSON Lines, an object a line, read with errors that name file, line and field.
+
+What the objects mean is left to `files`.
+"""
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lamlam.errors import InputError
+from lamlam.files import atomic_write
+
+__all__ = ["Entry", "read_entries", "read_text", "write_objects"]
+
+_KINDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A JSON object and where it stands: file, line (from 1, if known), and the field that leads to it."""
+
+    value: Mapping[str, Any]
+    path: Path
+    line: int | None = None
+    prefix: str = ""
+
+    def error(self, reason: str, field: str) -> InputError:
+        return InputError(reason, path=self.path, line=self.line, field=self.prefix + field)
+
+    def has(self, field: str) -> bool:
+        return self.value.get(field) is not None
+
+    def text(self, field: str, *, empty: bool = True) -> str:
+        """A text field, without lone surrogates (which are no characters); `empty` says whether it may be blank."""
+        return self._checked_text(self._of_kind(field, str), field, empty)
+
+    def number(self, field: str, *, least: int | None = None) -> int:
+        number = self._of_kind(field, int)
+        if least is not None and number < least:
+            raise self.error(f"must not be below {least}", field)
+        return number
+
+    def texts(self, field: str) -> tuple[str, ...]:
+        """A list of texts."""
+        return tuple(
+            self._checked_text(self._checked(item, f"{field}[{index}]", str), f"{field}[{index}]", True)
+            for index, item in enumerate(self._of_kind(field, list))
+        )
+
+    def entry(self, field: str) -> "Entry":
+        """An object inside this one."""
+        return Entry(self._of_kind(field, dict), self.path, self.line, f"{self.prefix}{field}.")
+
+    def entries(self, field: str) -> Iterator["Entry"]:
+        """A list of objects inside this one."""
+        for index, item in enumerate(self._of_kind(field, list)):
+            name = f"{field}[{index}]"
+            yield Entry(self._checked(item, name, dict), self.path, self.line, f"{self.prefix}{name}.")
+
+    def _of_kind(self, field: str, kind: type) -> Any:
+        if field not in self.value:
+            raise self.error("is missing", field)
+        return self._checked(self.value[field], field, kind)
+
+    def _checked(self, value: Any, field: str, kind: type) -> Any:
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise self.error(f"must be {_KINDS[kind]}", field)
+        return value
+
+    def _checked_text(self, text: str, field: str, empty: bool) -> str:
+        if not empty and not text.strip():
+            raise self.error("must not be empty", field)
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise self.error("holds half of a surrogate pair, which is no character", field) from error
+        return text
+
+
+def read_entries(path: str | Path) -> Iterator[Entry]:
+    """The objects of a JSON Lines file, one at a time; blank lines are skipped.
+
+    Raises `InputError` when the file cannot be read, is not UTF-8, or a line is no JSON object (a truncated one, say).
+    """
+    source = Path(path)
+    try:
+        with source.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                line = _decoded(raw, source, number)
+                if line.strip():
+                    yield _parsed(line, source, number)
+    except OSError as error:
+        raise _unreadable(source, error) from error
+
+
+def read_text(path: str | Path) -> str:
+    """A file's text, line ends as they are. Raises `InputError` when it cannot be read or is not UTF-8."""
+    source = Path(path)
+    try:
+        raw = source.read_bytes()
+    except OSError as error:
+        raise _unreadable(source, error) from error
+    return "".join(_decoded(line, source, number) for number, line in enumerate(raw.splitlines(keepends=True), start=1))
+
+
+def write_objects(objects: Iterable[Mapping[str, Any]], path: str | Path) -> int:
+    """Write objects as JSON Lines and say how many; the file appears whole or not at all."""
+    count = 0
+    with atomic_write(path) as file:
+        for value in objects:
+            file.write(json.dumps(value, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def _decoded(raw: bytes, path: Path, line: int) -> str:
+    if line == 1:
+        raw = raw.removeprefix(codecs.BOM_UTF8)
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not UTF-8 (byte {error.start + 1} of the line)", path=path, line=line) from error
+
+
+def _parsed(line: str, path: Path, number: int) -> Entry:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        where = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
+        raise InputError(f"is no whole JSON object (broken{where})", path=path, line=number) from error
+    if not isinstance(value, dict):
+        raise InputError("is no JSON object", path=path, line=number)
+    return Entry(value, path, number)
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+    return InputError(reason, path=path)

@@ -1,0 +1,62 @@
+"""Annotated documents in the paper's JSON: `{"examples": [{"annotated_text", "text", ...}], "metadata": {...}}`.
+
+`annotated_text` holds the calls as `dblookup` markup, as language models wrote it: it is read leniently. The plain text
+of a document is what is left of it without the calls; models alter a text that they annotate, so that it may differ
+from `text`, the original.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from lamlam.corpus.lines import Entry, read_text
+from lamlam.errors import InputError
+from lamlam.files import atomic_write
+from lamlam.markup import AnnotatedDocument, dblookup
+
+__all__ = ["documents_from_paper", "documents_to_paper"]
+
+
+def documents_from_paper(path: str | Path) -> Iterator[AnnotatedDocument]:
+    """The documents of a file in the paper's JSON; an id is the example's own, or the file's name and its index.
+
+    An example without `annotated_text` is its `text`, without calls. Raises `InputError` when the file cannot be read,
+    is no JSON, has no `examples`, or holds no documents.
+    """
+    source = Path(path)
+    root = _root(source)
+    index = -1
+    for index, example in enumerate(root.entries("examples")):
+        id = example.text("id") if example.has("id") else f"{source.stem}-{index}"
+        if example.has("annotated_text"):
+            yield dblookup.parse(example.text("annotated_text"), id=id, lenient=True)
+        else:
+            yield AnnotatedDocument(id, example.text("text"))
+    if index < 0:
+        raise InputError("holds no documents", path=source)
+
+
+def documents_to_paper(documents: Iterable[AnnotatedDocument], path: str | Path) -> int:
+    """Write documents in the paper's JSON, with their ids; how many."""
+    count = 0
+    with atomic_write(path) as file:
+        file.write('{"examples": [')
+        for document in documents:
+            example = {"id": document.id, "annotated_text": dblookup.render(document), "text": document.text}
+            file.write((",\n" if count else "\n") + json.dumps(example, ensure_ascii=False))
+            count += 1
+        file.write('\n], "metadata": {}}\n')
+    return count
+
+
+def _root(source: Path) -> Entry:
+    text = read_text(source)
+    try:
+        root = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"is no whole JSON ({error.msg})", path=source, line=error.lineno) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError("is no JSON that can be read", path=source) from error
+    if not isinstance(root, dict):
+        raise InputError("is no JSON object", path=source)
+    return Entry(root, source)
