@@ -4,7 +4,7 @@ A fact is stated where its value is mentioned after its entity was. The text its
 text may state is given from outside; how names are written and found is left to `forms` and `mentions`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -34,7 +34,14 @@ class Alignment:
 
 
 class Aligner:
-    """Aligns texts with facts. It keeps nothing between texts."""
+    """Aligns texts with facts; it keeps nothing between texts.
+
+    `stated` says that each text is known to state the facts it is given. Then a near spelling or a part of a name is
+    evidence enough; otherwise only a name or another way to write it is.
+    """
+
+    def __init__(self, *, stated: bool = True) -> None:
+        self._stated = stated
 
     def annotate(self, text: str, facts: Iterable[FactRecord], id: str) -> Alignment:
         """Place a call before the value's mention for every fact of `facts` that `text` states after its entity.
@@ -43,7 +50,7 @@ class Aligner:
         """
         facts = list(dict.fromkeys(facts))
         finder = MentionFinder(text)
-        mentions = _mentions(finder, facts)
+        mentions = _mentions(finder, facts, self._stated)
         entities = {fact.entity: mentions[fact.entity] or _nested(finder, fact.entity) for fact in facts}
         placed: list[FactRecord] = []
         unplaced: list[tuple[FactRecord, Reason]] = []
@@ -61,17 +68,18 @@ class Aligner:
         return Alignment(AnnotatedDocument(id, text, calls), placed, unplaced)
 
 
-def _mentions(finder: MentionFinder, facts: Sequence[FactRecord]) -> dict[str, list[Mention]]:
+def _mentions(finder: MentionFinder, facts: Sequence[FactRecord], weaker: bool) -> dict[str, list[Mention]]:
     """Mentions of every entity and value: sure ones first, weaker ones only for names that have none, where free."""
     names = dict.fromkeys(name for fact in facts for name in (fact.entity, fact.value))
     found = {name: finder.find(name, Strength.NAME, Strength.VARIANT) for name in names}
     found = {name: _unhidden(name, found, finder.text) for name in names}
-    for search in (
+    searches: tuple[Callable[[str], list[Mention]], ...] = (
         lambda name: finder.find(name, Strength.PART, Strength.PART),
         finder.find_near,
         lambda name: finder.find(name, Strength.HINT, Strength.HINT),
         finder.find_moved,
-    ):
+    )
+    for search in searches if weaker else ():
         for name in names:
             if not found[name]:
                 others = [mention for other in names for mention in found[other]]
@@ -131,6 +139,7 @@ def _place(entity: list[Mention], value: list[Mention], taken: set[int]) -> Ment
 
 def _with_article(text: str, start: int, value: str) -> int:
     """Where the mention starts when a value's own article ("The Secret Scripture") stands before it in the text."""
+    value = value.replace("_", " ")
     for article in ("The ", "A ", "An "):
         before = text[max(0, start - len(article)) : start]
         if value.startswith(article) and before.casefold() == article.casefold():

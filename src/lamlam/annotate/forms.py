@@ -192,6 +192,8 @@ def _parts(bare: str) -> Iterator[str]:
     for article in ("The ", "A ", "An "):
         if bare.startswith(article):
             yield bare.removeprefix(article)
+    if numeral := _numeral(bare):
+        yield bare.removeprefix(numeral)
     head, comma, _ = bare.partition(",")
     if comma and head.casefold().strip() not in _GENERIC:
         yield head
@@ -213,10 +215,21 @@ def _hints(bare: str) -> Iterator[str]:
     capitals = "".join(word[0] for word in bare.replace("-", " ").split() if word[0].isupper())
     if len(capitals) > 1 and capitals.isalpha():
         yield capitals
-    kept = [word for word in bare.split() if not (word.strip(".,").isdigit() or _is_initials(word))]
+    every = bare.split()
+    kept = [word for word in every if not (_is_year(word) or word == every[0] == _numeral(bare) or _is_initials(word))]
     telling = " ".join(kept)
     if kept and telling != bare and bare.endswith((telling, *_DIGITS)) and "," not in bare and len(telling) > 4:
         yield telling
+
+
+def _numeral(bare: str) -> str | None:
+    """The numeral that a club's name may begin with, as "1." in 1. FC Magdeburg."""
+    first = bare.split(maxsplit=1)[0]
+    return first if first.endswith(".") and first[:-1].isdigit() else None
+
+
+def _is_year(word: str) -> bool:
+    return word.isdigit() and len(word) == 4
 
 
 def _is_initials(word: str) -> bool:

@@ -81,7 +81,10 @@ def is_held_out(subject: str, one_in: int, seed: int) -> bool:
 
 
 class NameSearch:
-    """Tells whether a text has one of many names in it as whole words; case, diacritics and marks do not matter."""
+    """Tells whether a text has one of many names in it, as whole words.
+
+    Case, diacritics, punctuation and a final s do not matter.
+    """
 
     def __init__(self, names: Iterable[str]) -> None:
         plain = (tuple(_plain(name)) for name in names)
@@ -99,7 +102,8 @@ class NameSearch:
 
 def _plain(text: str) -> list[str]:
     decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(c if c.isalnum() else " " for c in decomposed if not unicodedata.combining(c)).split()
+    words = "".join(c if c.isalnum() else " " for c in decomposed if not unicodedata.combining(c)).split()
+    return [word.removesuffix("s") or word for word in words]
 
 
 def _mentions(document: StatedDocument, subjects: set[str], names: NameSearch) -> bool:
