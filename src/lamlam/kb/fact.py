@@ -17,7 +17,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A proposition with an identity. It holds from revision `since` up to, not including, `until`."""
+    """A proposition with an identity. It holds from revision `since` up to, not including, `until`.
+
+    `supersedes` is the id of the fact that an edit replaced by this one.
+    """
 
     id: int
     entity: str
@@ -26,6 +29,7 @@ class Fact:
     sources: tuple[Source, ...] = ()
     since: int = 0
     until: int | None = None
+    supersedes: int | None = None
 
 
 class Status(StrEnum):

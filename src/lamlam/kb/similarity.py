@@ -1,0 +1,184 @@
+"""When two names of relations, or of entities, say the same although they are spelled differently.
+
+Strings only, exact and repeatable, and careful: one word that stands on one side alone makes another relation
+("Capital" and "Capital City", "Award" and "Award Year"), since a wrong value is worse than none. What to do with the
+scores is left to `kb.resolve`.
+"""
+
+import unicodedata
+from collections import Counter
+from itertools import permutations
+
+from rapidfuzz.distance import DamerauLevenshtein
+from rapidfuzz.fuzz import ratio
+
+from lamlam.kb.lexicon import (
+    FILLERS,
+    IRREGULAR,
+    LETTERS_BEYOND_ACCENTS,
+    OPPOSITES,
+    ORDINALS,
+    QUALIFIERS,
+    ROMAN,
+    VARIANTS,
+)
+
+__all__ = ["name_similarity", "relation_key", "relation_similarity"]
+
+_FILLER_WEIGHT = 0.1
+_LEAST_IF_SAME = 0.9
+_MOST_IN_DOUBT = 0.8
+_SHORTEST_MISSPELLED_NAME = 8
+_SHORTEST_MISSPELLED_WORD = 5
+
+
+def relation_key(relation: str) -> str:
+    """Equal for relations whose words have the same letters, as those of "Birthplace" and "Place of Birth" have."""
+    return "".join(sorted("".join(_content(_words(relation)))))
+
+
+def relation_similarity(a: str, b: str) -> float:
+    """How far two names of relations consist of the same words, up to case, order, number, spelling and fillers.
+
+    Above 0.85 where all words of content are shared; at most 0.8 where one side has words that the other lacks; 0.0
+    where each side has such words, numbers differ, opposites meet, or a qualifier ("former", "vice") is added.
+    """
+    words_a, words_b = _words(a), _words(b)
+    content_a, content_b = _content(words_a), _content(words_b)
+    left_a, left_b = _left_over(content_a, content_b)
+    left_a, left_b = _join_compounds(left_a, left_b)
+    left_b, left_a = _join_compounds(left_b, left_a)
+    size = len(content_a) + len(content_b)
+    if not content_a or not content_b or (left_a and left_b) or _opposed(content_a, content_b):
+        return 0.0
+    left = {*left_a, *left_b}
+    if left & QUALIFIERS or any(word[0].isdigit() for word in left):
+        return 0.0
+    if left:
+        return min(_MOST_IN_DOUBT, (size - len(left_a) - len(left_b)) / size)
+    fillers = abs(len(words_a) - len(content_a) - len(words_b) + len(content_b))
+    return max(_LEAST_IF_SAME, size / (size + _FILLER_WEIGHT * fillers))
+
+
+def name_similarity(a: str, b: str) -> float:
+    """How alike two normalised names of entities are spelled, from 0.0 to 1.0.
+
+    0.0 where the difference is one that tells entities apart: a number or numeral, an opposite, a word more or less,
+    another order of words without a comma, or a short or strongly changed word.
+    """
+    words_a, words_b = _name_words(a), _name_words(b)
+    if not words_a or not words_b or _numerals(words_a) != _numerals(words_b) or _opposed(words_a, words_b):
+        return 0.0
+    if words_a == words_b:
+        return 0.99
+    if ("," in a) != ("," in b) and sorted(words_a) == sorted(words_b):
+        return 0.98
+    joined_a, joined_b = "".join(words_a), "".join(words_b)
+    if joined_a == joined_b:
+        return 0.97
+    if len(words_a) != len(words_b) or min(len(joined_a), len(joined_b)) < _SHORTEST_MISSPELLED_NAME:
+        return 0.0
+    if not all(_misspelled(x, y) for x, y in zip(words_a, words_b, strict=True) if x != y):
+        return 0.0
+    return ratio(" ".join(words_a), " ".join(words_b)) / 100
+
+
+def _words(relation: str) -> list[str]:
+    """The words of a relation's name: split at spaces, signs, underscores, digits and within camelCase; lower case."""
+    text = unicodedata.normalize("NFKC", relation)
+    words: list[str] = []
+    word = ""
+    for at, sign in enumerate(text):
+        if sign in "'’\\":
+            continue
+        before, after = text[at - 1 : at], text[at + 1 : at + 2]
+        if word and (not _belongs(sign) or _starts_word(before, sign, after)):
+            words.append(word)
+            word = ""
+        if _belongs(sign):
+            word += sign
+    words += [word] if word else []
+    return [word.casefold() for word in words]
+
+
+def _belongs(sign: str) -> bool:
+    return sign.isalnum() or unicodedata.category(sign).startswith("M")
+
+
+def _starts_word(before: str, sign: str, after: str) -> bool:
+    """Whether a capital or a digit begins a new word: birth|Place, GDP|Nominal, runway|1."""
+    if sign.isupper():
+        return before.islower() or before.isdigit() or (before.isupper() and after.islower())
+    return sign.isdigit() and before.isalpha()
+
+
+def _content(words: list[str]) -> list[str]:
+    """The words that carry meaning, in one form each. A closing "of" turns a relation round and is kept."""
+    kept = [word for at, word in enumerate(words) if word not in FILLERS or (word == "of" and at == len(words) - 1)]
+    return [_stem(word) for word in kept]
+
+
+def _stem(word: str) -> str:
+    """One form for singular and plural, British and American, first and 1st."""
+    if word in ORDINALS or word in IRREGULAR:
+        return ORDINALS.get(word) or IRREGULAR[word]
+    if word[0].isdigit():
+        return word.rstrip("stndrh") or word
+    for british, american in VARIANTS:
+        word = word.replace(british, american)
+    if len(word) > 4 and word.endswith("ies"):
+        word = word[:-3] + "y"
+    elif len(word) > 4 and word.endswith(("ches", "shes", "xes", "sses")):
+        word = word[:-2]
+    elif len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    return word[:-3] + "or" if len(word) > 5 and word.endswith("our") else word
+
+
+def _left_over(a: list[str], b: list[str]) -> tuple[list[str], list[str]]:
+    count_a, count_b = Counter(a), Counter(b)
+    return list((count_a - count_b).elements()), list((count_b - count_a).elements())
+
+
+def _join_compounds(a: list[str], b: list[str]) -> tuple[list[str], list[str]]:
+    """Strike out each word of `a` that is two words of `b` written as one: birthplace, birth + place."""
+    rest_a, rest_b = [], list(b)
+    for word in a:
+        pair = next((pair for pair in permutations(rest_b, 2) if pair[0] + pair[1] == word), None)
+        if pair is None:
+            rest_a.append(word)
+        else:
+            for part in pair:
+                rest_b.remove(part)
+    return rest_a, rest_b
+
+
+def _opposed(a: list[str], b: list[str]) -> bool:
+    only_a, only_b = set(a) - set(b), set(b) - set(a)
+    return any((pair & only_a) and (pair & only_b) for pair in OPPOSITES)
+
+
+def _name_words(norm: str) -> list[str]:
+    """The words of a name without accents, signs and a leading "the"."""
+    plain = "".join(sign for sign in unicodedata.normalize("NFD", norm) if unicodedata.category(sign) != "Mn")
+    plain = plain.translate(LETTERS_BEYOND_ACCENTS).replace("'", "").replace("’", "")
+    words = "".join(sign if sign.isalnum() else " " for sign in plain).split()
+    return words[1:] if len(words) > 1 and words[0] == "the" else words
+
+
+def _numerals(words: list[str]) -> list[str]:
+    """Everything that counts in a name: digits, numerals, ordinals, and the generations of a family."""
+    found = []
+    for word in words:
+        if any(sign.isdigit() for sign in word):
+            found.append(word.rstrip("stndrh") if word[0].isdigit() else word)
+        elif word in ROMAN or word in ORDINALS or word in ("jr", "sr", "junior", "senior"):
+            found.append(ROMAN.get(word) or ORDINALS.get(word) or word[0] + word[-1])
+    return sorted(found)
+
+
+def _misspelled(a: str, b: str) -> bool:
+    """Whether two words may be one, misspelled: not a short one, not in its first letter, by one slip (two if long)."""
+    longer = max(len(a), len(b))
+    slips = 2 if longer >= 10 else 1
+    return longer >= _SHORTEST_MISSPELLED_WORD and a[0] == b[0] and DamerauLevenshtein.distance(a, b) <= slips

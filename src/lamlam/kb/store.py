@@ -1,0 +1,185 @@
+"""The knowledge base: facts with an identity, in an SQLite file.
+
+`KnowledgeBase` is the interface that the rest of LamLam knows. It owns the transactions and the revisions; reading,
+resolving, writing and forgetting are done by the modules of those names.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lamlam.corpus.corpus import FactRecord
+from lamlam.errors import InputError, LamLamError
+from lamlam.kb.database import Database
+from lamlam.kb.fact import Fact, Resolution, Source
+from lamlam.kb.reader import Reader
+from lamlam.kb.resolve import Resolver
+from lamlam.kb.tombstones import Tombstones
+from lamlam.kb.view import View
+from lamlam.kb.writer import AddReport, Writer
+
+__all__ = ["KnowledgeBase", "Revision"]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One write: when (ISO 8601, UTC), by whom, what and why, and how many facts began and ended with it."""
+
+    id: int
+    time: str
+    actor: str
+    action: str
+    reason: str
+    began: int
+    ended: int
+
+
+class KnowledgeBase(View):
+    """Facts that can be read, edited and erased. A context manager; to be used by the thread that opened it.
+
+    Each public call that writes is one transaction and one revision; `transaction` groups several.
+    """
+
+    def __init__(self, database: Database) -> None:
+        """`open` is the way to get one."""
+        self._database = database
+        self._tombstones = Tombstones(database)
+        self._open_revision: int | None = None
+        reader = Reader(database)
+        super().__init__(reader, Resolver(reader, self._tombstones))
+
+    @classmethod
+    def open(cls, path: str | Path, *, create: bool = False) -> Self:
+        """Open a file, or make it where it is missing and `create` says so. ":memory:" needs no file.
+
+        Raises `InputError` when there is no such file, or it is damaged or no knowledge base.
+        """
+        if str(path).startswith(("postgresql://", "postgres://")):
+            raise LamLamError("a knowledge base on PostgreSQL is not supported: name a file instead")
+        return cls(Database(path, create=create))
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None for one in memory."""
+        return self._database.path
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Writing
+
+    @contextmanager
+    def transaction(self, actor: str = "", reason: str = "") -> Iterator[int]:
+        """Group writes into one revision, whose number it yields: all of them happen, or none."""
+        if self._open_revision is not None:
+            raise LamLamError("a transaction of this knowledge base is open already")
+        with self._revision("transaction", actor, reason) as revision:
+            self._open_revision = revision
+            try:
+                yield revision
+            finally:
+                self._open_revision = None
+
+    def add(
+        self,
+        facts: Iterable[FactRecord | tuple[str, str, str]],
+        *,
+        source: Source | None = None,
+        actor: str = "",
+        reason: str = "",
+    ) -> AddReport:
+        """Add facts: records, or (entity, relation, value). What is known already gains a source, not a double.
+
+        `source` is that of the records that name no document of their own. What was forgotten is refused and told.
+        Raises `InputError` on a blank field; nothing is added then.
+        """
+        records = (fact if isinstance(fact, FactRecord) else FactRecord(*fact) for fact in facts)
+        with self._writer("add", actor, reason) as writer:
+            return writer.add(records, source)
+
+    def edit(
+        self, fact_id: int, *, value: str, source: Source | None = None, actor: str = "", reason: str = ""
+    ) -> Fact:
+        """End a fact and state another value in its place. Returns the new fact, which supersedes the old one.
+
+        Raises `LamLamError` when the fact does not hold any more, or when the new proposition was forgotten.
+        """
+        with self._writer("edit", actor, reason) as writer:
+            old = self._held(fact_id)
+            if writer.forgotten([old.entity], [old.relation], value, source):
+                raise LamLamError(f"fact {fact_id} cannot take this value: it was forgotten")
+            if value == old.value:
+                return old
+            writer.end(fact_id)
+            new, _ = writer.fact(old.entity, old.relation, value, supersedes=fact_id)
+            if source is not None:
+                writer.source(new, source)
+        return self.fact(new)
+
+    def retract(self, fact_id: int, *, actor: str = "", reason: str = "") -> Fact:
+        """End a fact; its history stays. Raises `LamLamError` when it does not hold any more."""
+        with self._writer("retract", actor, reason) as writer:
+            self._held(fact_id)
+            writer.end(fact_id)
+        return self.fact(fact_id)
+
+    def alias(
+        self, name: str, *, entity: str | None = None, relation: str | None = None, actor: str = "", reason: str = ""
+    ) -> bool:
+        """Let `name` stand for an entity or for a relation as well; False when it does already.
+
+        Raises `InputError` when the knowledge base has no such entity or relation.
+        """
+        if (entity is None) == (relation is None):
+            raise InputError("an alias points at either an entity or a relation")
+        table, target = ("entity", entity) if entity is not None else ("relation", relation)
+        with self._writer("alias", actor, reason) as writer:
+            number = self._database.scalar(f"SELECT id FROM {table} WHERE name = ?", (target,))
+            if number is None:
+                raise InputError(f"there is no {table} '{target}'", field=table)
+            return writer.alias(table, name, number)
+
+    # Reading, beyond what a view reads
+
+    def at(self, revision: int) -> View:
+        """The knowledge base as it stood after a revision; read-only. What was forgotten since is in no view."""
+        reader = Reader(self._database, revision)
+        return View(reader, Resolver(reader, self._tombstones))
+
+    def nearest(self, entity: str, relation: str) -> Resolution:
+        """The most similar fact by string, whatever it is: what others do. For comparison only."""
+        return self._resolver.nearest(entity, relation)
+
+    @contextmanager
+    def _revision(self, action: str, actor: str, reason: str) -> Iterator[int]:
+        """A transaction and the number of the revision that it makes, or joins."""
+        with self._database.transaction():
+            if self._open_revision is not None:
+                yield self._open_revision
+                return
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            sql = "INSERT INTO revision (time, actor, action, reason) VALUES (?, ?, ?, ?)"
+            yield self._database.run(sql, (now, actor, action, reason)).lastrowid or 0
+
+    @contextmanager
+    def _writer(self, action: str, actor: str, reason: str) -> Iterator[Writer]:
+        with self._revision(action, actor, reason) as revision:
+            yield Writer(self._database, self._tombstones, revision)
+
+    def _held(self, fact_id: int) -> Fact:
+        fact = self.fact(fact_id)
+        if fact.until is not None:
+            raise LamLamError(f"fact {fact_id} ended with revision {fact.until}")
+        return fact

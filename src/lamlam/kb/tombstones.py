@@ -1,0 +1,56 @@
+"""What was forgotten, as keyed digests.
+
+A digest lets the knowledge base recognise a forgotten proposition when someone names it, and tells nothing to one who
+lacks the key. The key stands in the file itself: who holds the file can still test a guess, but cannot list what was
+forgotten.
+"""
+
+import hashlib
+import json
+
+from lamlam.kb.database import Database
+from lamlam.kb.names import normalise
+from lamlam.kb.similarity import relation_key
+
+__all__ = ["Tombstones"]
+
+_DIGEST_BYTES = 16
+
+
+class Tombstones:
+    """Digests of forgotten propositions, slots (entity and relation), whole entities and documents."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._key = bytes(database.scalar("SELECT value FROM meta WHERE key = 'tombstone_key'"))
+
+    def any(self) -> bool:
+        return self._database.one("SELECT 1 FROM tombstone LIMIT 1") is not None
+
+    def proposition(self, entity: str, relation: str, value: str) -> bytes:
+        return self._digest("proposition", normalise(entity), normalise(relation), normalise(value))
+
+    def slots(self, entity: str, relation: str) -> list[bytes]:
+        """A slot's digests: under its relation as spelled, and under any spelling of the same words."""
+        name = normalise(entity)
+        return [
+            self._digest("slot", name, normalise(relation)),
+            self._digest("words", name, relation_key(relation)),
+        ]
+
+    def entity(self, entity: str) -> bytes:
+        return self._digest("entity", normalise(entity))
+
+    def document(self, document: str) -> bytes:
+        return self._digest("document", document)
+
+    def hold(self, *digests: bytes) -> bool:
+        """Whether one of the digests is a tombstone."""
+        return any(self._database.one("SELECT 1 FROM tombstone WHERE digest = ?", (digest,)) for digest in digests)
+
+    def put(self, digest: bytes, revision: int) -> None:
+        self._database.run("INSERT OR IGNORE INTO tombstone VALUES (?, ?)", (digest, revision))
+
+    def _digest(self, *parts: str) -> bytes:
+        text = json.dumps(parts, ensure_ascii=True).encode()
+        return hashlib.blake2b(text, key=self._key, digest_size=_DIGEST_BYTES).digest()

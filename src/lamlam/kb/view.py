@@ -1,0 +1,68 @@
+"""What can be asked of a knowledge base, as it stands or as it stood at a revision."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from lamlam.errors import InputError
+from lamlam.kb.digest import content_digest
+from lamlam.kb.fact import Fact, Resolution, Status
+from lamlam.kb.reader import Reader
+from lamlam.kb.resolve import Resolver
+
+__all__ = ["View"]
+
+
+class View:
+    """Read-only questions. Strings are taken as they come; names are compared in their normalised form."""
+
+    def __init__(self, reader: Reader, resolver: Resolver) -> None:
+        self._reader, self._resolver = reader, resolver
+
+    def lookup(self, entity: str, relation: str) -> Resolution:
+        """The facts of an entity in a relation, or an honest status: see `kb.resolve`."""
+        return self._resolver.lookup(entity, relation)
+
+    def lookup_many(self, pairs: Iterable[tuple[str, str]]) -> list[Resolution]:
+        """`lookup` for each (entity, relation), in order."""
+        return [self._resolver.lookup(entity, relation) for entity, relation in pairs]
+
+    def fact(self, fact_id: int) -> Fact:
+        """A fact by its id, whether or not it still holds. Raises `InputError` when there is none."""
+        fact = self._reader.fact(fact_id)
+        if fact is None:
+            raise InputError(f"there is no fact {fact_id}")
+        return fact
+
+    def facts(self, entity: str | None = None, relation: str | None = None) -> Iterator[Fact]:
+        """The facts that hold, in the order of their ids: all, or those of an entity, or in a relation."""
+        owner = None
+        if entity is not None:
+            found = self._resolver.entity(entity)
+            if found.status not in (Status.EXACT, Status.ALIAS):
+                return
+            owner = found.names[0].id
+        kinds = [None] if relation is None else [row.id for row in self._reader.relations_spelled(relation)]
+        for kind in kinds:
+            yield from self._reader.facts(owner, kind)
+
+    def relations_of(self, entity: str) -> list[str]:
+        """The relations in which an entity, given by name or alias, has facts; none for an unknown one."""
+        found = self._resolver.entity(entity)
+        if found.status not in (Status.EXACT, Status.ALIAS):
+            return []
+        return [row.name for row in self._reader.relations_held(found.names[0].id)]
+
+    def entities_named(self, names: Sequence[str]) -> dict[str, str]:
+        """Each of `names` that belongs to one entity with facts, by name or alias, to that entity's canonical name.
+
+        An exact name comes before a normalised one, that before an alias; a name that several entities share is left
+        out.
+        """
+        return self._reader.entities_named(names)
+
+    def entities_starting(self, prefix: str, limit: int = 100) -> list[str]:
+        """Names and aliases of entities with facts whose normalised form starts with the normalised prefix."""
+        return self._reader.entities_starting(prefix, limit)
+
+    def digest(self) -> str:
+        """A digest of the content: facts that hold, their sources, aliases; not of ids, order or history."""
+        return content_digest(self._reader)

@@ -1,0 +1,139 @@
+"""Writing facts: what is new, what was known, and what must not come back.
+
+Called inside a transaction and with the revision to write under; when either begins and ends is left to `kb.store`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lamlam.corpus.corpus import FactRecord
+from lamlam.errors import InputError
+from lamlam.kb.database import Database
+from lamlam.kb.fact import Source
+from lamlam.kb.names import checked, normalise
+from lamlam.kb.tombstones import Tombstones
+from lamlam.kb.trigrams import Trigrams
+
+__all__ = ["AddReport", "Writer"]
+
+_CACHED_NAMES = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class AddReport:
+    """How many facts were new, how many were known already, and the records refused because they were forgotten."""
+
+    added: int
+    known: int
+    refused: tuple[FactRecord, ...] = ()
+
+
+class Writer:
+    """Writes under one revision."""
+
+    def __init__(self, database: Database, tombstones: Tombstones, revision: int) -> None:
+        self._database, self._tombstones, self._revision = database, tombstones, revision
+        self._trigrams = Trigrams(database)
+        self._ids: dict[tuple[str, str], int] = {}
+
+    def add(self, records: Iterable[FactRecord], source: Source | None) -> AddReport:
+        """Add facts, then the aliases that came with them, so that a name with facts of its own keeps them."""
+        added = known = 0
+        refused = []
+        aliases: dict[tuple[str, int, str], None] = {}
+        guarded = self._tombstones.any()
+        for record in records:
+            origin = source if record.document is None else Source(record.document, record.start, record.end)
+            entity, relation = self.named("entity", record.entity), self.named("relation", record.relation)
+            if guarded and self.forgotten((record.entity, entity), (record.relation, relation), record.value, origin):
+                refused.append(record)
+                continue
+            fact, new = self.fact(entity, relation, record.value)
+            added, known = added + new, known + (not new)
+            if origin is not None:
+                self.source(fact, origin)
+            for alias in record.entity_aliases:
+                aliases["entity", self._id("entity", entity), alias] = None
+            for alias in record.relation_aliases:
+                aliases["relation", self._id("relation", relation), alias] = None
+        for table, target, alias in aliases:
+            self.alias(table, alias, target)
+        return AddReport(added, known, tuple(refused))
+
+    def named(self, table: str, name: str) -> str:
+        """The canonical name: an alias of one entity (or relation) that is no name of its own is read as that one."""
+        checked(name, table)
+        if (table, name) in self._ids or self._database.one(f"SELECT 1 FROM {table} WHERE name = ?", (name,)):
+            return name
+        targets = self._database.rows(
+            f"SELECT DISTINCT t.name FROM {table}_alias a JOIN {table} t ON t.id = a.target WHERE a.norm = ?",
+            (normalise(name),),
+        )
+        return targets[0][0] if len(targets) == 1 else name
+
+    def forgotten(
+        self, entities: Iterable[str], relations: Iterable[str], value: str, source: Source | None = None
+    ) -> bool:
+        """Whether a proposition was forgotten, under any of these names, or the document that it comes from."""
+        checked(value, "value")
+        stones = self._tombstones
+        digests = {stones.proposition(e, r, value) for e in set(entities) for r in set(relations)}
+        return stones.hold(*digests, *([stones.document(source.document)] if source else []))
+
+    def fact(self, entity: str, relation: str, value: str, supersedes: int | None = None) -> tuple[int, bool]:
+        """The id of the fact that states a proposition now, and whether it is new."""
+        row = (self._id("entity", entity), self._id("relation", relation), self._id("value", value))
+        cursor = self._database.run(
+            "INSERT INTO fact (entity, relation, value, since, supersedes) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (entity, relation, value) WHERE until IS NULL DO NOTHING",
+            (*row, self._revision, supersedes),
+        )
+        if cursor.rowcount and cursor.lastrowid:
+            return cursor.lastrowid, True
+        sql = "SELECT id FROM fact WHERE entity = ? AND relation = ? AND value = ? AND until IS NULL"
+        return int(self._database.scalar(sql, row)), False
+
+    def end(self, fact: int) -> None:
+        self._database.run("UPDATE fact SET until = ? WHERE id = ?", (self._revision, fact))
+
+    def source(self, fact: int, source: Source) -> None:
+        if (source.start is None) != (source.end is None) or (source.end or 0) < (source.start or 0):
+            raise InputError(f"is no span: {source.start} to {source.end}", field="source")
+        document = self._id("document", source.document)
+        self._database.run(
+            'INSERT OR IGNORE INTO source (fact, document, start, "end", since) VALUES (?, ?, ?, ?, ?)',
+            (fact, document, source.start, source.end, self._revision),
+        )
+
+    def alias(self, table: str, name: str, target: int) -> bool:
+        """Point a name at an entity or a relation; False where it does already."""
+        checked(name, "aliases")
+        cursor = self._database.run(
+            f"INSERT OR IGNORE INTO {table}_alias (name, norm, target, since) VALUES (?, ?, ?, ?)",
+            (name, normalise(name), target, self._revision),
+        )
+        if cursor.rowcount and cursor.lastrowid and table == "entity":
+            self._trigrams.add(2 * cursor.lastrowid + 1, normalise(name))
+        return bool(cursor.rowcount)
+
+    def _id(self, table: str, name: str) -> int:
+        """The number of a name, given when it is first used."""
+        known = self._ids.get((table, name))
+        if known is None:
+            known = self._database.scalar(f"SELECT id FROM {table} WHERE name = ?", (name,)) or self._new(table, name)
+            if len(self._ids) >= _CACHED_NAMES:
+                self._ids.clear()
+            self._ids[table, name] = known
+        return known
+
+    def _new(self, table: str, name: str) -> int:
+        checked(name, table)
+        if table in ("entity", "relation"):
+            norm = normalise(name)
+            cursor = self._database.run(f"INSERT INTO {table} (name, norm) VALUES (?, ?)", (name, norm))
+        else:
+            cursor = self._database.run(f"INSERT INTO {table} (name) VALUES (?)", (name,))
+        number = cursor.lastrowid or 0
+        if table == "entity":
+            self._trigrams.add(2 * number, norm)
+        return number
