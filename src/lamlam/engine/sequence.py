@@ -24,7 +24,7 @@ from lamlam.engine.lexicon import Lexicon
 from lamlam.engine.settings import DecodingSettings
 from lamlam.engine.writing import Writing
 from lamlam.kb.fact import Resolution
-from lamlam.vocab import Encoded, Kind
+from lamlam.vocab import Encoded, Kind, opened
 
 __all__ = ["Sequence", "State"]
 
@@ -59,7 +59,7 @@ class Sequence:
         self._vocabulary = lexicon.vocabulary
         self._encoded = Encoded()
         self._encoded.add([self._vocabulary.bos_id], Kind.BOS)
-        self._encoded.add(self._vocabulary.encode(prompt), Kind.TEXT)
+        self._encoded.add(self._vocabulary.encode(opened(prompt)), Kind.TEXT)
         self._said = bytearray(prompt.encode())  # what a reader of prompt, text and values has read
         self._text = Writing(settings.stop)
         self._text_tokens = self._calls = 0

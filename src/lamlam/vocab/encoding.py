@@ -16,7 +16,7 @@ import numpy.typing as npt
 from lamlam.markup import AnnotatedDocument, Call
 from lamlam.vocab.vocabulary import Vocabulary
 
-__all__ = ["IGNORE_INDEX", "Arm", "Encoded", "Kind", "encode", "labels"]
+__all__ = ["IGNORE_INDEX", "Arm", "Encoded", "Kind", "encode", "labels", "opened"]
 
 IGNORE_INDEX = -100
 
@@ -56,20 +56,27 @@ class Encoded:
 def encode(document: AnnotatedDocument, vocabulary: Vocabulary, arm: Arm = "lmlm") -> Encoded:
     """`[bos] text and calls [eos]`; the standard arm sees the same text cut at the same places, without the calls.
 
-    A space in front of a call moves behind it, so that words keep their leading space.
+    A space in front of a call moves behind it, so that words keep their leading space; the text's first word gets one
+    too (`opened`), so that a name has the same tokens there, further on and in a call.
     """
     out = Encoded()
     out.add([vocabulary.bos_id], Kind.BOS)
-    position = 0
+    text, position = opened(document.text), 0
     for call in document.calls:
-        cut = max(position, call.at - 1 if document.text[call.at - 1 : call.at] == " " else call.at)
-        out.add(vocabulary.encode(document.text[position:cut]), Kind.TEXT)
+        at = call.at + len(text) - len(document.text)
+        cut = max(position, at - 1 if text[at - 1 : at] == " " else at)
+        out.add(vocabulary.encode(text[position:cut]), Kind.TEXT)
         position = cut
         if arm == "lmlm":
             encode_call(call, vocabulary, out)
-    out.add(vocabulary.encode(document.text[position:]), Kind.TEXT)
+    out.add(vocabulary.encode(text[position:]), Kind.TEXT)
     out.add([vocabulary.eos_id], Kind.EOS)
     return out
+
+
+def opened(text: str) -> str:
+    """A text as it is encoded: with a space in front, as Llama's tokenizers have it; an empty one stays empty."""
+    return " " + text if text else text
 
 
 def encode_call(call: Call, vocabulary: Vocabulary, out: Encoded) -> None:
