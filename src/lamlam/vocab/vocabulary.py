@@ -22,7 +22,7 @@ _BOS, _EOS, _PAD = "<|bos|>", "<|eos|>", "<|pad|>"
 class Vocabulary:
     """Ids of text and of the control tokens, over a fast Hugging Face tokenizer.
 
-    Raises `LamLamError` when the tokenizer has no control tokens, or none of its own for PAD apart from EOS.
+    Raises `LamLamError` when the tokenizer has no control tokens, no EOS, or no PAD apart from EOS.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -30,6 +30,8 @@ class Vocabulary:
         missing = [token for token in CONTROL_TOKENS if token not in known]
         if missing:
             raise LamLamError(f"the tokenizer has no control tokens ({', '.join(missing)} missing)")
+        if tokenizer.eos_token_id is None:
+            raise LamLamError("the tokenizer has no EOS token")
         if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
             raise LamLamError("the tokenizer has no PAD token apart from EOS")
         self.tokenizer = tokenizer
@@ -40,17 +42,25 @@ class Vocabulary:
         self.control_ids = frozenset((self.entity_id, self.relation_id, self.return_id, self.end_id))
         self._special_ids = self.control_ids | {self.eos_id, self.bos_id, self.pad_id}
         self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-        # Without this the library turns "<|db_return|>" typed by a user into the control token itself.
+        # Without this the library turns "<|db_return|>" typed by a user into the control token itself; it holds for
+        # special tokens alone, which those of a checkpoint need not be.
+        self._backend.add_special_tokens(list(CONTROL_TOKENS))
         self._backend.encode_special_tokens = True
         self._backend.no_truncation()
+        self._backend.no_padding()
 
     def __len__(self) -> int:
         return len(self.tokenizer)
 
     @classmethod
     def train(cls, texts: Iterable[str], size: int) -> "Vocabulary":
-        """A byte-level BPE of at most `size` tokens, control and special tokens included; deterministic."""
+        """A byte-level BPE of at most `size` tokens, control and special tokens included; deterministic.
+
+        Raises `LamLamError` when `size` has no room for the 256 bytes and these tokens.
+        """
         special = [_PAD, _BOS, _EOS, *CONTROL_TOKENS]
+        if size < 256 + len(special):
+            raise LamLamError(f"a vocabulary needs at least {256 + len(special)} tokens, not {size}")
         bpe = Tokenizer(models.BPE())
         # One digit a token: numbers are copied into calls and texts, not memorised as whole tokens.
         bpe.pre_tokenizer = pre_tokenizers.Sequence(
@@ -68,12 +78,14 @@ class Vocabulary:
 
     @classmethod
     def extend(cls, path: str | Path) -> "Vocabulary":
-        """Any Hugging Face fast tokenizer by path, with the control tokens and a PAD of its own added where missing.
+        """A Hugging Face fast tokenizer by path, with the control tokens, EOS and a PAD of its own added where missing.
 
         Raises `InputError` when `path` holds no fast tokenizer.
         """
         tokenizer = _from_pretrained(path)
         tokenizer.add_special_tokens({"extra_special_tokens": list(CONTROL_TOKENS)})
+        if tokenizer.eos_token_id is None:
+            tokenizer.add_special_tokens({"eos_token": _EOS})
         if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
             tokenizer.add_special_tokens({"pad_token": _PAD})
         return cls(tokenizer)
@@ -130,7 +142,7 @@ def _from_pretrained(path: str | Path) -> PreTrainedTokenizerFast:
         raise InputError("no such folder", path=path)
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(path), local_files_only=True)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # The tokenizers library raises bare exceptions for a broken file.
         raise InputError("the folder holds no tokenizer that can be read", path=path) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise InputError("only fast tokenizers (tokenizer.json) can be used", path=path)
