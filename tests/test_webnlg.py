@@ -48,13 +48,13 @@ def test_a_document_has_its_lines_id_and_each_fact_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (b"{", "not JSON"),
-        (b"[]", "not a JSON object"),
-        (b'{"text": "\xff"}', "not UTF-8"),
-        (b'{"triples": []}', "field 'text'"),
+        (b"{", "JSON object"),
+        (b"[]", "JSON object"),
+        (b'{"text": "\xff"}', "UTF-8"),
+        (b'{"text": " ", "triples": []}', "field 'text'"),
         (b'{"text": "t"}', "field 'triples'"),
-        (b'{"text": "t", "triples": [["a", "b"]]}', "field 'triples'"),
-        (b'{"text": "t", "triples": [["a", "b", 3]]}', "field 'triples'"),
+        (b'{"text": "t", "triples": [["a", "b"]]}', "field 'triples[0]'"),
+        (b'{"text": "t", "triples": [["a", "b", 3]]}', "field 'triples[0][2]'"),
         (b'{"text": "t", "triples": [], "category": 1}', "field 'category'"),
     ],
 )

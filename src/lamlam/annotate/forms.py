@@ -39,6 +39,7 @@ _CLASS_WORDS = (
     " postcode area", " Department", " Province", " Region", " city", " Monument", " Memorial", " Party", " magazine",
     " dish", " sauce", " Army", " Hospital", " College", " S.r.l.", " architecture", " style",
 )  # fmt: skip
+_LONGEST_NUMBER = 15
 _DIGITS = tuple("0123456789")
 _GENERIC = {
     "academy", "army", "assembly", "bank", "battle", "board", "book", "church", "city", "college", "council",
@@ -93,7 +94,7 @@ def _forms(name: str) -> Iterator[Form]:
         return
     bare = _PARENTHESIS.sub(" ", name).strip(" ,") or name
     yield Form(bare, Strength.VARIANT)
-    if number := _QUANTITY.match(bare):
+    if (number := _QUANTITY.match(bare)) and len(number.group()) <= _LONGEST_NUMBER:
         yield from _numbers(bare, number.group())
     if not any(c.isalpha() for c in bare):
         yield Form(bare.replace("-", ""), Strength.VARIANT)
@@ -155,7 +156,7 @@ def _numbers(bare: str, number: str) -> Iterator[Form]:
     if rest and not (len(rest) <= 3 or rest.startswith(("square", "inhabitants"))):
         return
     yield Form(number, Strength.VARIANT)
-    yield Form(f"{value:,g}" if value < 1e6 else f"{round(value):,}", Strength.VARIANT)
+    yield Form(f"{value:,}", Strength.VARIANT)
     if value.is_integer():
         yield Form(str(int(value)), Strength.VARIANT)
         yield Form(f"{int(value):,}", Strength.VARIANT)

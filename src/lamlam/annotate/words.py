@@ -53,7 +53,7 @@ def _key(raw: str) -> str:
         return _number_key(raw)
     key = fold(raw).replace("’", "'").replace("`", "'")
     key = key.removesuffix("'s").replace("'", "").replace(".", "").replace(" ", "")
-    return _singular(key) or key
+    return _singular(key) or raw
 
 
 def _number_key(raw: str) -> str:

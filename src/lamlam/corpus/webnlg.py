@@ -3,7 +3,6 @@
 Where in a text a triple is stated is not said: that is left to `lamlam.annotate`.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lamlam.corpus.corpus import FactRecord
-from lamlam.errors import InputError
+from lamlam.corpus.lines import Entry, read_entries
 
 __all__ = ["StatedDocument", "read_webnlg"]
 
@@ -38,38 +37,24 @@ def read_webnlg(path: str | Path) -> Iterator[StatedDocument]:
     Relations become readable words: "cityServed" is read as "city served". The category may be missing.
     Raises `InputError` with the line and field for a file that cannot be read so.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield _document(path, number, line)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=path) from error
+    return (_document(entry) for entry in read_entries(path))
 
 
-def _document(path: Path, number: int, line: bytes) -> StatedDocument:
-    try:
-        row = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise InputError("the line is not UTF-8", path=path, line=number) from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"the line is not JSON: {error.msg}", path=path, line=number) from error
-    if not isinstance(row, dict):
-        raise InputError("the line is not a JSON object", path=path, line=number)
-    text, category, triples = row.get("text"), row.get("category", ""), row.get("triples")
-    if not isinstance(text, str) or not text.strip():
-        raise InputError("a text is missing", path=path, line=number, field="text")
-    if not isinstance(category, str):
-        raise InputError("must be a string", path=path, line=number, field="category")
-    if not isinstance(triples, list) or not all(_is_triple(triple) for triple in triples):
-        raise InputError("must be a list of [entity, relation, value]", path=path, line=number, field="triples")
-    facts = dict.fromkeys(FactRecord(_spaced(e), _readable(r), _spaced(v)) for e, r, v in triples)
-    return StatedDocument(f"{path.stem}-{number}", text, tuple(facts), category)
+def _document(entry: Entry) -> StatedDocument:
+    rows = entry.value.get("triples")
+    if not isinstance(rows, list):
+        raise entry.error("must be a list of [entity, relation, value]", "triples")
+    facts = dict.fromkeys(_fact(entry, f"triples[{place}]", row) for place, row in enumerate(rows))
+    category = entry.text("category") if entry.has("category") else ""
+    return StatedDocument(f"{entry.path.stem}-{entry.line}", entry.text("text", empty=False), tuple(facts), category)
 
 
-def _is_triple(triple: Any) -> bool:
-    return isinstance(triple, list) and len(triple) == 3 and all(isinstance(x, str) and x.strip() for x in triple)
+def _fact(entry: Entry, field: str, row: Any) -> FactRecord:
+    parts = Entry({field: row}, entry.path, entry.line).texts(field)
+    if len(parts) != 3 or not all(part.strip() for part in parts):
+        raise entry.error("must be [entity, relation, value], none of them empty", field)
+    entity, relation, value = parts
+    return FactRecord(_spaced(entity), _readable(relation), _spaced(value))
 
 
 def _spaced(name: str) -> str:
