@@ -79,7 +79,7 @@ def bigram(vocabulary: Vocabulary, value_to_y: float, call: float) -> Bigram:
     x, y, a, b, space = (vocabulary.encode(c)[0] for c in "xyab ")
     v = vocabulary
     table = {
-        v.bos_id: {x: 0.5, y: 0.5},
+        v.bos_id: {space: 0.5, y: 0.5},
         x: {v.entity_id: call, space: (1 - call) / 2, x: (1 - call) / 2},
         v.entity_id: {space: 1.0},
         v.relation_id: {space: 1.0},
@@ -96,16 +96,16 @@ def test_a_call_that_the_model_prefers_is_made_and_the_text_is_read_after_it(voc
     engine = Engine(bigram(vocabulary, 0.9, call=0.8), vocabulary, OneFact())  # type: ignore[arg-type]
     result = dynamic_perplexity(engine, [DOCUMENT], DecodingSettings())
     assert (result.calls, result.found, result.unread) == (1, 1, 0)
-    # x from bos, " " after the call, y and eos: 1/2 * 0.9 * 1/4 * 1/4
-    assert result.text.tokens == 4
-    assert result.dynamic == pytest.approx((0.5 * 0.9 / 16) ** (-1 / 4), rel=1e-3)
+    # space, x, space after the call, y, EOS: 1/2 * 3/4 * 0.9 * 1/4 * 1/4
+    assert result.text.tokens == 5
+    assert result.dynamic == pytest.approx((3 / 8 * 0.9 / 16) ** (-1 / 5), rel=1e-3)
 
 
 def test_where_the_text_is_likelier_no_call_is_made_and_its_mass_is_lost(vocabulary: Vocabulary) -> None:
     engine = Engine(bigram(vocabulary, 0.9, call=0.2), vocabulary, OneFact())  # type: ignore[arg-type]
     result = dynamic_perplexity(engine, [DOCUMENT], DecodingSettings())
     assert result.calls == 0
-    assert result.dynamic == pytest.approx((0.5 * 0.4 / 16) ** (-1 / 4), rel=1e-3)
+    assert result.dynamic == pytest.approx((3 / 8 * 0.4 / 16) ** (-1 / 5), rel=1e-3)
 
 
 def test_a_model_that_calls_for_ever_is_made_to_read_on(vocabulary: Vocabulary) -> None:
@@ -120,7 +120,7 @@ def test_text_that_no_longer_fits_into_the_context_is_counted_and_told(vocabular
     engine = Engine(bigram(vocabulary, 0.9, call=0.8), vocabulary, OneFact())  # type: ignore[arg-type]
     result = dynamic_perplexity(engine, [AnnotatedDocument("long", "x y" * 40)], DecodingSettings())
     assert result.unread > 0
-    assert result.text.tokens + result.unread == 121
+    assert result.text.tokens + result.unread == 122
 
 
 def test_without_calls_it_is_the_plain_perplexity_of_the_text() -> None:

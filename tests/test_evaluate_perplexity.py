@@ -52,39 +52,44 @@ class Scripted(torch.nn.Module):
         return SimpleNamespace(logits=self.logits.expand(*input_ids.shape, -1))
 
 
-def test_a_four_token_text_has_the_perplexities_worked_out_by_hand() -> None:
-    vocabulary = Vocabulary.train(["a b c"], 300)
-    a, b, c = (vocabulary.encode(letter)[0] for letter in "abc")
-    assert len({a, b, c}) == 3
-    document = AnnotatedDocument("d", "abc", (Call("", "", "", 2),))
-    p = {a: 1 / 2, b: 1 / 8, c: 1 / 16, vocabulary.eos_id: 1 / 4, vocabulary.entity_id: 1 / 64}
-    p |= {vocabulary.relation_id: 1 / 256, vocabulary.return_id: 1 / 256}
-    scripted = Scripted(p, len(vocabulary))
-    space = vocabulary.encode(" ")
-    assert len(space) == 1, "each empty field of the call is one token, a space"
-    rest = (1 - sum(p.values())) / (len(vocabulary) - len(p))
+@pytest.fixture
+def letters() -> Vocabulary:
+    """Bytes and special tokens alone: each letter and each space is a token."""
+    return Vocabulary.train(["a b"], 263)
 
-    result = perplexity(scripted, vocabulary, [document], "lmlm")  # type: ignore[arg-type]
 
-    # T_org = a b c eos: (1/2 * 1/8 * 1/16 * 1/4) ** (-1/4) = 1024 ** (1/4)
+def test_a_four_token_text_has_the_perplexities_worked_out_by_hand(letters: Vocabulary) -> None:
+    v = letters
+    space, a, b = v.encode(" ab")
+    p = {space: 1 / 2, a: 1 / 8, b: 1 / 16, v.eos_id: 1 / 4}
+    p |= {v.entity_id: 1 / 64, v.relation_id: 1 / 256, v.return_id: 1 / 256}
+    scripted = Scripted(p, len(v))
+    document = AnnotatedDocument("d", "ab", (Call("", "", "b", 1),))
+
+    result = perplexity(scripted, v, [document], "lmlm")  # type: ignore[arg-type]
+
+    # T_org is space, a, b, EOS: (1/2 * 1/8 * 1/16 * 1/4) ** (-1/4) = 1024 ** (1/4)
     assert result.text.tokens == 4
     assert result.static == pytest.approx(1024 ** (1 / 4))
-    # T_train = T_org and entity, relation, return with two spaces, paid for by the same four tokens
+    # T_train is T_org with entity, space, relation, space, return: 2 ** -(6 + 1 + 8 + 1 + 8) more, over the same four
     assert result.trained.tokens == 9
-    assert result.normalized == pytest.approx((1024 * 64 * 256 * 256 / rest**2) ** (1 / 4))
-    assert result.static_bits_per_byte == pytest.approx(10 / 3)
-    assert result.classes["control"].mean == pytest.approx((6 + 8 + 8) * math.log(2) / 3)
-    standard = perplexity(scripted, vocabulary, [document], "standard")  # type: ignore[arg-type]
+    assert result.normalized == pytest.approx(2 ** ((10 + 24) / 4))
+    # two bytes of text: 10 and 34 bits
+    assert (result.static_bits_per_byte, result.normalized_bits_per_byte) == (pytest.approx(5), pytest.approx(17))
+    bits = {name: loss.mean / math.log(2) for name, loss in result.classes.items()}
+    assert bits == pytest.approx(
+        {"text": 10 / 4, "entity": 1, "relation": 1, "control": 22 / 3, "value": (1 + 4) / 2, "stated": 4}
+    )
+    standard = perplexity(scripted, v, [document], "standard")  # type: ignore[arg-type]
     assert standard.static == standard.normalized == pytest.approx(result.static)
 
 
-def test_sums_run_over_tokens_and_not_over_documents() -> None:
-    vocabulary = Vocabulary.train(["a b"], 300)
-    a, b = (vocabulary.encode(letter)[0] for letter in "ab")
-    scripted = Scripted({a: 1 / 2, b: 1 / 8, vocabulary.eos_id: 1 / 4}, len(vocabulary))
+def test_sums_run_over_tokens_and_not_over_documents(letters: Vocabulary) -> None:
+    space, a, b = letters.encode(" ab")
+    p = {space: 1 / 4, a: 1 / 4, b: 1 / 8, letters.eos_id: 1 / 4}
     documents = [AnnotatedDocument("1", "a"), AnnotatedDocument("2", "bbbbbb")]
-    result = perplexity(scripted, vocabulary, documents, "standard")  # type: ignore[arg-type]
-    assert result.static == pytest.approx(2 ** ((1 + 2 + 6 * 3 + 2) / 9))
+    result = perplexity(Scripted(p, len(letters)), letters, documents, "standard")  # type: ignore[arg-type]
+    assert result.static == pytest.approx(2 ** ((2 + 2 + 2 + 2 + 6 * 3 + 2) / 11))
 
 
 def test_both_arms_are_measured_on_the_same_text_tokens(model: LlamaForCausalLM, vocabulary: Vocabulary) -> None:

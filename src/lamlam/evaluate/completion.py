@@ -3,7 +3,6 @@
 It judges continuations and the calls made on the way; it neither chooses probes nor changes a knowledge base.
 """
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from lamlam.engine.generation import Generation
 from lamlam.engine.settings import DecodingSettings
 from lamlam.evaluate.answers import gives
 from lamlam.evaluate.results import Share
+from lamlam.kb.names import normalise
 
 __all__ = ["BUCKETS", "CompletionResult", "Generator", "ProbeRecord", "Scores", "complete"]
 
@@ -178,8 +178,3 @@ def _second_call(generation: Generation) -> int:
 
 def _within(count: int, low: int, high: int | None) -> bool:
     return low <= count and (high is None or count <= high)
-
-
-def normalise(name: str) -> str:
-    """NFKC, case, spacing and underscores made one."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().replace("_", " ").split())

@@ -1,0 +1,205 @@
+"""The report's figures, drawn by Matplotlib as SVG that a page can hold inline and colour by its own style sheet.
+
+Colours are drawn as placeholders and become CSS variables, so that one drawing serves light and dark pages.
+"""
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, ScalarFormatter
+
+from lamlam.report.run import Curve
+
+__all__ = ["Bar", "Series", "bars", "curves", "points"]
+
+# Placeholder -> what the page puts in its place.
+_COLOURS = {
+    "lmlm": ("#010101", "var(--lmlm)"),
+    "standard": ("#020202", "var(--standard)"),
+    "off": ("#030303", "var(--off)"),
+    "ink": ("#040404", "var(--ink)"),
+    "soft": ("#050505", "var(--soft)"),
+    "grid": ("#060606", "var(--line)"),
+}
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "lamlam",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.linewidth": 0.8,
+    "lines.linewidth": 2,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line of a chart: its label, colour ("lmlm", "standard", "off") and points; dashed for a second kind."""
+
+    label: str
+    colour: str
+    points: Curve
+    dashed: bool = False
+    intervals: Sequence[tuple[float, float]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar: a share with its interval."""
+
+    label: str
+    colour: str
+    value: float
+    interval: tuple[float, float] | None = None
+
+
+def curves(panels: Sequence[tuple[str, Sequence[Series]]], ylabel: str, *, log: bool = False) -> str:
+    """Figures over training tokens: one panel for each title, side by side, with a common vertical axis."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8.2, 3.1))
+        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axis, (title, series) in zip(axes, panels, strict=True):
+            for each in series:
+                _line(axis, each)
+            axis.set_title(title, loc="left", fontsize=10, color=_placeholder("ink"))
+            axis.set_xlabel("training tokens")
+            axis.xaxis.set_major_formatter(FuncFormatter(_tokens))
+            if log:
+                _log_scale(axis)
+            _dress(axis)
+        axes[0].set_ylabel(ylabel)
+        _legend(figure, axes[0])
+        return _svg(figure)
+
+
+def points(labels: Sequence[str], series: Sequence[Series], xlabel: str, ylabel: str) -> str:
+    """Shares over named places, with their intervals; a point's x is the index of its label."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8.2, 3.3))
+        axis = figure.subplots()
+        for number, each in enumerate(series):
+            _points(axis, each, shift=0.05 * (2 * number - len(series) + 1))
+        axis.set_xticks(range(len(labels)), labels)
+        axis.set_xlim(-0.5, len(labels) - 0.5)
+        axis.set_xlabel(xlabel)
+        axis.set_ylabel(ylabel)
+        _share_axis(axis, "y")
+        _dress(axis)
+        _legend(figure, axis)
+        return _svg(figure)
+
+
+def bars(panels: Sequence[tuple[str, Sequence[Bar]]]) -> str:
+    """Shares as horizontal bars, a panel for each title."""
+    with mpl.rc_context(_STYLE):
+        rows = max(len(of) for _, of in panels)
+        figure = Figure(figsize=(8.2, 0.75 + 0.42 * rows))
+        axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axis, (title, of) in zip(axes, panels, strict=True):
+            for row, bar in enumerate(of):
+                _bar(axis, row, bar)
+            axis.set_yticks(range(len(of)), [bar.label for bar in of])
+            axis.set_ylim(rows - 0.4, -0.6)
+            axis.set_title(title, loc="left", fontsize=10, color=_placeholder("ink"))
+            _share_axis(axis, "x")
+            _dress(axis, grid="x")
+            axis.spines["left"].set_visible(False)
+            axis.spines["bottom"].set_bounds(0, 1)
+        figure.tight_layout(w_pad=2)
+        return _svg(figure)
+
+
+def _line(axis: Axes, series: Series) -> None:
+    x, y = zip(*series.points, strict=True)
+    axis.plot(
+        x,
+        y,
+        color=_placeholder(series.colour),
+        linestyle=(0, (3, 2)) if series.dashed else "-",
+        marker="o" if len(x) == 1 else "",
+        label=series.label,
+    )
+
+
+def _points(axis: Axes, series: Series, shift: float) -> None:
+    x, y = [place + shift for place, _ in series.points], [value for _, value in series.points]
+    spread = [
+        [value - low for value, (low, _) in zip(y, series.intervals, strict=True)],
+        [high - value for value, (_, high) in zip(y, series.intervals, strict=True)],
+    ]
+    colour = _placeholder(series.colour)
+    axis.errorbar(x, y, yerr=spread, color=colour, marker="o", markersize=5, elinewidth=1.2, label=series.label)
+
+
+def _bar(axis: Axes, row: int, bar: Bar) -> None:
+    colour = _placeholder(bar.colour)
+    axis.barh(row, bar.value, height=0.62, color=colour)
+    edge = bar.value
+    if bar.interval is not None:
+        low, high = bar.interval
+        spread = [[max(0.0, bar.value - low)], [max(0.0, high - bar.value)]]
+        axis.errorbar(bar.value, row, xerr=spread, color=_placeholder("ink"), elinewidth=1, capsize=2.5, fmt="none")
+        edge = max(edge, high)
+    axis.text(edge + 0.025, row, f"{100 * bar.value:.1f}%", va="center", color=_placeholder("ink"))
+
+
+def _dress(axis: Axes, grid: Literal["x", "y"] = "y") -> None:
+    axis.grid(axis=grid, color=_placeholder("grid"), linewidth=0.8)
+    axis.tick_params(which="both", length=0, pad=6, colors=_placeholder("soft"), labelcolor=_placeholder("soft"))
+    for label in (axis.xaxis.label, axis.yaxis.label):
+        label.set_color(_placeholder("soft"))
+    for spine in axis.spines.values():
+        spine.set_color(_placeholder("soft"))
+    axis.patch.set_visible(False)
+
+
+def _log_scale(axis: Axes) -> None:
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter(ScalarFormatter())
+    axis.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _share_axis(axis: Axes, which: Literal["x", "y"]) -> None:
+    """A little over 0 to 1, so that whiskers and figures at either end stay inside."""
+    limits, ticks = (-0.02, 1.04) if which == "y" else (0, 1.22), [0, 0.25, 0.5, 0.75, 1]
+    (axis.set_ylim if which == "y" else axis.set_xlim)(*limits)
+    (axis.set_yticks if which == "y" else axis.set_xticks)(ticks, [f"{100 * tick:.0f}%" for tick in ticks])
+
+
+def _legend(figure: Figure, axis: Axes) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    figure.tight_layout(w_pad=2, rect=(0, 0, 1, 0.92))
+    figure.legend(
+        handles, labels, loc="upper right", ncols=len(labels), handlelength=2.2, labelcolor=_placeholder("ink")
+    )
+
+
+def _tokens(count: float, _position: int) -> str:
+    return f"{count / 1e6:g}M" if count >= 1e6 else f"{count / 1e3:g}k" if count >= 1e3 else f"{count:g}"
+
+
+def _placeholder(colour: str) -> str:
+    return _COLOURS[colour][0]
+
+
+def _svg(figure: Figure) -> str:
+    """The drawing as an SVG element without prolog, metadata, fixed size or colours."""
+    figure.patch.set_visible(False)
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    svg = out.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1">', svg, count=1)
+    for placeholder, variable in _COLOURS.values():
+        svg = svg.replace(placeholder, variable)
+    return svg.strip()

@@ -1,0 +1,320 @@
+"""One self-contained HTML page on a run: what it is, how well it does, and where a generated text has its facts from.
+
+Nothing on the page is loaded from elsewhere and nothing runs on it. Facts and texts are untrusted: the template
+escapes whatever it is given, and only the drawings, which hold labels of this package alone, are put in as they are.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lamlam import __version__
+from lamlam.evaluate.completion import BUCKETS
+from lamlam.files import atomic_write
+from lamlam.report.figures import Bar, Series, bars, curves, points
+from lamlam.report.run import RunResults
+from lamlam.report.trace import Statement, Trace
+
+__all__ = ["write_report"]
+
+_ARMS = {"lmlm": "LMLM", "standard": "standard"}
+_GROUPS = {"seen": "entities in training", "unseen": "entities only in the knowledge base"}
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A figure of the page: an SVG element, its title, what to see in it, and the same for those who cannot."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    svg: str
+
+    @property
+    def element(self) -> Markup:
+        """The SVG with ids of its own, since all drawings share one page."""
+        svg = self.svg
+        for before in ('id="', "url(#", 'href="#'):
+            svg = svg.replace(before, f"{before}{self.name}-")
+        return Markup(svg.replace("<svg ", '<svg aria-hidden="true" ', 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the headline table: texts for both arms, and which of them is better, if either is."""
+
+    label: str
+    note: str
+    lmlm: str
+    standard: str
+    best: str = ""
+
+
+def write_report(run: RunResults | str | Path, out: str | Path) -> None:
+    """Write the page on a run to `out`. Figures that the run does not have are left out.
+
+    Raises `InputError` when the run's files cannot be read or the page cannot be written.
+    """
+    results = run if isinstance(run, RunResults) else RunResults.read(run)
+    environment = Environment(
+        loader=PackageLoader("lamlam", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("page.html").render(
+        version=__version__,
+        rows=_rows(results),
+        cards=_cards(results),
+        drawings=[drawing for draw in _DRAWINGS if (drawing := draw(results)) is not None],
+        traces=[_shown(trace, number) for number, trace in enumerate(results.traces, 1)],
+        examples=_examples(results),
+        seconds=_seconds(results),
+    )
+    with atomic_write(out) as file:
+        file.write(page)
+
+
+def _rows(run: RunResults) -> list[Row]:
+    rows = []
+    for group, note in _GROUPS.items():
+        lmlm, standard = (run.number(f"{arm}.{group}.accuracy") for arm in _ARMS)
+        rows.append(
+            Row(
+                f"Facts of {note}",
+                "completions that start with the value",
+                _share(run, f"lmlm.{group}"),
+                _share(run, f"standard.{group}"),
+                _best(lmlm, standard, more=True),
+            )
+        )
+    rows.append(Row("The same, lookups forbidden", "what is left in the weights", _share(run, "lmlm.db_off"), "—"))
+    for group, note in _GROUPS.items():
+        query = _percent(run.number(f"lmlm.{group}.right_query"))
+        rows.append(Row("Right query", note, query, "—"))
+    standard = run.number("standard.perplexity")
+    for name, note in (
+        ("normalized", "text and calls, over the tokens of the text"),
+        ("static", "text alone, gold calls in the context"),
+        ("dynamic", "text alone, the model's own calls"),
+    ):
+        lmlm = run.number(f"lmlm.perplexity.{name}")
+        best = _best(lmlm, standard, more=False)
+        rows.append(Row(f"Perplexity, {name}", note, _plain(lmlm), _plain(standard), best))
+    return [row for row in rows if row.lmlm != "—" or row.standard != "—"]
+
+
+def _cards(run: RunResults) -> list[tuple[str, str, str]]:
+    """Figures of edits and forgetting: number, label, explanation."""
+    wanted = (
+        ("edit.success", "of edits taken", "the new value is what the model says next"),
+        ("edit.locality", "of other facts unchanged", "letter for letter, after the edits"),
+        ("forget.survival", "of forgotten facts survive", "the old value is still what the model says"),
+        ("forget.wrong_answer", "wrong answers instead", "another fact's value in the forgotten one's place"),
+        ("forget.collateral", "of other facts lost", "right before, wrong after"),
+    )
+    return [(_percent(run.number(path)), label, note) for path, label, note in wanted if run.number(path) is not None]
+
+
+def _perplexity(run: RunResults) -> Drawing | None:
+    panels = []
+    for group in run.groups():
+        series = [
+            Series("standard", "standard", run.curve("standard", group, "static")),
+            Series("LMLM, normalized", "lmlm", run.curve("lmlm", group, "normalized")),
+            Series("LMLM, static", "lmlm", run.curve("lmlm", group, "static"), dashed=True),
+        ]
+        panels.append((_GROUPS.get(group, group), [each for each in series if each.points]))
+    return _curves(
+        panels,
+        "perplexity",
+        "Perplexity over training",
+        "Held-out documents. Normalized perplexity charges the LMLM for every token of its calls; static does not.",
+        log=True,
+    )
+
+
+def _value_loss(run: RunResults) -> Drawing | None:
+    panels = []
+    for group in run.groups():
+        series = [
+            Series("LMLM, masked values", "lmlm", run.curve("lmlm", group, "value_loss")),
+            Series("LMLM, stating them", "lmlm", run.curve("lmlm", group, "stated_loss"), dashed=True),
+            Series("standard, stating them", "standard", run.curve("standard", group, "stated_loss")),
+        ]
+        panels.append((_GROUPS.get(group, group), [each for each in series if each.points]))
+    return _curves(
+        panels,
+        "loss, nats a token",
+        "Loss on values over training",
+        "What the weights know of the facts. Values inside calls carry no loss in training: where the line stays high, "
+        "the model has not learnt them. “Stating them” are the same words in the text.",
+    )
+
+
+def _curves(
+    panels: list[tuple[str, list[Series]]], ylabel: str, title: str, caption: str, *, log: bool = False
+) -> Drawing | None:
+    panels = [(name, series) for name, series in panels if series]
+    if not panels:
+        return None
+    ends = "; ".join(f"{name}: {each.label} ends at {each.points[-1][1]:.2f}" for name, of in panels for each in of)
+    name = title.lower().replace(" ", "-")
+    return Drawing(name, title, caption, f"{title}. {ends}.", curves(panels, ylabel, log=log))
+
+
+def _mentions(run: RunResults) -> Drawing | None:
+    places = [
+        ("unseen", "0 (only in the\nknowledge base)"),
+        *((f"by_mentions.{label}", label) for label, _, _ in BUCKETS),
+    ]
+    places = [(path, label) for path, label in places if any(run.number(f"{arm}.{path}.n") for arm in _ARMS)]
+    series = [each for arm in _ARMS if (each := _over_places(run, arm, [path for path, _ in places])).points]
+    if len(places) < 2 or not series:
+        return None
+    labels = [label for _, label in places]
+    alt = "; ".join(
+        f"{each.label}: " + ", ".join(f"{labels[int(x)].split()[0]} times {100 * y:.0f}%" for x, y in each.points)
+        for each in series
+    )
+    return Drawing(
+        "mentions",
+        "Accuracy by how often training text states the fact",
+        "A standard model has to see a fact again and again; a limited-memory one looks it up. Bars are 95% intervals.",
+        f"Accuracy by mention count. {alt}.",
+        points(labels, series, "times that training text states the fact", "accuracy"),
+    )
+
+
+def _over_places(run: RunResults, arm: str, paths: list[str]) -> Series:
+    found = [(place, f"{arm}.{path}") for place, path in enumerate(paths) if run.number(f"{arm}.{path}.n")]
+    curve = [(float(place), run.number(f"{path}.accuracy") or 0.0) for place, path in found]
+    return Series(_ARMS[arm], arm, curve, intervals=[tuple(run.figure(f"{path}.interval")) for _, path in found])
+
+
+def _with_and_without(run: RunResults) -> Drawing | None:
+    panels = []
+    for group, title in _GROUPS.items():
+        off = f"lmlm.db_off.{group}" if run.number(f"lmlm.db_off.{group}.accuracy") is not None else "lmlm.db_off"
+        wanted = (
+            ("LMLM", "lmlm", f"lmlm.{group}"),
+            ("lookups forbidden", "off", off),
+            ("standard", "standard", f"standard.{group}"),
+        )
+        panels.append((title, [bar for label, colour, path in wanted if (bar := _bar(run, label, colour, path))]))
+    return _bars(
+        panels,
+        "lookups",
+        "With and without the knowledge base",
+        "The same LMLM with its lookups and with calls forbidden, beside the standard model. Whiskers: 95% intervals.",
+    )
+
+
+def _edit_and_forget(run: RunResults) -> Drawing | None:
+    edit = [
+        _always_before(run, "edit.success"),
+        _bar(run, "after: new value", "lmlm", "edit.detail.success", "edit.success"),
+        _bar(run, "edit undone: old value", "lmlm", "edit.detail.reverted", "edit.reverted"),
+        _bar(run, "other facts unchanged", "lmlm", "edit.detail.locality", "edit.locality"),
+    ]
+    forget = [
+        _always_before(run, "forget.survival"),
+        _bar(run, "after: old value", "lmlm", "forget.detail.survival", "forget.survival"),
+        _bar(run, "after: another value", "lmlm", "forget.detail.wrong_answer", "forget.wrong_answer"),
+        _bar(run, "other facts lost", "lmlm", "forget.detail.collateral", "forget.collateral"),
+    ]
+    return _bars(
+        [("edited facts", [bar for bar in edit if bar]), ("forgotten facts", [bar for bar in forget if bar])],
+        "edits",
+        "Before and after edits and forgetting",
+        "Facts were chosen among those answered right before. Edits and forgetting change rows; the model stays as it "
+        "is.",
+    )
+
+
+def _always_before(run: RunResults, path: str) -> Bar | None:
+    """The bar of the answers before: all are right, since such facts alone are chosen."""
+    return None if run.number(path) is None else Bar("before: old value", "off", 1.0)
+
+
+def _bars(panels: list[tuple[str, list[Bar]]], name: str, title: str, caption: str) -> Drawing | None:
+    panels = [(heading, of) for heading, of in panels if of]
+    if not panels:
+        return None
+    alt = "; ".join(f"{heading}: " + ", ".join(f"{b.label} {100 * b.value:.1f}%" for b in of) for heading, of in panels)
+    return Drawing(name, title, caption, f"{title}. {alt}.", bars(panels))
+
+
+def _bar(run: RunResults, label: str, colour: str, path: str, plain: str | None = None) -> Bar | None:
+    value = run.number(plain or f"{path}.accuracy")
+    interval = run.figure(f"{path}.interval")
+    return None if value is None else Bar(label, colour, value, tuple(interval) if interval else None)
+
+
+_DRAWINGS: tuple[Callable[[RunResults], Drawing | None], ...] = (
+    _mentions,
+    _with_and_without,
+    _perplexity,
+    _value_loss,
+    _edit_and_forget,
+)
+
+
+def _shown(trace: Trace, number: int) -> dict[str, Any]:
+    """A trace as pieces of text, each with the statement behind it, and the statements with their anchors."""
+    pieces: list[tuple[str, dict[str, Any] | None]] = []
+    notes = [_note(statement, f"t{number}-{index}", index) for index, statement in enumerate(trace.statements, 1)]
+    place = 0
+    for statement, note in zip(trace.statements, notes, strict=True):
+        start, end = max(place, statement.start), max(place, statement.end)
+        pieces += [(trace.text[place:start], None), (trace.text[start:end], note)]
+        place = end
+    pieces.append((trace.text[place:], None))
+    return {"prompt": trace.prompt, "pieces": pieces, "notes": notes}
+
+
+def _note(statement: Statement, anchor: str, number: int) -> dict[str, Any]:
+    return {"anchor": anchor, "number": number, "found": bool(statement.values), "statement": statement}
+
+
+def _examples(run: RunResults) -> list[dict[str, Any]]:
+    """What the model said before and after, for a few edited and forgotten facts."""
+    found = ((kind, run.figure(f"{kind}.examples") or []) for kind in ("edit", "forget"))
+    return [{"kind": kind, **example} for kind, examples in found for example in examples]
+
+
+def _seconds(run: RunResults) -> list[tuple[str, str]]:
+    stages = run.figure("seconds") or {}
+    return [(name.replace("_", " "), _duration(float(seconds))) for name, seconds in stages.items()]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {round(seconds % 60):02d} s"
+
+
+def _share(run: RunResults, path: str) -> str:
+    """A share with its interval, "96.5% (93.8–98.0)"."""
+    value, interval = run.number(f"{path}.accuracy"), run.figure(f"{path}.interval")
+    if value is None or not interval:
+        return _percent(value)
+    return f"{_percent(value)} ({100 * interval[0]:.1f}–{100 * interval[1]:.1f})"
+
+
+def _percent(value: float | None) -> str:
+    return "—" if value is None else f"{100 * value:.1f}%"
+
+
+def _plain(value: float | None) -> str:
+    return "—" if value is None else f"{value:.2f}"
+
+
+def _best(lmlm: float | None, standard: float | None, *, more: bool) -> str:
+    if lmlm is None or standard is None or lmlm == standard:
+        return ""
+    return "lmlm" if (lmlm > standard) == more else "standard"
