@@ -52,6 +52,15 @@ class DynamicResult:
     unread: int
     task: str = "dynamic"
 
+    def __add__(self, other: "DynamicResult") -> "DynamicResult":
+        return DynamicResult(
+            self.documents + other.documents,
+            self.text + other.text,
+            self.calls + other.calls,
+            self.found + other.found,
+            self.unread + other.unread,
+        )
+
     @property
     def dynamic(self) -> float:
         return math.exp(self.text.mean)

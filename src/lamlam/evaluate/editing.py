@@ -19,7 +19,10 @@ from lamlam.evaluate.scratch import scratch_copy
 from lamlam.kb.fact import Fact
 from lamlam.kb.store import KnowledgeBase
 
-__all__ = ["EditedProbe", "EditingResult", "edit_facts"]
+__all__ = ["EXAMPLES", "EditedProbe", "EditingResult", "edit_facts", "pair_of"]
+
+EXAMPLES = 3
+"""How many probes are kept in a result's figures, to be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class EditedProbe:
     reverted: bool
 
     def as_json(self) -> dict[str, Any]:
-        return {"probe": self.probe.id, "old": self.old, "new": self.new, "before": self.before, "after": self.after}
+        said = {"before": self.before.strip(), "after": self.after.strip()}
+        return {"prompt": self.probe.prompt, "old": self.old, "new": self.new} | said
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +60,14 @@ class EditingResult:
     task: str = "editing"
 
     def figures(self) -> dict[str, Any]:
-        """`success`, `locality` and `reverted` as plain numbers; their counts and intervals under `detail`."""
+        """The three shares as plain numbers, their counts and intervals under `detail`, and a few examples."""
         shares = {"success": self.success, "locality": self.locality, "reverted": self.reverted}
         plain = {name: share.as_json("share")["share"] for name, share in shares.items()}
-        return plain | {"facts": self.facts, "detail": {name: share.as_json("share") for name, share in shares.items()}}
+        return plain | {
+            "facts": self.facts,
+            "detail": {name: share.as_json("share") for name, share in shares.items()},
+            "examples": [each.as_json() for each in self.edited[:EXAMPLES]],
+        }
 
 
 def edit_facts(
@@ -150,4 +158,4 @@ def _result(
 
 def _edited(old: ProbeRecord, new: ProbeRecord, was: str, value: str, reverted: bool) -> EditedProbe:
     success = gives(new.continuation, [value])
-    return EditedProbe(old.probe, was, value, old.continuation, new.continuation, success, reverted)
+    return EditedProbe(old.probe, was, value, old.statement, new.statement, success, reverted)

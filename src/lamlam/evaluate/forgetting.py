@@ -14,7 +14,7 @@ from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import LamLamError
 from lamlam.evaluate.answers import gives
 from lamlam.evaluate.completion import CompletionResult, Generator, ProbeRecord, complete
-from lamlam.evaluate.editing import pair_of
+from lamlam.evaluate.editing import EXAMPLES, pair_of
 from lamlam.evaluate.results import Share
 from lamlam.evaluate.scratch import scratch_copy
 from lamlam.kb.store import KnowledgeBase
@@ -34,7 +34,8 @@ class ForgottenProbe:
     wrong_answer: bool
 
     def as_json(self) -> dict[str, Any]:
-        return {"probe": self.probe.id, "before": self.before, "after": self.after, "status": self.status}
+        said = {"before": self.before.strip(), "after": self.after.strip()}
+        return {"prompt": self.probe.prompt, "status": self.status} | said
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,14 @@ class ForgettingResult:
     task: str = "forgetting"
 
     def figures(self) -> dict[str, Any]:
-        """The three shares as plain numbers; their counts and intervals under `detail`."""
+        """The three shares as plain numbers, their counts and intervals under `detail`, and a few examples."""
         shares = {"survival": self.survival, "wrong_answer": self.wrong_answer, "collateral": self.collateral}
         plain = {name: share.as_json("share")["share"] for name, share in shares.items()}
-        return plain | {"facts": self.facts, "detail": {name: share.as_json("share") for name, share in shares.items()}}
+        return plain | {
+            "facts": self.facts,
+            "detail": {name: share.as_json("share") for name, share in shares.items()},
+            "examples": [each.as_json() for each in self.forgotten[:EXAMPLES]],
+        }
 
 
 def forget_facts(
@@ -118,5 +123,5 @@ def _result(
 def _forgotten(old: ProbeRecord, new: ProbeRecord, left: list[str]) -> ForgottenProbe:
     replaced = new.found or gives(new.continuation, left)
     return ForgottenProbe(
-        old.probe, old.continuation, new.continuation, new.status, new.right, wrong_answer=replaced and not new.right
+        old.probe, old.statement, new.statement, new.status, new.right, wrong_answer=replaced and not new.right
     )

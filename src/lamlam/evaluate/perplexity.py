@@ -66,6 +66,20 @@ class PerplexityResult:
     dynamic: DynamicResult | None = None
     task: str = "perplexity"
 
+    def __add__(self, other: "PerplexityResult") -> "PerplexityResult":
+        """Of the documents of both; dynamic perplexity where both have it. Raises `ValueError` for unlike arms."""
+        if self.arm != other.arm:
+            raise ValueError(f"the {self.arm} and the {other.arm} arm have no common perplexity")
+        return PerplexityResult(
+            arm=self.arm,
+            documents=self.documents + other.documents,
+            bytes=self.bytes + other.bytes,
+            text=self.text + other.text,
+            trained=self.trained + other.trained,
+            classes={name: loss + other.classes[name] for name, loss in self.classes.items()},
+            dynamic=self.dynamic + other.dynamic if self.dynamic and other.dynamic else None,
+        )
+
     @property
     def static(self) -> float:
         return math.exp(self.text.mean)
