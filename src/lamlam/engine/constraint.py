@@ -76,7 +76,8 @@ class _KnownNames:
     """All names of a knowledge base, which may be too many to list.
 
     Where more names begin with what is written than are listed, the tokens that the model likes best are each looked
-    up, so that every token allowed leads to a name, and a likely one is not missed.
+    up, so that every token allowed leads to a name, and a likely one is not missed. A token that ends within a
+    character cannot be looked up: among so many names it is allowed only where a listed one begins with it.
     """
 
     def __init__(self, kb: FactSource, lexicon: Lexicon) -> None:
