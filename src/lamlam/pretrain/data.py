@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from lamlam.annotate.webnlg import webnlg_corpus
 from lamlam.corpus import Corpus
 from lamlam.corpus.files import documents_from_paper, load_corpus
-from lamlam.corpus.split import hold_out_documents
+from lamlam.corpus.holdout import hold_out_documents
 from lamlam.errors import LamLamError
 from lamlam.markup import AnnotatedDocument
 from lamlam.pretrain.recipe import CorpusSource, FolderSource, PaperSource, Recipe, WebNLGSource

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from lamlam.vocab import Encoded, Kind
 
-__all__ = ["Monitor", "losses_by_kind"]
+__all__ = ["Monitor", "ProgressBar", "losses_by_kind"]
 
 
 @torch.no_grad()
@@ -106,3 +108,35 @@ class Monitor(TrainerCallback):
         }
         with self.path.open("a", encoding="utf-8") as out:
             out.write(json.dumps(line | dict(figures)) + "\n")
+
+
+class ProgressBar(TrainerCallback):
+    """Steps done, the loss and the time left, on standard error."""
+
+    def __init__(self, name: str) -> None:
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}"), TimeRemainingColumn())
+        self._bar = Progress(TextColumn("{task.description}"), *columns, console=Console(stderr=True))
+        self._task = self._bar.add_task(f"pretraining {name}", loss="-")
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
+        self._bar.start()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
+        self._bar.update(self._task, completed=state.global_step)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **more: Any,
+    ) -> None:
+        if logs and "loss" in logs:
+            self._bar.update(self._task, loss=f"{float(logs['loss']):.3f}")
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
+        self._bar.stop()

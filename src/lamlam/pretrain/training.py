@@ -13,16 +13,16 @@ from pathlib import Path
 
 import torch
 import yaml
-from transformers import PreTrainedModel, Trainer, TrainingArguments
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments
 
 from lamlam.corpus import Corpus
-from lamlam.corpus.files import save_corpus
+from lamlam.corpus.files import load_corpus, save_corpus
 from lamlam.files import atomic_write
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.presets import build_model
 from lamlam.pretrain.data import mixture, read_corpora, train_vocabulary
-from lamlam.pretrain.monitor import Monitor
+from lamlam.pretrain.monitor import Monitor, ProgressBar
 from lamlam.pretrain.packing import PackedFile, pack
 from lamlam.pretrain.recipe import Recipe, TrainingSettings
 from lamlam.vocab import Encoded, Vocabulary, encode
@@ -54,7 +54,13 @@ class Run:
 
     @property
     def state(self) -> Path:
+        """What a run that is cut off resumes from; gone once the run has ended."""
         return self.folder / "state"
+
+    @property
+    def summary(self) -> Path:
+        """Written last: a run with it has ended."""
+        return self.folder / "training.json"
 
 
 def prepare(recipe: Recipe, run: Run, corpora: list[Corpus] | None = None) -> None:
@@ -63,8 +69,8 @@ def prepare(recipe: Recipe, run: Run, corpora: list[Corpus] | None = None) -> No
     settings = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     if marker.exists() and marker.read_text(encoding="utf-8") == settings and (run.packed / "packed.json").exists():
         return
-    if run.state.exists():
-        shutil.rmtree(run.state)
+    run.summary.unlink(missing_ok=True)
+    shutil.rmtree(run.state, ignore_errors=True)
     corpora = corpora or read_corpora(recipe)
     vocabulary = train_vocabulary(recipe, corpora)
     vocabulary.save(run.folder)
@@ -94,6 +100,8 @@ def pretrain(recipe: Recipe, folder: str | Path, corpora: list[Corpus] | None = 
     run = Run(Path(folder))
     run.folder.mkdir(parents=True, exist_ok=True)
     prepare(recipe, run, corpora)
+    if run.summary.exists():
+        return Checkpoint.load(run.folder).model
     vocabulary = Vocabulary.load(run.folder)
     packed = PackedFile(run.packed)
     model = build_model(recipe.model.preset, vocabulary, seed=recipe.seed, overrides=recipe.model.overrides)
@@ -103,8 +111,9 @@ def pretrain(recipe: Recipe, folder: str | Path, corpora: list[Corpus] | None = 
         args=_arguments(recipe, run, steps),
         train_dataset=packed,
         data_collator=_stack,
-        callbacks=[_monitor(recipe, run, vocabulary, steps)],
+        callbacks=[_monitor(recipe, run, vocabulary, steps), ProgressBar(recipe.name)],
     )
+    trainer.remove_callback(PrinterCallback)
     started = time.monotonic()
     saved = any(run.state.glob("checkpoint-*"))
     trainer.train(resume_from_checkpoint=saved)
@@ -116,8 +125,9 @@ def pretrain(recipe: Recipe, folder: str | Path, corpora: list[Corpus] | None = 
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "resumed": saved,
     }
-    with atomic_write(run.folder / "training.json") as out:
+    with atomic_write(run.summary) as out:
         json.dump(summary, out, indent=1)
+    shutil.rmtree(run.state)  # the optimizer's state is a pickle, and nobody resumes a run that has ended
     return model
 
 
@@ -149,7 +159,7 @@ def _arguments(recipe: Recipe, run: Run, steps: int) -> TrainingArguments:
         report_to=[],
         remove_unused_columns=False,
         dataloader_num_workers=0,
-        disable_tqdm=None,
+        disable_tqdm=True,
     )
 
 
@@ -165,8 +175,6 @@ def _monitor(recipe: Recipe, run: Run, vocabulary: Vocabulary, steps: int) -> Mo
 
 
 def _sample_heldout(recipe: Recipe, run: Run, vocabulary: Vocabulary) -> dict[str, list[Encoded]]:
-    from lamlam.corpus.files import load_corpus
-
     rng, number = random.Random(recipe.seed), recipe.training.heldout
     groups = load_corpus(run.corpus).heldout
     return {
