@@ -152,6 +152,22 @@ def test_a_piece_of_a_longer_name_is_no_mention() -> None:
     assert starts == [text.index("Aarhus Airport,"), text.rindex("Aarhus")]
 
 
+def test_a_value_is_not_found_inside_a_longer_name() -> None:
+    facts = [fact("Zork", "owns", "Aarhus Airport Hotel"), fact("Zork", "city served", "Aarhus")]
+    alignment = Aligner().annotate("Zork owns the Aarhus Airport Hotel.", facts, "d")
+    assert [placed.relation for placed in alignment.placed] == ["owns"]
+    assert alignment.unplaced == [(facts[1], Reason.VALUE_NOT_FOUND)]
+
+
+def test_a_longer_name_introduces_the_entity_at_its_end() -> None:
+    text = "The President of the United States is Barack Obama."
+    facts = [
+        fact("United States", "leader title", "President of the United States"),
+        fact("United States", "leader", "Barack Obama"),
+    ]
+    assert [call.relation for call in Aligner().annotate(text, facts, "d").document.calls] == ["leader"]
+
+
 def test_items_of_a_list_are_mentions_of_their_own() -> None:
     text = "Bacon Explosion is made of bacon and sausage."
     facts = [fact("Bacon Explosion", "ingredient", "Sausage"), fact("Bacon Explosion", "main", "Bacon, sausage")]
@@ -162,6 +178,12 @@ def test_each_mention_serves_one_fact_where_there_are_enough() -> None:
     text = "Ada lives in Rome. Bob lives in Rome too."
     alignment = Aligner().annotate(text, [fact("Bob", "home", "Rome"), fact("Ada", "home", "Rome")], "d")
     assert [(call.entity, call.at) for call in alignment.document.calls] == [("Ada", 13), ("Bob", 32)]
+
+
+def test_two_facts_of_one_value_take_a_mention_each() -> None:
+    facts = [fact("Ada", "birth place", "Rome"), fact("Ada", "death place", "Rome")]
+    text = "Ada was born in Rome and died in Rome."
+    assert [call.at for call in Aligner().annotate(text, facts, "d").document.calls] == [16, 33]
 
 
 def test_facts_share_a_mention_where_there_is_one() -> None:
