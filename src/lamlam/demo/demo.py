@@ -13,7 +13,7 @@ from typing import Any
 from lamlam.corpus import Corpus
 from lamlam.engine.engine import Engine
 from lamlam.engine.settings import DecodingSettings
-from lamlam.evaluate.comparison import Comparison, compare
+from lamlam.evaluate.comparison import Comparison
 from lamlam.files import atomic_write
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
@@ -53,7 +53,7 @@ def run_demo(out: str | Path, *, changes: Sequence[str] = ()) -> dict[str, Any]:
         seed=recipes["lmlm"].seed,
         progress=True,
     )
-    results = compare(comparison, out / "completions.jsonl")
+    results = comparison.run(out / "completions.jsonl")
     results["seconds"] = seconds | results["seconds"]
     write_traces(out, _traces(checkpoints["lmlm"], kb_path, corpora[0]))
     with atomic_write(out / "results.json") as file:

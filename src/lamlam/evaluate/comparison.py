@@ -1,6 +1,6 @@
 """Both arms side by side: every figure of a limited-memory model beside those of the standard model.
 
-It runs the tasks of this package in turn and nests what they return; each task is measured by the module of its name.
+It runs the tasks of this package in turn, each measured by the module of its name, and has them summarised.
 """
 
 import json
@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lamlam.corpus import Corpus
 from lamlam.engine.engine import Engine
@@ -20,11 +20,14 @@ from lamlam.evaluate.dynamic import dynamic_perplexity
 from lamlam.evaluate.editing import edit_facts
 from lamlam.evaluate.forgetting import forget_facts
 from lamlam.evaluate.perplexity import PerplexityResult, perplexity
+from lamlam.evaluate.summary import ArmResults, summarise
 from lamlam.files import atomic_write
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison"]
+
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,89 +49,72 @@ class Comparison:
     seed: int = 0
     progress: bool = False
 
+    def run(self, records: Path | None = None) -> dict[str, Any]:
+        """All figures, nested by arm as `summarise` names them, and the seconds that each task took.
 
-def compare(comparison: Comparison, records: Path | None = None) -> dict[str, Any]:
-    """All figures, nested by arm: `lmlm.seen.accuracy`, `standard.perplexity`, `edit.success`, `seconds.completion`...
-
-    The records of all completions go to the file `records` (JSON Lines), where one is named.
-    """
-    seconds: dict[str, float] = {}
-    with KnowledgeBase.open(comparison.kb_path) as kb:
-        with _timed(seconds, "completion"):
-            completions = _completions(comparison, kb)
-        with _timed(seconds, "perplexity"):
-            lmlm_perplexity, standard_perplexity = _perplexities(comparison, kb)
-    with _timed(seconds, "editing"):
-        edit = _on_copies(comparison, edit_facts)
-    with _timed(seconds, "forgetting"):
-        forget = _on_copies(comparison, forget_facts)
-    if records is not None:
-        _write_records(records, completions)
-    results: dict[str, dict[str, Any]] = {arm: result.figures() for arm, result in completions.items()}
-    results["lmlm"]["db_off"] = results.pop("db_off")["all"]
-    results["lmlm"]["perplexity"] = lmlm_perplexity
-    results["standard"]["perplexity"] = standard_perplexity["all"]["perplexity"]
-    results["standard"]["perplexity_by_group"] = standard_perplexity
-    return results | {"edit": edit, "forget": forget, "seconds": seconds}
-
-
-def _completions(comparison: Comparison, kb: KnowledgeBase) -> dict[str, CompletionResult]:
-    off = comparison.settings.model_copy(update={"lookups": False})
-    lmlm, standard = _engine(comparison.lmlm, kb), _engine(comparison.standard, kb)
-    runs = {"lmlm": (lmlm, comparison.settings), "db_off": (lmlm, off), "standard": (standard, off)}
-    return {
-        name: complete(engine, comparison.corpus.probes, settings, progress=comparison.progress)
-        for name, (engine, settings) in runs.items()
-    }
-
-
-def _perplexities(comparison: Comparison, kb: KnowledgeBase) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Of both arms: over all held-out documents at the top (LMLM) or under "all" (standard), and by group."""
-    groups = comparison.corpus.heldout
-    everything = list(chain.from_iterable(groups.values()))
-    engine = _engine(comparison.lmlm, kb)
-
-    def of_lmlm(documents: list[Any]) -> PerplexityResult:
-        result = perplexity(*_parts(comparison.lmlm), documents, "lmlm", progress=comparison.progress)
-        dynamic = dynamic_perplexity(
-            engine,
-            documents,
-            comparison.settings,
-            sample=comparison.sample,
-            seed=comparison.seed,
-            progress=comparison.progress,
+        What was generated for each probe goes to the file `records` (JSON Lines), where one is named.
+        """
+        seconds: dict[str, float] = {}
+        with KnowledgeBase.open(self.kb_path) as kb:
+            lmlm, standard = self._engine(self.lmlm, kb), self._engine(self.standard, kb)
+            off = self.settings.model_copy(update={"lookups": False})
+            with _timed(seconds, "completion"):
+                completions = {
+                    "lmlm": self._complete(lmlm, self.settings),
+                    "db_off": self._complete(lmlm, off),
+                    "standard": self._complete(standard, off),
+                }
+            with _timed(seconds, "perplexity"):
+                lmlm_perplexity, standard_perplexity = self._lmlm_perplexity(lmlm), self._standard_perplexity()
+        with _timed(seconds, "editing"):
+            edit = self._change(edit_facts)
+        with _timed(seconds, "forgetting"):
+            forget = self._change(forget_facts)
+        if records is not None:
+            _write_records(records, completions)
+        return summarise(
+            ArmResults(completions["lmlm"], lmlm_perplexity, completions["db_off"]),
+            ArmResults(completions["standard"], standard_perplexity),
+            edit,
+            forget,
+            seconds,
         )
-        return replace(result, dynamic=dynamic)
 
-    lmlm = of_lmlm(everything).figures() | {group: of_lmlm(each).figures() for group, each in groups.items()}
-    standard = {
-        group: perplexity(*_parts(comparison.standard), each, "standard", progress=comparison.progress).figures()
-        for group, each in [("all", everything), *groups.items()]
-    }
-    return lmlm, standard
+    def _engine(self, checkpoint: Checkpoint, kb: KnowledgeBase) -> Engine:
+        return Engine(checkpoint.model, checkpoint.vocabulary, kb, batch_size=64)
 
+    def _complete(self, engine: Engine, settings: DecodingSettings) -> CompletionResult:
+        return complete(engine, self.corpus.probes, settings, progress=self.progress)
 
-def _on_copies(comparison: Comparison, task: Callable[..., Any]) -> dict[str, Any]:
-    """An evaluation that changes facts, on a copy of the knowledge base."""
-    result = task(
-        lambda kb: _engine(comparison.lmlm, kb),
-        comparison.kb_path,
-        comparison.corpus.probes,
-        comparison.settings,
-        number=comparison.changes,
-        seed=comparison.seed,
-        progress=comparison.progress,
-    )
-    figures: dict[str, Any] = result.figures()
-    return figures
+    def _change(self, task: Callable[..., _R]) -> _R:
+        """An evaluation that changes facts, which it does on a copy of the knowledge base."""
+        engine_on = partial(self._engine, self.lmlm)
+        return task(
+            engine_on,
+            self.kb_path,
+            self.corpus.probes,
+            self.settings,
+            number=self.changes,
+            seed=self.seed,
+            progress=self.progress,
+        )
 
+    def _lmlm_perplexity(self, engine: Engine) -> dict[str, PerplexityResult]:
+        results = {}
+        for group, documents in self.corpus.heldout.items():
+            gold = perplexity(engine.model, engine.vocabulary, documents, "lmlm", progress=self.progress)
+            own = dynamic_perplexity(
+                engine, documents, self.settings, sample=self.sample, seed=self.seed, progress=self.progress
+            )
+            results[group] = replace(gold, dynamic=own)
+        return results
 
-def _engine(checkpoint: Checkpoint, kb: KnowledgeBase) -> Engine:
-    return Engine(checkpoint.model, checkpoint.vocabulary, kb, batch_size=64)
-
-
-def _parts(checkpoint: Checkpoint) -> tuple[Any, Any]:
-    return checkpoint.model, checkpoint.vocabulary
+    def _standard_perplexity(self) -> dict[str, PerplexityResult]:
+        model, vocabulary = self.standard.model, self.standard.vocabulary
+        return {
+            group: perplexity(model, vocabulary, documents, "standard", progress=self.progress)
+            for group, documents in self.corpus.heldout.items()
+        }
 
 
 @contextmanager
