@@ -3,7 +3,8 @@
 A corpus stands in a folder as four JSON Lines files: `train`, `heldout`, `facts` and `probes`.
 """
 
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 
 from lamlam.markup import AnnotatedDocument
 
@@ -52,3 +53,22 @@ class Corpus:
     heldout: dict[str, list[AnnotatedDocument]]
     facts: list[FactRecord]
     probes: list[Probe] = field(default_factory=list)
+
+    def with_looked_up_values(self) -> "Corpus":
+        """The corpus with each call's value as a lookup returns it: all values of its entity and relation.
+
+        A text states one author of three; a lookup finds all three. A model that is to be given three learns to choose.
+        """
+        values: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        for fact in self.facts:
+            values[fact.entity, fact.relation][fact.value] = None
+
+        def look_up(document: AnnotatedDocument) -> AnnotatedDocument:
+            calls = (
+                replace(call, value=", ".join(values.get((call.entity, call.relation), {call.value: None})))
+                for call in document.calls
+            )
+            return replace(document, calls=tuple(calls))
+
+        heldout = {group: [look_up(document) for document in documents] for group, documents in self.heldout.items()}
+        return replace(self, train=[look_up(document) for document in self.train], heldout=heldout)

@@ -19,7 +19,7 @@ __all__ = ["mixture", "read_corpora", "train_vocabulary"]
 
 def read_corpora(recipe: Recipe) -> list[Corpus]:
     """The recipe's corpora in its order. Raises `LamLamError` when one has nothing to train on."""
-    corpora = [_read(source, recipe.seed) for source in recipe.corpora]
+    corpora = [_read(source, recipe.seed).with_looked_up_values() for source in recipe.corpora]
     for source, corpus in zip(recipe.corpora, corpora, strict=True):
         if not any(document.text for document in corpus.train):
             raise LamLamError(f"the corpus '{source.kind}' holds no text to train on")

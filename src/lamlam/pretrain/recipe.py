@@ -80,7 +80,9 @@ class TrainingSettings(_Settings):
     context: int = Field(default=256, ge=8)
     batch: int = Field(default=32, ge=1)
     accumulate: int = Field(default=1, ge=1)
+    optimizer: Literal["adamw", "muon"] = Field(default="adamw", description="muon: for the layers' matrices alone")
     learning_rate: float = Field(default=3e-3, gt=0.0)
+    muon_learning_rate: float = Field(default=0.02, gt=0.0)
     warmup: float = Field(default=0.05, ge=0.0, lt=1.0, description="share of the steps")
     weight_decay: float = Field(default=0.1, ge=0.0)
     bf16: bool = True

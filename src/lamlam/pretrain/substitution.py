@@ -48,22 +48,20 @@ class Substitution:
         return _rename(document, mapping) if mapping else document
 
     def _mapping(self, document: AnnotatedDocument, rng: random.Random) -> dict[str, str]:
-        subjects = dict.fromkeys(call.entity for call in document.calls)
-        # A value that the text writes otherwise ("USA", "Mar 15") would no longer be the one that follows.
-        literal = (
-            c.value for c in document.calls if document.text.startswith(c.value, c.at) and c.value not in subjects
-        )
-        values = dict.fromkeys(literal)
-        chosen = [name for name in subjects if rng.random() < self.settings.subjects]
-        chosen += [value for value in values if rng.random() < self.settings.values]
+        subjects = list(dict.fromkeys(call.entity for call in document.calls))
+        values = list(dict.fromkeys(call.value for call in document.calls if call.value not in subjects))
         written = {word.casefold() for word in _WORD.findall(document.text)}
         mapping: dict[str, str] = {}
-        for name in chosen:
-            words = [word for word in _WORD.findall(name) if self._is_distinct(word)]
-            # Half a name that the text never writes could not be copied from it.
-            if all(word.casefold() in written for word in words):
-                for word in words:
-                    mapping.setdefault(word.casefold(), self._invent(word, rng))
+        for names, probability in ((subjects, self.settings.subjects), (values, self.settings.values)):
+            for name in names:
+                if rng.random() >= probability:
+                    continue
+                words = [word for word in _WORD.findall(name) if self._is_distinct(word)]
+                # What the text never writes could not be copied from it: no half names, no values spelt otherwise.
+                stated = [word for word in words if word.casefold() in written]
+                if names is values or len(stated) == len(words):
+                    for word in stated:
+                        mapping.setdefault(word.casefold(), self._invent(word, rng))
         return mapping
 
     def _is_distinct(self, word: str) -> bool:

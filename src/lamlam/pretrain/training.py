@@ -23,6 +23,7 @@ from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.presets import build_model
 from lamlam.pretrain.data import mixture, read_corpora, train_vocabulary
 from lamlam.pretrain.monitor import Monitor, ProgressBar
+from lamlam.pretrain.optimizer import build_optimizer
 from lamlam.pretrain.packing import PackedFile, pack
 from lamlam.pretrain.recipe import Recipe, TrainingSettings
 from lamlam.vocab import Encoded, Vocabulary, encode
@@ -111,6 +112,7 @@ def pretrain(recipe: Recipe, folder: str | Path, corpora: list[Corpus] | None = 
         args=_arguments(recipe, run, steps),
         train_dataset=packed,
         data_collator=_stack,
+        optimizers=(build_optimizer(model, recipe.training), None),
         callbacks=[_monitor(recipe, run, vocabulary, steps), ProgressBar(recipe.name)],
     )
     trainer.remove_callback(PrinterCallback)
@@ -145,9 +147,6 @@ def _arguments(recipe: Recipe, run: Run, steps: int) -> TrainingArguments:
         learning_rate=training.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=round(training.warmup * steps),
-        weight_decay=training.weight_decay,
-        adam_beta2=0.95,
-        optim="adamw_torch_fused",
         bf16=training.bf16,
         use_cpu=not torch.cuda.is_available(),
         logging_steps=max(1, steps // 100),
