@@ -10,7 +10,7 @@ from lamlam.engine import CallBegun, CallResolved, DecodingSettings, Done, Engin
 from lamlam.errors import LamLamError
 from lamlam.kb.fact import Status
 from lamlam.markup import Call
-from lamlam.vocab import Kind, encode
+from lamlam.vocab import Kind, encode, opened
 
 VOCABULARY = small_vocabulary()
 KB = DictionaryFacts(
@@ -201,7 +201,7 @@ def test_a_call_can_be_forced_and_all_calls_forbidden() -> None:
     plan = planned(PROMPT + " London.")
     engine = engine_that_writes(plan, kb=KB, vocabulary=VOCABULARY)
     [forced] = engine.generate([PROMPT], DecodingSettings(force_call=True, max_tokens=3))
-    assert forced.ids[len(VOCABULARY.encode(PROMPT)) + 1] == VOCABULARY.entity_id
+    assert forced.ids[len(VOCABULARY.encode(opened(PROMPT))) + 1] == VOCABULARY.entity_id
     assert [lookup.value for lookup in forced.lookups] == ["London"]
     [forbidden] = engine_that_writes(ADA, kb=KB, vocabulary=VOCABULARY).generate(
         [PROMPT], DecodingSettings(lookups=False)
@@ -263,7 +263,7 @@ def test_visible_tokens_are_counted_and_calls_are_not() -> None:
         [PROMPT], DecodingSettings(max_tokens=2)
     )
     assert generation.finish == "length"
-    prompt = len(VOCABULARY.encode(PROMPT))
+    prompt = len(VOCABULARY.encode(opened(PROMPT)))
     assert generation.kinds.count(Kind.TEXT) == prompt + 2
     assert generation.lookups
 
@@ -271,6 +271,13 @@ def test_visible_tokens_are_counted_and_calls_are_not() -> None:
 def test_white_space_at_a_prompts_end_is_left_out() -> None:
     [generation] = engine_that_writes(ADA, kb=KB, vocabulary=VOCABULARY).generate([PROMPT + " \n"])
     assert generation.prompt + generation.text == "Ada Lovelace was born in London, so they say."
+
+
+def test_a_text_without_a_prompt_begins_with_its_first_word() -> None:
+    [generation] = engine_that_writes(ADA, kb=KB, vocabulary=VOCABULARY).generate([""])
+    assert generation.text == ADA.text
+    [lookup] = generation.lookups
+    assert generation.text[lookup.start : lookup.end] == "London"
 
 
 def test_a_prompt_that_is_no_unicode_is_refused() -> None:

@@ -10,7 +10,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from fakes_engine import DictionaryFacts, small_vocabulary
 from lamlam.engine import DecodingSettings, Engine, Generation
-from lamlam.vocab import Vocabulary
+from lamlam.vocab import Vocabulary, opened
 
 VOCABULARY = small_vocabulary()
 KB = DictionaryFacts(
@@ -125,7 +125,7 @@ def test_cached_decoding_gives_what_reading_everything_anew_gives(engine: Engine
     specials = [*VOCABULARY.control_ids, VOCABULARY.bos_id, VOCABULARY.pad_id]
     logits[:, specials] = -torch.inf
     logits[:, len(VOCABULARY) :] = -torch.inf
-    first = len(VOCABULARY.encode(PROMPTS[2]))
+    first = len(VOCABULARY.encode(opened(PROMPTS[2])))
     assert logits.argmax(-1)[first:-1].tolist() == list(generation.ids[first + 1 :])
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 
-__all__ = ["Entry", "read_entries", "read_text", "write_objects"]
+__all__ = ["Entry", "parse_entries", "read_entries", "read_text", "write_objects"]
 
 _KINDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 
@@ -88,12 +88,17 @@ def read_entries(path: str | Path) -> Iterator[Entry]:
     source = Path(path)
     try:
         with source.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                line = _decoded(raw, source, number)
-                if line.strip():
-                    yield _parsed(line, source, number)
+            yield from parse_entries(file, source)
     except OSError as error:
         raise _unreadable(source, error) from error
+
+
+def parse_entries(lines: Iterable[bytes], path: str | Path) -> Iterator[Entry]:
+    """The objects of JSON Lines that stand open already, as on standard input; errors call them `path`."""
+    for number, raw in enumerate(lines, start=1):
+        line = _decoded(raw, Path(path), number)
+        if line.strip():
+            yield _parsed(line, Path(path), number)
 
 
 def read_text(path: str | Path) -> str:

@@ -1,7 +1,7 @@
 """What decoding yields: a text, the lookups behind it, and the events on the way there."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from lamlam.kb.fact import Resolution
 from lamlam.vocab import Kind
@@ -28,6 +28,20 @@ class Lookup:
     start: int = 0
     end: int = 0
 
+    def as_json(self) -> dict[str, Any]:
+        """An object for JSON: the call, its status, what entered and where, and the facts with their sources."""
+        return {
+            "entity": self.entity,
+            "relation": self.relation,
+            "status": str(self.resolution.status),
+            "score": self.resolution.score,
+            "value": self.value,
+            "cut": self.cut,
+            "start": self.start,
+            "end": self.end,
+            "facts": [asdict(fact) for fact in self.resolution.facts],
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:
@@ -43,6 +57,11 @@ class Generation:
     finish: Finish
     ids: tuple[int, ...]
     kinds: tuple[Kind, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """An object for JSON, without the ids."""
+        lookups = [lookup.as_json() for lookup in self.lookups]
+        return {"prompt": self.prompt, "text": self.text, "finish": self.finish, "lookups": lookups}
 
 
 @dataclass(frozen=True, slots=True)

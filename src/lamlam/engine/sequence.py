@@ -61,7 +61,7 @@ class Sequence:
         self._encoded.add([self._vocabulary.bos_id], Kind.BOS)
         self._encoded.add(self._vocabulary.encode(opened(prompt)), Kind.TEXT)
         self._said = bytearray(prompt.encode())  # what a reader of prompt, text and values has read
-        self._text = Writing(settings.stop)
+        self._text = Writing(settings.stop, opens=not prompt)
         self._text_tokens = self._calls = 0
         self._queue: deque[tuple[int, Kind]] = deque()
         self._lookups: list[Lookup] = []

@@ -3,9 +3,11 @@
 Every sequence of a batch is decoded with the same settings and with a random generator of its own.
 """
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lamlam.errors import InputError
 
 __all__ = ["DecodingSettings"]
 
@@ -36,6 +38,15 @@ class DecodingSettings(BaseModel):
     on_miss: Literal["unknown", "drop", "nearest"] = Field(
         default="unknown", description="enter the word, undo the call, or take the nearest fact"
     )
+
+    @classmethod
+    def checked(cls, **fields: Any) -> Self:
+        """Settings from what a user asks for. Raises `InputError` that names the field in place of pydantic's error."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise InputError(first["msg"], field=".".join(map(str, first["loc"])) or None) from error
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -10,17 +10,22 @@ __all__ = ["Writing"]
 
 
 class Writing:
-    """A text that grows by bytes and ends before the first of the `stop` strings."""
+    """A text that grows by bytes and ends before the first of the `stop` strings.
 
-    def __init__(self, stop: Sequence[str] = ()) -> None:
+    A text that `opens` has the space in front that every encoded text is given; it is left out.
+    """
+
+    def __init__(self, stop: Sequence[str] = (), *, opens: bool = False) -> None:
         self.text = ""
-        self._stop = stop
+        self._stop, self._opens = stop, opens
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._shown = 0
 
     def add(self, piece: bytes, *, last: bool = False) -> bool:
         """Write on; bytes that do not end a character wait for the next. True once a stop string has been reached."""
         before = len(self.text)
+        if self._opens and piece:
+            piece, self._opens = piece.removeprefix(b" "), False
         self.text += self._decoder.decode(piece, last)
         places = [self.text.find(stop, max(0, before - len(stop) + 1)) for stop in self._stop]
         reached = [place for place in places if place >= 0]

@@ -1,0 +1,99 @@
+"""`lamlam generate` on a tiny checkpoint and a real knowledge base."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from transformers import LlamaConfig, LlamaForCausalLM
+from typer.testing import CliRunner, Result
+
+from fakes_engine import small_vocabulary
+from lamlam.cli import generate
+from lamlam.corpus import FactRecord
+from lamlam.errors import LamLamError
+from lamlam.kb import KnowledgeBase
+from lamlam.model.checkpoint import Checkpoint
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that likes to call, wherever it stands, and a knowledge base of one fact."""
+    folder = tmp_path_factory.mktemp("run")
+    vocabulary = small_vocabulary()
+    width = 16
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(vocabulary),
+            hidden_size=width,
+            intermediate_size=width,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            max_position_embeddings=200,
+            tie_word_embeddings=False,
+        )
+    )
+    with torch.no_grad():
+        for weight in (model.lm_head.weight, model.model.layers[0].self_attn.o_proj.weight):
+            weight.zero_()
+        model.model.layers[0].mlp.down_proj.weight.zero_()
+        model.model.embed_tokens.weight.fill_(1.0)
+        model.lm_head.weight[vocabulary.entity_id] = 5.0 / width  # a logit of 5, beside 0 for text
+        model.lm_head.weight[vocabulary.eos_id] = -10.0 / width
+    Checkpoint(model, vocabulary).save(folder)
+    with KnowledgeBase.open(folder / "kb.sqlite", create=True) as kb:
+        kb.add([FactRecord("Ada Lovelace", "[bold]field[/]", "logic", document="doc-1", start=3, end=9)])
+    return folder
+
+
+def _call(*arguments: object, stdin: str | None = None) -> Result:
+    app = typer.Typer()
+    generate.register(app)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+
+
+def test_prompts_are_continued_in_order(run: Path) -> None:
+    result = _call(run, "Ada Lovelace", "Alan", "--max-tokens", 3, "--no-lookups")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("Ada Lovelace")
+    assert "\nAlan" in result.stdout
+
+
+def test_a_trace_shows_facts_and_sources_as_they_are(run: Path) -> None:
+    shown = _call(run, "Ada Lovelace", "--trace", "--temperature", 1, "--max-tokens", 20).stdout
+    assert "1. Ada Lovelace | [bold]field[/] -> logic   exact" in shown
+    assert "fact 1: Ada Lovelace | [bold]field[/] | logic" in shown
+    assert "source: doc-1:3-9" in shown
+
+
+def test_json_lines_go_in_and_out(run: Path, tmp_path: Path) -> None:
+    lines = "".join(json.dumps({"prompt": prompt}) + "\n" for prompt in ["Ada Lovelace", "Alan", "日本"])
+    result = _call(run, "--jsonl", "-", "--max-tokens", 4, stdin=lines)
+    assert result.exit_code == 0, result.output
+    objects = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [each["prompt"] for each in objects] == ["Ada Lovelace", "Alan", "日本"]
+    assert set(objects[0]) == {"prompt", "text", "finish", "lookups"}
+    (tmp_path / "prompts.jsonl").write_text(lines)
+    assert _call(run, "--jsonl", tmp_path / "prompts.jsonl", "--max-tokens", 4).stdout == result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "reason"),
+    [
+        ([], None, "give prompts"),
+        (["x", "--jsonl", "-"], "", "give prompts"),
+        (["--jsonl", "-"], '{"prompt": "a"}\n{"promp', "standard input:2"),
+        (["--jsonl", "-"], '{"text": "a"}\n', "field 'prompt'"),
+        (["x", "--entities", "all"], None, "field 'entities'"),
+        (["x", "--top-k", "3"], None, "temperature above 0"),
+        (["x", "--temperature", "nan"], None, "field 'temperature'"),
+        (["x", "--kb", "nowhere.sqlite"], None, "nowhere.sqlite"),
+        (["word " * 300], None, "leave no room in the model's context of 200"),
+    ],
+)
+def test_bad_input_is_told_in_one_sentence(run: Path, arguments: list[str], stdin: str | None, reason: str) -> None:
+    result = _call(run, *arguments, stdin=stdin)
+    assert isinstance(result.exception, LamLamError)
+    assert reason in str(result.exception)
+    assert "\n" not in str(result.exception)
