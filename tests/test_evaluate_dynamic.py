@@ -56,7 +56,7 @@ class Bigram(torch.nn.Module):
                 self.probabilities[last, token] = p
         self.probabilities /= self.probabilities.sum(-1, keepdim=True)
         self.head = torch.nn.Linear(2, size)
-        self.config = LlamaConfig(vocab_size=size, num_hidden_layers=1, max_position_embeddings=64)
+        self.config = LlamaConfig(vocab_size=size, num_hidden_layers=1, max_position_embeddings=96)
         self.device = torch.device("cpu")
 
     def get_output_embeddings(self) -> torch.nn.Linear:
@@ -114,6 +114,12 @@ def test_a_model_that_calls_for_ever_is_made_to_read_on(vocabulary: Vocabulary) 
     engine = Engine(model, vocabulary, OneFact())  # type: ignore[arg-type]
     result = dynamic_perplexity(engine, [DOCUMENT], DecodingSettings())
     assert (result.calls, result.unread) == (4, 0)
+
+
+def test_the_limit_on_calls_is_that_of_a_place_and_not_of_a_text(vocabulary: Vocabulary) -> None:
+    engine = Engine(bigram(vocabulary, 0.9, call=0.8), vocabulary, OneFact())  # type: ignore[arg-type]
+    result = dynamic_perplexity(engine, [AnnotatedDocument("d", "x y x y x y x y x y")], DecodingSettings())
+    assert (result.calls, result.unread) == (5, 0)
 
 
 def test_text_that_no_longer_fits_into_the_context_is_counted_and_told(vocabulary: Vocabulary) -> None:

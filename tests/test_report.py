@@ -133,6 +133,11 @@ def test_the_headline_holds_the_runs_own_figures(page: str) -> None:
         assert figure in page
 
 
+def test_the_better_arm_of_each_row_stands_out(page: str) -> None:
+    best = re.findall(r'<td class="number best">([^<]*)', page)
+    assert best == ["96.0%", "93.0%", "4.13", "3.21", "3.37"]
+
+
 def test_all_figures_are_drawn_and_described(page: str) -> None:
     figures = [attributes for tag, attributes in elements(page) if tag == "figure"]
     assert [figure["id"] for figure in figures] == [
