@@ -305,6 +305,14 @@ def test_a_stream_tells_the_same_story() -> None:
         assert events[1].lookup.value == "London"
 
 
+def test_a_sequence_ends_once_where_several_limits_meet() -> None:
+    [whole] = engine_that_writes(ADA, kb=KB, vocabulary=VOCABULARY).generate([PROMPT], DecodingSettings(max_tokens=4))
+    engine = engine_that_writes(ADA, kb=KB, vocabulary=VOCABULARY, context=len(whole.ids))
+    events = list(engine.stream(PROMPT, DecodingSettings(max_tokens=4, stop=(whole.text[-1],))))
+    assert sum(isinstance(event, Done) for event in events) == 1
+    assert events[-1].generation.finish == "stop"  # type: ignore[union-attr]
+
+
 def test_streamed_text_comes_in_whole_characters() -> None:
     text = "Zürich 日本 🎈."
     events = list(engine_that_writes(planned("In " + text), kb=KB, vocabulary=VOCABULARY).stream("In"))

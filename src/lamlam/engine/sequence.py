@@ -175,11 +175,11 @@ class Sequence:
         self._call_refused = False
         stopped = self._text.add(text)
         self._show()
-        self._append(token, Kind.TEXT, then=State.TEXT)
-        if stopped:
-            self._end("stop")
-        elif self._text_tokens == self._settings.max_tokens:
-            self._end("length")
+        if stopped or self._text_tokens == self._settings.max_tokens:
+            self._encoded.add([token], Kind.TEXT)
+            self._end("stop" if stopped else "length")
+        else:
+            self._append(token, Kind.TEXT, then=State.TEXT)
 
     def _begin_call(self, logits: Tensor) -> None:
         self._calls += 1
