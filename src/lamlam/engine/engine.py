@@ -1,8 +1,8 @@
 """Decoding with lookups: a batch of sequences goes on token by token, each chosen or forced, until all have ended.
 
 The sequences keep the grammar and the texts, the batch runs the model, the sampler chooses. Here they meet the
-knowledge base: calls that end in one step are looked up together, and their values enter as token ids (arXiv
-2505.15962, section 3.3, asks for a call at a time and prefills anew after each).
+knowledge base: calls that end in one step are looked up together, and their values enter as token ids, so that nothing
+is read twice (decoding interleaved with lookups: arXiv 2505.15962).
 """
 
 from collections.abc import Iterator, Sequence
