@@ -7,7 +7,6 @@ from lamlam.annotate.webnlg import webnlg_corpus
 from lamlam.corpus import Corpus
 from lamlam.corpus.files import documents_from_paper, load_corpus
 from lamlam.corpus.holdout import hold_out_documents
-from lamlam.errors import LamLamError
 from lamlam.markup import AnnotatedDocument
 from lamlam.pretrain.recipe import CorpusSource, FolderSource, PaperSource, Recipe, WebNLGSource
 from lamlam.pretrain.substitution import Substitution
@@ -18,12 +17,8 @@ __all__ = ["mixture", "read_corpora", "train_vocabulary"]
 
 
 def read_corpora(recipe: Recipe) -> list[Corpus]:
-    """The recipe's corpora in its order. Raises `LamLamError` when one has nothing to train on."""
-    corpora = [_read(source, recipe.seed).with_looked_up_values() for source in recipe.corpora]
-    for source, corpus in zip(recipe.corpora, corpora, strict=True):
-        if not any(document.text for document in corpus.train):
-            raise LamLamError(f"the corpus '{source.kind}' holds no text to train on")
-    return corpora
+    """The recipe's corpora in its order, their calls with the values that a lookup returns."""
+    return [_read(source, recipe.seed).with_looked_up_values() for source in recipe.corpora]
 
 
 def _read(source: CorpusSource, seed: int) -> Corpus:

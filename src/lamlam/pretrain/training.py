@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArgu
 
 from lamlam.corpus import Corpus
 from lamlam.corpus.files import load_corpus, save_corpus
+from lamlam.errors import LamLamError
 from lamlam.files import atomic_write
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
@@ -73,6 +74,8 @@ def prepare(recipe: Recipe, run: Run, corpora: list[Corpus] | None = None) -> No
     run.summary.unlink(missing_ok=True)
     shutil.rmtree(run.state, ignore_errors=True)
     corpora = corpora or read_corpora(recipe)
+    if not all(any(document.text for document in corpus.train) for corpus in corpora):
+        raise LamLamError("a corpus of the recipe holds no text to train on")
     vocabulary = train_vocabulary(recipe, corpora)
     vocabulary.save(run.folder)
     save_corpus(corpora[0], run.corpus)

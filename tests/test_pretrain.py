@@ -1,0 +1,207 @@
+"""Pretraining: the same loss however a batch is split, the same curve after a kill, honest faults."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from lamlam.corpus import Corpus
+from lamlam.errors import InputError, LamLamError
+from lamlam.markup import AnnotatedDocument
+from lamlam.model.presets import PRESETS, build_model
+from lamlam.pretrain.packing import PackedFile
+from lamlam.pretrain.recipe import load_recipe
+from lamlam.pretrain.training import Run, pretrain
+from lamlam.vocab import Vocabulary
+
+RECIPE = Path(__file__).with_name("small.yaml")
+TINY = ["training.tokens=16000", "training.checkpoints=3", "vocabulary.size=600", "model.overrides.hidden_size=32"]
+TINY += ["model.overrides.intermediate_size=64"]
+
+
+def metrics(folder: Path) -> list[dict]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+def losses(folder: Path) -> list[float]:
+    return [line["loss"] for line in metrics(folder) if "loss" in line]
+
+
+def train(folder: Path, *changes: str) -> Path:
+    pretrain(load_recipe(RECIPE, [*TINY, *changes]), folder)
+    return folder
+
+
+def test_a_run_leaves_a_plain_hugging_face_folder(trained_run):
+    model = AutoModelForCausalLM.from_pretrained(trained_run)
+    assert model.config.vocab_size == len(Vocabulary.load(trained_run))
+    assert {"recipe.yaml", "metrics.jsonl", "kb.sqlite"} <= {path.name for path in trained_run.iterdir()}
+    assert not [
+        path for path in trained_run.rglob("*") if path.suffix in {".bin", ".pt", ".pkl"} and "packed" not in path.parts
+    ]
+
+
+def test_training_lowers_the_loss_and_leaves_the_masked_values_unlearnt(trained_run):
+    seen = [line for line in metrics(trained_run) if line.get("group") == "seen"]
+    assert seen[-1]["static"] < seen[0]["static"]
+    assert seen[-1]["value_loss"] > 3 * seen[-1]["text_loss"]
+
+
+def test_accumulating_half_batches_gives_the_loss_of_whole_ones(tmp_path):
+    whole = losses(train(tmp_path / "whole", "training.bf16=false"))
+    split = losses(train(tmp_path / "split", "training.bf16=false", "training.batch=4", "training.accumulate=2"))
+    assert len(whole) == len(split) > 5
+    assert split == pytest.approx(whole, rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_killed_run_continues_the_same_curve(tmp_path, optimizer):
+    whole = train(tmp_path / "whole", f"training.optimizer={optimizer}")
+    killed = tmp_path / "killed"
+    die = (
+        "import os, sys\n"
+        "from lamlam.pretrain import monitor\n"
+        "from lamlam.pretrain.recipe import load_recipe\n"
+        "from lamlam.pretrain.training import pretrain\n"
+        "write = monitor.Monitor._write\n"
+        "def write_or_die(self, state, figures):\n"
+        "    os._exit(9) if state.global_step == 9 else write(self, state, figures)\n"
+        "monitor.Monitor._write = write_or_die\n"
+        "pretrain(load_recipe(sys.argv[1], sys.argv[3:]), sys.argv[2])\n"
+    )
+    command = [sys.executable, "-c", die, str(RECIPE), str(killed), *TINY, f"training.optimizer={optimizer}"]
+    # The loss of one process and the next is the same only with the same number of threads.
+    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 9
+    assert len(losses(killed)) == 8
+    train(killed, f"training.optimizer={optimizer}")
+    assert json.loads((killed / "training.json").read_text())["resumed"] is True
+    assert losses(killed) == pytest.approx(losses(whole), rel=1e-5)
+
+
+def test_a_run_that_has_ended_is_not_trained_again(tmp_path):
+    folder = train(tmp_path)
+    before = (folder / "model.safetensors").stat().st_mtime_ns
+    train(folder)
+    assert (folder / "model.safetensors").stat().st_mtime_ns == before
+    train(folder, "seed=1")
+    assert (folder / "model.safetensors").stat().st_mtime_ns != before
+
+
+def test_the_standard_arm_reads_the_same_texts_without_calls(tmp_path):
+    lmlm, standard = train(tmp_path / "lmlm"), train(tmp_path / "standard", "arm=standard")
+    vocabulary = Vocabulary.load(standard)
+    assert vocabulary.tokenizer.get_vocab() == Vocabulary.load(lmlm).tokenizer.get_vocab()
+    ids = PackedFile(Run(standard).packed).ids
+    assert not [token for token in vocabulary.control_ids if (ids == token).any()]
+    assert (PackedFile(Run(lmlm).packed).ids == vocabulary.entity_id).any()
+
+
+def test_a_mixture_keeps_its_shares_of_the_tokens(tmp_path):
+    recipe = load_recipe(RECIPE, TINY)
+    texts = [AnnotatedDocument(str(i), f"zebra {i} zebra") for i in range(40)]
+    other = Corpus(texts, {"seen": texts[:2]}, [])
+    source = recipe.corpora[0]
+    mixed = recipe.model_copy(update={"corpora": (source, source.model_copy(update={"weight": 0.25}))})
+    from lamlam.pretrain.data import read_corpora
+
+    pretrain(mixed, tmp_path, [read_corpora(recipe)[0], other])
+    vocabulary = Vocabulary.load(tmp_path)
+    packed = PackedFile(Run(tmp_path).packed)
+    zebras = [int(token) for token in vocabulary.encode(" zebra")]
+    documents = (packed.ids == vocabulary.bos_id).sum()
+    assert (packed.ids == zebras[0]).any()
+    lengths = {document.text: 2 + len(vocabulary.encode(" " + document.text)) for document in texts}
+    share = (
+        sum(lengths.values()) / len(lengths) * (documents - world_documents(packed, vocabulary)) / packed.meta["tokens"]
+    )
+    assert share == pytest.approx(0.2, abs=0.03)
+
+
+def world_documents(packed: PackedFile, vocabulary: Vocabulary) -> int:
+    """Documents with a call: the world's all have one, the others none."""
+    count = 0
+    for row in packed.ids:
+        starts = [i for i, token in enumerate(row) if token == vocabulary.bos_id] + [len(row)]
+        count += sum((row[a:b] == vocabulary.entity_id).any() for a, b in zip(starts, starts[1:], strict=False))
+    return count
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_every_preset_has_its_shape(preset):
+    vocabulary = Vocabulary.train(["a b c"], 300)
+    with torch.device("meta"):
+        model = build_model(preset, vocabulary)
+    assert model.config.vocab_size == len(vocabulary)
+
+
+@pytest.mark.parametrize(("preset", "millions"), [("gpt2-124m", 124), ("gpt2-355m", 355), ("smollm2-135m", 135)])
+def test_presets_have_the_published_number_of_parameters(preset, millions):
+    vocabulary = Vocabulary.train(["a b c"], 300)
+    size = 50257 if preset.startswith("gpt2") else 49152
+    with torch.device("meta"):
+        model = build_model(preset, vocabulary, overrides={"vocab_size": size})
+    assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, rel=0.01)
+
+
+def test_an_unknown_preset_or_field_is_told():
+    vocabulary = Vocabulary.train(["a b c"], 300)
+    with pytest.raises(LamLamError, match="unknown preset 'giga'"):
+        build_model("giga", vocabulary)
+    with pytest.raises(LamLamError, match="no field depth"):
+        build_model("nano", vocabulary, overrides={"depth": 3})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x\ncorpora: [{kind: world}]\ntokens: 3\n", r"field 'tokens': unknown setting"),
+        ("name: x\ncorpora: []\n", r"field 'corpora'"),
+        ("name: x\ncorpora: [{kind: comet}]\n", r"comet"),
+        ("name: x\ncorpora: [{kind: world}]\ntraining: {tokens: -3}\n", r"field 'training.tokens'"),
+        ("name: x\n  corpora: [\n", r"recipe.yaml:\d: not well-formed YAML"),
+        ("- 1\n", r"a recipe is a mapping"),
+        ("name: ../up\ncorpora: [{kind: world}]\n", r"field 'name'"),
+    ],
+)
+def test_a_faulty_recipe_is_told_with_its_field(tmp_path, text, message):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        load_recipe(path)
+
+
+def test_a_recipe_that_is_missing_or_not_text_is_told(tmp_path):
+    with pytest.raises(InputError, match="no such recipe"):
+        load_recipe(tmp_path / "none.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"name: \xff\xfe")
+    with pytest.raises(InputError, match="UTF-8"):
+        load_recipe(tmp_path / "bytes.yaml")
+
+
+def test_any_field_can_be_changed_from_outside():
+    recipe = load_recipe(RECIPE, ["training.tokens=7", "corpora.0.people=21", "arm=standard"])
+    assert (recipe.training.tokens, recipe.corpora[0].people, recipe.arm) == (7, 21, "standard")
+    with pytest.raises(InputError, match="key=value"):
+        load_recipe(RECIPE, ["training.tokens"])
+    with pytest.raises(InputError, match="unknown setting"):
+        load_recipe(RECIPE, ["training.token=7"])
+
+
+def test_an_empty_corpus_trains_nothing_and_leaves_nothing_half_written(tmp_path):
+    empty = Corpus([AnnotatedDocument("a", "")], {}, [])
+    with pytest.raises(LamLamError, match="no text to train on"):
+        pretrain(load_recipe(RECIPE, TINY), tmp_path / "run", [empty])
+    assert not list(tmp_path.rglob("*.safetensors"))
+    assert not list(tmp_path.rglob("packed.json"))
+
+
+@pytest.mark.parametrize("recipe", sorted(Path("recipes").glob("*.yaml"), key=str))
+def test_the_committed_recipes_are_valid(recipe):
+    assert load_recipe(recipe).name == recipe.stem
