@@ -77,6 +77,8 @@ def curves(panels: Sequence[tuple[str, Sequence[Series]]], ylabel: str, *, log: 
                 _log_scale(axis)
             _dress(axis)
         axes[0].set_ylabel(ylabel)
+        if not log:
+            axes[0].set_ylim(bottom=0)  # a wiggle should look like one
         _legend(figure, axes[0])
         return _svg(figure)
 

@@ -149,13 +149,13 @@ def _value_loss(run: RunResults) -> Drawing | None:
             Series("standard, stating them", "standard", run.curve("standard", group, "stated_loss")),
         ]
         panels.append((_GROUPS.get(group, group), [each for each in series if each.points]))
-    return _curves(
-        panels,
-        "loss, nats a token",
-        "Loss on values over training",
+    caption = (
         "What the weights know of the facts. Values inside calls carry no loss in training: where the line stays high, "
-        "the model has not learnt them. “Stating them” are the same words in the text.",
+        "the model has not learnt them."
     )
+    if any("stating" in each.label for _, of in panels for each in of):
+        caption += " “Stating them” is the same words in the text."
+    return _curves(panels, "loss, nats a token", "Loss on values over training", caption)
 
 
 def _curves(
@@ -186,7 +186,7 @@ def _mentions(run: RunResults) -> Drawing | None:
     return Drawing(
         "mentions",
         "Accuracy by how often training text states the fact",
-        "A standard model has to see a fact again and again; a limited-memory one looks it up. Bars are 95% intervals.",
+        "The standard model has its training texts to go by; the LMLM can look a fact up. Bars are 95% intervals.",
         f"Accuracy by mention count. {alt}.",
         points(labels, series, "times that training text states the fact", "accuracy"),
     )
