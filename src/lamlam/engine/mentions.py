@@ -20,7 +20,8 @@ def mentions(text: str, kb: FactSource) -> list[str]:
     """Names that `text` mentions and `kb` holds, in the order of their first mention; each once.
 
     A mention is a run of words that names an entity, which yields the canonical name and the alias that was used, or
-    a capitalised run with which a few names begin ("Addiction" for "Addiction (journal)").
+    a capitalised run with which a few names begin ("Addiction" for "Addiction (journal)", "Akron Summit" for "Akron
+    Summit Assault").
     """
     runs = list(dict.fromkeys(_runs(text.split(), _LONGEST)))
     named = kb.entities_named(runs)
@@ -71,5 +72,13 @@ def _bare(run: str) -> Iterable[str]:
 
 
 def _names_beginning_with(run: str, kb: FactSource) -> list[str]:
-    names = [name for name in kb.entities_starting(run, 4 * _MOST) if not name[len(run) : len(run) + 1].isalnum()]
+    names = [name for name in kb.entities_starting(run, 4 * _MOST) if _is_opening(run, name[len(run) :])]
     return names if len(names) <= _MOST else []
+
+
+def _is_opening(run: str, rest: str) -> bool:
+    """Whether `run` may stand for the name that goes on with `rest`: "Antioch" for "Antioch, California".
+
+    One word of a name says too little ("American" for every "American ..."), unless only a qualifier follows.
+    """
+    return rest.lstrip().startswith(("(", ",")) if " " not in run else not rest[:1].isalnum()
