@@ -85,21 +85,22 @@ def test_an_empty_knowledge_base_leaves_the_entity_free() -> None:
         assert CallConstraint(LEXICON, DictionaryFacts({}), settings).entities("Ada Lovelace") is None
 
 
-def test_a_context_without_mentions_falls_back_to_known_names() -> None:
+def test_a_context_without_known_names_leaves_the_model_free_to_ask_for_a_stranger() -> None:
     kb = DictionaryFacts({("Ada Lovelace", "field"): "mathematics", ("Alan Turing", "field"): "logic"})
-    names = CallConstraint(LEXICON, kb, DecodingSettings()).entities("he was")
+    assert CallConstraint(LEXICON, kb, DecodingSettings()).entities("Grace Hopper was") is None
+    names = CallConstraint(LEXICON, kb, DecodingSettings(entities="known")).entities("Grace Hopper was")
     assert names is not None
     assert {_walk(names, seed) for seed in range(20)} == {b" Ada Lovelace", b" Alan Turing"}
 
 
 def test_relations_are_those_of_the_entity_or_free() -> None:
     kb = DictionaryFacts({("Ada", "field"): "mathematics", ("Ada", "born"): "1815", ("Alan", "school"): "Sherborne"})
-    constraint = CallConstraint(LEXICON, kb, DecodingSettings())
+    constraint = CallConstraint(LEXICON, kb, DecodingSettings(relations="known"))
     names = constraint.relations("Ada")
     assert names is not None
     assert {_walk(names, seed) for seed in range(20)} == {b" field", b" born"}
     assert constraint.relations("Nobody") is None
-    assert CallConstraint(LEXICON, kb, DecodingSettings(relations="free")).relations("Ada") is None
+    assert CallConstraint(LEXICON, kb, DecodingSettings()).relations("Ada") is None
 
 
 KB = DictionaryFacts(

@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
         seed: Annotated[int, typer.Option(help="Of what is chosen: facts and documents.")] = 0,
         max_tokens: Annotated[int, typer.Option(min=1, help="Text tokens a completion may have.")] = 24,
         entities: Annotated[str, typer.Option(help="Names a call may ask for: context, known or free.")] = "context",
-        relations: Annotated[str, typer.Option(help="Relations a call may ask for: known or free.")] = "known",
+        relations: Annotated[str, typer.Option(help="Relations a call may ask for: known or free.")] = "free",
         on_miss: Annotated[str, typer.Option(help="On a miss: unknown, drop or nearest.")] = "unknown",
     ) -> None:
         """Measure completion, perplexity, edits and forgetting."""

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
         top_p: Annotated[float | None, typer.Option(help="Sample among the likeliest tokens of this mass.")] = None,
         seed: Annotated[int, typer.Option(help="Of sampling.")] = 0,
         entities: Annotated[str, typer.Option(help="Names a call may ask for: context, known or free.")] = "context",
-        relations: Annotated[str, typer.Option(help="Relations a call may ask for: known or free.")] = "known",
+        relations: Annotated[str, typer.Option(help="Relations a call may ask for: known or free.")] = "free",
         on_miss: Annotated[str, typer.Option(help="On a miss: unknown, drop or nearest.")] = "unknown",
         lookups: Annotated[bool, typer.Option("--lookups/--no-lookups", help="Whether calls may be made.")] = True,
         trace: Annotated[bool, typer.Option("--trace", help="Show each call, its facts and their sources.")] = False,

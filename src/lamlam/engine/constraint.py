@@ -46,9 +46,14 @@ class CallConstraint:
         self._mentions = Mentions(kb)
 
     def entities(self, context: str) -> Names | None:
-        """The entities for a call that follows `context`; None where any text may be written."""
-        if self._settings.entities == "context" and (names := self._mentions.update(context)):
-            return NameSet(names, self._lexicon)
+        """The entities for a call that follows `context`; None where any text may be written.
+
+        A context that mentions no known name leaves the model free: to ask for a stranger and be told that it is
+        unknown is better than to be led to the nearest name that is known.
+        """
+        if self._settings.entities == "context":
+            names = self._mentions.update(context)
+            return NameSet(names, self._lexicon) if names else None
         if self._settings.entities == "free" or not self._kb.entities_starting("", 1):
             return None
         return _KnownNames(self._kb, self._lexicon)
