@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export TOKENIZERS_PARALLELISM := false
+# Threads that wait in turns, not in loops: two processes that spin on two cores bring each other to a halt.
+export OMP_WAIT_POLICY := passive
 
 .PHONY: setup demo test bench lint bare
 setup: $(VENV)/.installed
@@ -23,10 +25,18 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# An install without the dev extras must import and answer --help: the wheel goes into an empty environment that sees
-# only the run-time dependencies.
-bare: setup
-	$(BIN)/python tests/bare_install.py
+# An install without the dev extras must import every module and answer --help. It runs from another folder, so that it
+# is the wheel that is tried and not the working tree.
+BARE := $(CURDIR)/.venv-bare/bin
+bare: .venv-bare/.installed
+	$(BARE)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
+	cd / && $(BARE)/lamlam --help > /dev/null
+	cd / && $(BARE)/python -c "import lamlam, pkgutil as p; [__import__(m.name) for m in p.walk_packages(lamlam.__path__, 'lamlam.')]"
+
+.venv-bare/.installed: pyproject.toml constraints.txt
+	test -x $(BARE)/python || $(PYTHON) -m venv .venv-bare
+	$(BARE)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt .
+	touch $@
 
 bench: setup
 	$(BIN)/python -m benchmarks
