@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-import click
 import pytest
 import typer
 import yaml
@@ -125,12 +124,7 @@ def test_every_example_of_a_command_can_be_parsed(tree: Any) -> None:
         for words in shell_lines(page.read_text(encoding="utf-8")):
             command, path, rest = find(tree, words)
             assert path, f"{page.name}: lamlam {shlex.join(words)}"
-            try:
-                command.make_context(" ".join(path), list(rest))
-            except click.ClickException as error:
-                pytest.fail(f"{page.name}: lamlam {shlex.join(words)}: {error.format_message()}")
-            except click.exceptions.Exit:
-                assert "--help" in rest
+            command.make_context(shlex.join(path), list(rest))  # raises what a user would be told
 
 
 def test_every_option_that_is_named_exists_and_every_option_is_named(tree: Any) -> None:
