@@ -19,6 +19,8 @@ from lamlam.vocab import Vocabulary
 
 DOCUMENT = AnnotatedDocument("d", "x y", (Call("a", "b", "c", 2),))
 
+KNOWN = DecodingSettings(entities="known", relations="known")
+
 
 class OneFact:
     """A knowledge base in which "a" has "b": "c"."""
@@ -94,7 +96,7 @@ def bigram(vocabulary: Vocabulary, value_to_y: float, call: float) -> Bigram:
 
 def test_a_call_that_the_model_prefers_is_made_and_the_text_is_read_after_it(vocabulary: Vocabulary) -> None:
     engine = Engine(bigram(vocabulary, 0.9, call=0.8), vocabulary, OneFact())  # type: ignore[arg-type]
-    result = dynamic_perplexity(engine, [DOCUMENT], DecodingSettings())
+    result = dynamic_perplexity(engine, [DOCUMENT], KNOWN)
     assert (result.calls, result.found, result.unread) == (1, 1, 0)
     # space, x, space after the call, y, EOS: 1/2 * 3/4 * 0.9 * 1/4 * 1/4
     assert result.text.tokens == 5
@@ -103,7 +105,7 @@ def test_a_call_that_the_model_prefers_is_made_and_the_text_is_read_after_it(voc
 
 def test_where_the_text_is_likelier_no_call_is_made_and_its_mass_is_lost(vocabulary: Vocabulary) -> None:
     engine = Engine(bigram(vocabulary, 0.9, call=0.2), vocabulary, OneFact())  # type: ignore[arg-type]
-    result = dynamic_perplexity(engine, [DOCUMENT], DecodingSettings())
+    result = dynamic_perplexity(engine, [DOCUMENT], KNOWN)
     assert result.calls == 0
     assert result.dynamic == pytest.approx((3 / 8 * 0.4 / 16) ** (-1 / 5), rel=1e-3)
 
@@ -112,19 +114,19 @@ def test_a_model_that_calls_for_ever_is_made_to_read_on(vocabulary: Vocabulary) 
     model = bigram(vocabulary, 0.9, call=0.8)
     model.probabilities[vocabulary.end_id] = model.probabilities[vocabulary.encode("x")[0]]
     engine = Engine(model, vocabulary, OneFact())  # type: ignore[arg-type]
-    result = dynamic_perplexity(engine, [DOCUMENT], DecodingSettings())
+    result = dynamic_perplexity(engine, [DOCUMENT], KNOWN)
     assert (result.calls, result.unread) == (4, 0)
 
 
 def test_the_limit_on_calls_is_that_of_a_place_and_not_of_a_text(vocabulary: Vocabulary) -> None:
     engine = Engine(bigram(vocabulary, 0.9, call=0.8), vocabulary, OneFact())  # type: ignore[arg-type]
-    result = dynamic_perplexity(engine, [AnnotatedDocument("d", "x y x y x y x y x y")], DecodingSettings())
+    result = dynamic_perplexity(engine, [AnnotatedDocument("d", "x y x y x y x y x y")], KNOWN)
     assert (result.calls, result.unread) == (5, 0)
 
 
 def test_text_that_no_longer_fits_into_the_context_is_counted_and_told(vocabulary: Vocabulary) -> None:
     engine = Engine(bigram(vocabulary, 0.9, call=0.8), vocabulary, OneFact())  # type: ignore[arg-type]
-    result = dynamic_perplexity(engine, [AnnotatedDocument("long", "x y" * 40)], DecodingSettings())
+    result = dynamic_perplexity(engine, [AnnotatedDocument("long", "x y" * 40)], KNOWN)
     assert result.unread > 0
     assert result.text.tokens + result.unread == 122
 
@@ -152,7 +154,7 @@ def test_without_calls_it_is_the_plain_perplexity_of_the_text() -> None:
 def test_a_sample_is_the_same_for_the_same_seed(vocabulary: Vocabulary) -> None:
     documents = [AnnotatedDocument(str(n), "x" * n) for n in range(1, 30)]
     engine = Engine(bigram(vocabulary, 0.9, call=0.2), vocabulary, OneFact())  # type: ignore[arg-type]
-    first, second = (dynamic_perplexity(engine, documents, DecodingSettings(), sample=5, seed=3) for _ in range(2))
+    first, second = (dynamic_perplexity(engine, documents, KNOWN, sample=5, seed=3) for _ in range(2))
     assert first == second
     assert first.documents == 5
 
@@ -160,4 +162,4 @@ def test_a_sample_is_the_same_for_the_same_seed(vocabulary: Vocabulary) -> None:
 def test_no_documents_is_an_error(vocabulary: Vocabulary) -> None:
     engine = Engine(bigram(vocabulary, 0.9, call=0.2), vocabulary, OneFact())  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no documents"):
-        dynamic_perplexity(engine, [], DecodingSettings())
+        dynamic_perplexity(engine, [], KNOWN)

@@ -9,8 +9,9 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from lamlam.errors import InputError
-from lamlam.evaluate.perplexity import perplexity, token_log_probs
+from lamlam.evaluate.perplexity import perplexity
 from lamlam.markup import AnnotatedDocument, Call
+from lamlam.model.likelihood import token_log_probs
 from lamlam.vocab import Kind, Vocabulary, encode
 
 TEXT = "Ada was born in Rome. Bob works for Acme in Oslo."

@@ -4,10 +4,10 @@ from fakes_evaluate import FakeEngine, always, never, probe
 from lamlam.engine.settings import DecodingSettings
 from lamlam.evaluate.completion import complete
 from lamlam.evaluate.editing import EditingResult
-from lamlam.evaluate.loss import Loss
 from lamlam.evaluate.perplexity import PerplexityResult
 from lamlam.evaluate.results import Share
 from lamlam.evaluate.summary import ArmResults, summarise
+from lamlam.model.losses import Loss
 from lamlam.report.run import RunResults
 from lamlam.vocab import Arm
 

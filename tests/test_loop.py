@@ -4,9 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from lamlam.cli import main
 from lamlam.corpus import Corpus
 from lamlam.corpus.files import load_corpus
 from lamlam.demo import run_demo
@@ -44,7 +42,8 @@ class Crossed:
 
     def __init__(self, kb: KnowledgeBase, corpus: Corpus) -> None:
         self.kb = kb
-        self.other = {probe.entity: other.entity for probe, other in zip(corpus.probes, corpus.probes[7:], strict=False)}
+        pairs = zip(corpus.probes, corpus.probes[7:], strict=False)
+        self.other = {probe.entity: other.entity for probe, other in pairs}
 
     def __getattr__(self, name: str):
         return getattr(self.kb, name)
@@ -98,7 +97,7 @@ def test_control_tokens_typed_in_a_prompt_trigger_nothing(checkpoint, kb):
 def test_the_demo_leaves_results_and_a_report(tmp_path):
     changes = ["training.tokens=60000", "vocabulary.size=800", "corpora.0.people=40", "model.overrides.hidden_size=48"]
     changes += ["training.evaluations=2", "training.heldout=20", "model.overrides.intermediate_size=128"]
-    run_demo(tmp_path, changes=changes, least=0.0)
+    run_demo(tmp_path, changes=changes)
     results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     for path in (
         "lmlm.seen.accuracy",

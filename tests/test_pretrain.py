@@ -1,5 +1,6 @@
 """Pretraining: the same loss however a batch is split, the same curve after a kill, honest faults."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -129,7 +130,7 @@ def world_documents(packed: PackedFile, vocabulary: Vocabulary) -> int:
     count = 0
     for row in packed.ids:
         starts = [i for i, token in enumerate(row) if token == vocabulary.bos_id] + [len(row)]
-        count += sum((row[a:b] == vocabulary.entity_id).any() for a, b in zip(starts, starts[1:], strict=False))
+        count += sum((row[a:b] == vocabulary.entity_id).any() for a, b in itertools.pairwise(starts))
     return count
 
 

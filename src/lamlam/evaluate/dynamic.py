@@ -29,8 +29,8 @@ from lamlam.engine.sequence import Sequence as TokenSequence
 from lamlam.engine.sequence import State
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError
-from lamlam.evaluate.loss import Loss
 from lamlam.markup import AnnotatedDocument
+from lamlam.model.losses import Loss
 from lamlam.vocab import Kind, encode
 
 __all__ = ["DynamicResult", "dynamic_perplexity"]

@@ -20,6 +20,7 @@ from lamlam.corpus.files import load_corpus, save_corpus
 from lamlam.errors import LamLamError
 from lamlam.files import atomic_write
 from lamlam.kb.store import KnowledgeBase
+from lamlam.markup import AnnotatedDocument
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.presets import build_model
 from lamlam.pretrain.data import mixture, read_corpora, train_vocabulary
@@ -27,7 +28,7 @@ from lamlam.pretrain.monitor import Monitor, ProgressBar
 from lamlam.pretrain.optimizer import build_optimizer
 from lamlam.pretrain.packing import PackedFile, pack
 from lamlam.pretrain.recipe import Recipe, TrainingSettings
-from lamlam.vocab import Encoded, Vocabulary, encode
+from lamlam.vocab import Vocabulary
 
 __all__ = ["Run", "prepare", "pretrain"]
 
@@ -169,20 +170,18 @@ def _monitor(recipe: Recipe, run: Run, vocabulary: Vocabulary, steps: int) -> Mo
     training = recipe.training
     return Monitor(
         run.metrics,
-        _sample_heldout(recipe, run, vocabulary),
-        vocabulary.pad_id,
+        _sample_heldout(recipe, run),
+        vocabulary,
+        recipe.arm,
         every=steps // training.evaluations if training.evaluations else 0,
         tokens_a_step=training.batch * training.accumulate * training.context,
     )
 
 
-def _sample_heldout(recipe: Recipe, run: Run, vocabulary: Vocabulary) -> dict[str, list[Encoded]]:
+def _sample_heldout(recipe: Recipe, run: Run) -> dict[str, list[AnnotatedDocument]]:
     rng, number = random.Random(recipe.seed), recipe.training.heldout
     groups = load_corpus(run.corpus).heldout
-    return {
-        group: [encode(d, vocabulary, recipe.arm) for d in rng.sample(documents, min(number, len(documents)))]
-        for group, documents in groups.items()
-    }
+    return {group: rng.sample(documents, min(number, len(documents))) for group, documents in groups.items()}
 
 
 def _stack(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

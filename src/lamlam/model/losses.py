@@ -1,0 +1,91 @@
+"""Losses of a model on annotated documents: sums of log-probabilities that are never parted from their counts."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from transformers import PreTrainedModel
+
+from lamlam.markup import AnnotatedDocument
+from lamlam.model.likelihood import token_log_probs
+from lamlam.vocab import IGNORE_INDEX, Arm, Encoded, Kind, Vocabulary, encode, labels
+
+__all__ = ["Loss", "losses_by_class"]
+
+_CLASSES = {
+    "text": (Kind.TEXT, Kind.EOS),
+    "entity": (Kind.ENTITY,),
+    "relation": (Kind.RELATION,),
+    "control": (Kind.CONTROL,),
+    "value": (Kind.VALUE,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Minus the sum of log p, in nats, over a number of tokens."""
+
+    total: float = 0.0
+    tokens: int = 0
+
+    def __add__(self, other: "Loss") -> "Loss":
+        return Loss(self.total + other.total, self.tokens + other.tokens)
+
+    @property
+    def mean(self) -> float:
+        """Nats a token; NaN for no tokens."""
+        return self.total / self.tokens if self.tokens else math.nan
+
+
+def losses_by_class(
+    model: PreTrainedModel,
+    vocabulary: Vocabulary,
+    documents: Sequence[AnnotatedDocument],
+    arm: Arm,
+    *,
+    batch_tokens: int = 4096,
+    progress: bool = False,
+) -> dict[str, Loss]:
+    """Loss over the tokens of each class: text (EOS included), entity, relation, control, value, and two more.
+
+    "trained" are all tokens that carry loss in training; "stated" the words of the text that state the value of a call
+    before them: what knowing a fact, or having looked it up, is worth.
+    """
+    encoded = [encode(document, vocabulary, arm) for document in documents]
+    log_probs = token_log_probs(model, [each.ids for each in encoded], vocabulary.pad_id, batch_tokens, progress)
+    kinds = [np.array(each.kinds) for each in encoded]
+    trained = [labels(np.array(each.ids), kind) != IGNORE_INDEX for each, kind in zip(encoded, kinds, strict=True)]
+    stated = [_stated(document, each, vocabulary) for document, each in zip(documents, encoded, strict=True)]
+    classes = {name: _loss(log_probs, [np.isin(kind, of) for kind in kinds]) for name, of in _CLASSES.items()}
+    return classes | {"trained": _loss(log_probs, trained), "stated": _loss(log_probs, stated)}
+
+
+def _loss(log_probs: Sequence[npt.NDArray], masks: Sequence[npt.NDArray[np.bool_]]) -> Loss:
+    total = sum(float(row[mask].sum()) for row, mask in zip(log_probs, masks, strict=True))
+    return Loss(-total, sum(int(mask.sum()) for mask in masks))
+
+
+def _stated(document: AnnotatedDocument, encoded: Encoded, vocabulary: Vocabulary) -> npt.NDArray[np.bool_]:
+    """Which tokens of T_org state the value of a call that stands before them, as a mask of the length of the ids.
+
+    Both arms have the same text tokens, so the calls' places among them are read from the LMLM's ids.
+    """
+    with_calls = np.array(encode(document, vocabulary, "lmlm").kinds)
+    text_before_call = np.cumsum(with_calls == Kind.TEXT)[with_calls == Kind.END]
+    text_at = np.flatnonzero(np.array(encoded.kinds) == Kind.TEXT)
+    mask = np.zeros(len(encoded.kinds), dtype=bool)
+    for call, first in zip(document.calls, text_before_call, strict=True):
+        if document.text.startswith(call.value, call.at):
+            following = [encoded.ids[index] for index in text_at[first : first + len(call.value.encode()) + 1]]
+            mask[text_at[first : first + _tokens_spelling(call.value, following, vocabulary)]] = True
+    return mask
+
+
+def _tokens_spelling(value: str, ids: Sequence[int], vocabulary: Vocabulary) -> int:
+    """How many of `ids`, from the first, it takes to spell `value`, a space before it aside."""
+    for count in range(1, len(ids) + 1):
+        if vocabulary.decode(ids[:count]).lstrip().startswith(value):
+            return count
+    return 0
