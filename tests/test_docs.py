@@ -203,7 +203,7 @@ def test_the_snippets_of_the_readme_run(
 
 def test_the_examples_of_files_are_read_by_their_readers(tmp_path: Path) -> None:
     from lamlam.corpus.files import read_documents, read_facts, read_probes
-    from lamlam.markup import dblookup
+    from lamlam.markup import dblookup, tokens
     from lamlam.pretrain.recipe import load_recipe
 
     examples = tmp_path / "examples.jsonl"
@@ -217,6 +217,9 @@ def test_the_examples_of_files_are_read_by_their_readers(tmp_path: Path) -> None
     assert seen == set(readers)
     for line in (line for block in blocks(FILES_PAGE, "text") for line in block.splitlines()):
         assert dblookup.render(dblookup.parse(line)) == line
+    both = dict(re.findall(r"^- `(dblookup|tokens)`: `(.+)`$", FILES_PAGE, flags=re.MULTILINE))
+    assert dblookup.parse(both["dblookup"]) == tokens.parse(both["tokens"])
+    assert dblookup.parse(both["dblookup"]).text == "Ada was born in Rome."
     for block in blocks(FILES_PAGE, "yaml"):
         examples.write_text(block, encoding="utf-8")
         load_recipe(examples)
