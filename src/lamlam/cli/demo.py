@@ -1,9 +1,12 @@
 """`lamlam demo`: the whole loop on the invented world, in minutes on a CPU."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from lamlam.report.run import RunResults
 
 __all__ = ["register"]
 
@@ -23,5 +26,24 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Make a world, pretrain both arms, look facts up, edit, forget, and write a report."""
         from lamlam.demo import run_demo
+        from lamlam.report.run import RunResults
 
         run_demo(out, changes=set_ or ())
+        _print_figures(RunResults.read(out))
+        typer.echo(f"The report is {out / 'report.html'}; every figure stands in {out / 'results.json'}.")
+
+
+def _print_figures(run: "RunResults") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from lamlam.report.headline import changes, headline
+
+    table = Table(
+        "figure", "LMLM", "standard", title="A limited-memory model beside a standard one", title_justify="left"
+    )
+    for row in headline(run):
+        table.add_row(f"{row.label} [dim]({row.note})[/dim]", row.lmlm, row.standard)
+    for value, label, _ in changes(run):
+        table.add_row(label, value, "—")
+    Console().print(table)

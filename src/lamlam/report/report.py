@@ -16,13 +16,11 @@ from lamlam import __version__
 from lamlam.evaluate.completion import BUCKETS
 from lamlam.files import atomic_write
 from lamlam.report.figures import Bar, Series, bars, curves, points
+from lamlam.report.headline import ARMS, GROUPS, changes, headline
 from lamlam.report.run import RunResults
 from lamlam.report.trace import Statement, Trace
 
 __all__ = ["write_report"]
-
-_ARMS = {"lmlm": "LMLM", "standard": "standard"}
-_GROUPS = {"seen": "entities in training", "unseen": "entities only in the knowledge base"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +42,6 @@ class Drawing:
         return Markup(svg.replace("<svg ", '<svg aria-hidden="true" ', 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of the headline table: texts for both arms, and which of them is better, if either is."""
-
-    label: str
-    note: str
-    lmlm: str
-    standard: str
-    best: str = ""
-
-
 def write_report(run: RunResults | str | Path, out: str | Path) -> None:
     """Write the page on a run to `out`. Figures that the run does not have are left out.
 
@@ -70,8 +57,8 @@ def write_report(run: RunResults | str | Path, out: str | Path) -> None:
     )
     page = environment.get_template("page.html").render(
         version=__version__,
-        rows=_rows(results),
-        cards=_cards(results),
+        rows=headline(results),
+        cards=changes(results),
         drawings=[drawing for draw in _DRAWINGS if (drawing := draw(results)) is not None],
         traces=[_shown(trace, number) for number, trace in enumerate(results.traces, 1)],
         examples=_examples(results),
@@ -79,47 +66,6 @@ def write_report(run: RunResults | str | Path, out: str | Path) -> None:
     )
     with atomic_write(out) as file:
         file.write(page)
-
-
-def _rows(run: RunResults) -> list[Row]:
-    rows = []
-    for group, note in _GROUPS.items():
-        lmlm, standard = (run.number(f"{arm}.{group}.accuracy") for arm in _ARMS)
-        rows.append(
-            Row(
-                f"Facts of {note}",
-                "completions that start with the value",
-                _share(run, f"lmlm.{group}"),
-                _share(run, f"standard.{group}"),
-                _best(lmlm, standard, more=True),
-            )
-        )
-    rows.append(Row("The same, lookups forbidden", "what is left in the weights", _share(run, "lmlm.db_off"), "—"))
-    for group, note in _GROUPS.items():
-        query = _percent(run.number(f"lmlm.{group}.right_query"))
-        rows.append(Row("Right query", note, query, "—"))
-    standard = run.number("standard.perplexity")
-    for name, note in (
-        ("normalized", "text and calls, over the tokens of the text"),
-        ("static", "text alone, gold calls in the context"),
-        ("dynamic", "text alone, the model's own calls"),
-    ):
-        lmlm = run.number(f"lmlm.perplexity.{name}")
-        best = _best(lmlm, standard, more=False)
-        rows.append(Row(f"Perplexity, {name}", note, _plain(lmlm), _plain(standard), best))
-    return [row for row in rows if row.lmlm != "—" or row.standard != "—"]
-
-
-def _cards(run: RunResults) -> list[tuple[str, str, str]]:
-    """Figures of edits and forgetting: number, label, explanation."""
-    wanted = (
-        ("edit.success", "of edits taken", "the new value is what the model says next"),
-        ("edit.locality", "of other facts unchanged", "letter for letter, after the edits"),
-        ("forget.survival", "of forgotten facts survive", "the old value is still what the model says"),
-        ("forget.wrong_answer", "wrong answers instead", "another fact's value in the forgotten one's place"),
-        ("forget.collateral", "of other facts lost", "right before, wrong after"),
-    )
-    return [(_percent(run.number(path)), label, note) for path, label, note in wanted if run.number(path) is not None]
 
 
 def _perplexity(run: RunResults) -> Drawing | None:
@@ -130,7 +76,7 @@ def _perplexity(run: RunResults) -> Drawing | None:
             Series("LMLM, normalized", "lmlm", run.curve("lmlm", group, "normalized")),
             Series("LMLM, static", "lmlm", run.curve("lmlm", group, "static"), dashed=True),
         ]
-        panels.append((_GROUPS.get(group, group), [each for each in series if each.points]))
+        panels.append((GROUPS.get(group, group), [each for each in series if each.points]))
     return _curves(
         panels,
         "perplexity",
@@ -148,7 +94,7 @@ def _value_loss(run: RunResults) -> Drawing | None:
             Series("LMLM, stating them", "lmlm", run.curve("lmlm", group, "stated_loss"), dashed=True),
             Series("standard, stating them", "standard", run.curve("standard", group, "stated_loss")),
         ]
-        panels.append((_GROUPS.get(group, group), [each for each in series if each.points]))
+        panels.append((GROUPS.get(group, group), [each for each in series if each.points]))
     caption = (
         "What the weights know of the facts. Values inside calls carry no loss in training: where the line stays high, "
         "the model has not learnt them."
@@ -174,8 +120,8 @@ def _mentions(run: RunResults) -> Drawing | None:
         ("unseen", "0 (only in the\nknowledge base)"),
         *((f"by_mentions.{label}", label) for label, _, _ in BUCKETS),
     ]
-    places = [(path, label) for path, label in places if any(run.number(f"{arm}.{path}.n") for arm in _ARMS)]
-    series = [each for arm in _ARMS if (each := _over_places(run, arm, [path for path, _ in places])).points]
+    places = [(path, label) for path, label in places if any(run.number(f"{arm}.{path}.n") for arm in ARMS)]
+    series = [each for arm in ARMS if (each := _over_places(run, arm, [path for path, _ in places])).points]
     if len(places) < 2 or not series:
         return None
     labels = [label for _, label in places]
@@ -195,12 +141,12 @@ def _mentions(run: RunResults) -> Drawing | None:
 def _over_places(run: RunResults, arm: str, paths: list[str]) -> Series:
     found = [(place, f"{arm}.{path}") for place, path in enumerate(paths) if run.number(f"{arm}.{path}.n")]
     curve = [(float(place), run.number(f"{path}.accuracy") or 0.0) for place, path in found]
-    return Series(_ARMS[arm], arm, curve, intervals=[tuple(run.figure(f"{path}.interval")) for _, path in found])
+    return Series(ARMS[arm], arm, curve, intervals=[tuple(run.figure(f"{path}.interval")) for _, path in found])
 
 
 def _with_and_without(run: RunResults) -> Drawing | None:
     panels = []
-    for group, title in _GROUPS.items():
+    for group, title in GROUPS.items():
         off = f"lmlm.db_off.{group}" if run.number(f"lmlm.db_off.{group}.accuracy") is not None else "lmlm.db_off"
         wanted = (
             ("LMLM", "lmlm", f"lmlm.{group}"),
@@ -296,25 +242,3 @@ def _seconds(run: RunResults) -> list[tuple[str, str]]:
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {round(seconds % 60):02d} s"
-
-
-def _share(run: RunResults, path: str) -> str:
-    """A share with its interval, "96.5% (93.8–98.0)"."""
-    value, interval = run.number(f"{path}.accuracy"), run.figure(f"{path}.interval")
-    if value is None or not interval:
-        return _percent(value)
-    return f"{_percent(value)} ({100 * interval[0]:.1f}–{100 * interval[1]:.1f})"
-
-
-def _percent(value: float | None) -> str:
-    return "—" if value is None else f"{100 * value:.1f}%"
-
-
-def _plain(value: float | None) -> str:
-    return "—" if value is None else f"{value:.2f}"
-
-
-def _best(lmlm: float | None, standard: float | None, *, more: bool) -> str:
-    if lmlm is None or standard is None or lmlm == standard:
-        return ""
-    return "lmlm" if (lmlm > standard) == more else "standard"
