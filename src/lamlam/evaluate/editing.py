@@ -76,6 +76,7 @@ def edit_facts(
     probes: Sequence[Probe],
     settings: DecodingSettings,
     *,
+    before: CompletionResult | None = None,
     number: int = 50,
     seed: int = 0,
     progress: bool = False,
@@ -83,11 +84,12 @@ def edit_facts(
     """Edit `number` facts, chosen by `seed` among the single-valued ones that are answered right, and ask again.
 
     The new value is one that another entity has for the same relation. `engine_on` makes an engine that reads a given
-    knowledge base. Fewer facts are edited where fewer qualify; raises `LamLamError` where none does.
+    knowledge base; `before` is what was answered before, where that is known already. Fewer facts are edited where
+    fewer qualify; raises `LamLamError` where none does.
     """
     with scratch_copy(kb_path) as kb:
         engine = engine_on(kb)
-        before = complete(engine, probes, settings, progress=progress)
+        before = before or complete(engine, probes, settings, progress=progress)
         edits = _choose(before, kb, number, random.Random(seed))
         if not edits:
             raise LamLamError("no fact can be edited: no probe of a single-valued fact is answered right")

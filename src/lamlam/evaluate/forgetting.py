@@ -75,18 +75,20 @@ def forget_facts(
     probes: Sequence[Probe],
     settings: DecodingSettings,
     *,
+    before: CompletionResult | None = None,
     number: int = 50,
     seed: int = 0,
     progress: bool = False,
 ) -> ForgettingResult:
     """Forget the facts of `number` (entity, relation) pairs, chosen by `seed` among those answered right; ask again.
 
-    `engine_on` makes an engine that reads a given knowledge base. Fewer pairs are forgotten where fewer qualify; raises
+    `engine_on` makes an engine that reads a given knowledge base; `before` is what was answered before, where that is
+    known already. Fewer pairs are forgotten where fewer qualify; raises
     `LamLamError` where none does.
     """
     with scratch_copy(kb_path) as kb:
         engine = engine_on(kb)
-        before = complete(engine, probes, settings, progress=progress)
+        before = before or complete(engine, probes, settings, progress=progress)
         pairs = sorted({pair_of(record.probe) for record in before.records if record.right})
         pairs = [pair for pair in pairs if kb.lookup(*pair).found]
         chosen = random.Random(seed).sample(pairs, min(number, len(pairs)))

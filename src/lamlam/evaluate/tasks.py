@@ -1,7 +1,7 @@
 """One run, one task: what `lamlam evaluate` runs and writes into the run's `results.json`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -43,6 +43,7 @@ class Evaluation:
     sample: int = 100
     seed: int = 0
     progress: bool = False
+    _memory: dict[str, CompletionResult] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def run(self, task: str) -> dict[str, Result]:
         """The results of a task by the names that they take in `results.json`.
@@ -61,20 +62,33 @@ class Evaluation:
         for name, result in results.items():
             append_result(run, result, Provenance(self.seed, asked, digest), name=name)
 
+    def answered(self) -> CompletionResult:
+        """What the model says to the probes, used as it is meant to be; asked once."""
+        if "answered" not in self._memory:
+            off = self.settings.model_copy(update={"lookups": False})
+            settings = off if self.arm == "standard" else self.settings
+            self._memory["answered"] = self._complete(settings)
+        return self._memory["answered"]
+
+    def answered_without_lookups(self) -> CompletionResult:
+        return self._complete(self.settings.model_copy(update={"lookups": False}))
+
+    def _complete(self, settings: DecodingSettings) -> CompletionResult:
+        if not self.corpus.probes:
+            raise InputError("the corpus has no probes to complete")
+        with KnowledgeBase.open(self.kb_path) as kb:
+            return complete(self.engine_on(kb), self.corpus.probes, settings, progress=self.progress)
+
     def engine_on(self, kb: KnowledgeBase) -> Engine:
         return Engine(self.checkpoint.model, self.checkpoint.vocabulary, kb, batch_size=64)
 
 
 def _completion(evaluation: Evaluation) -> dict[str, CompletionResult]:
     """As the arm is meant to be used, and for the LMLM with lookups forbidden too."""
-    _demand_probes(evaluation)
-    off = evaluation.settings.model_copy(update={"lookups": False})
-    ways = {"completion": evaluation.settings, "completion_db_off": off}
+    answered = {"completion": evaluation.answered()}
     if evaluation.arm == "standard":
-        ways = {"completion": off}
-    with KnowledgeBase.open(evaluation.kb_path) as kb:
-        engine, probes = evaluation.engine_on(kb), evaluation.corpus.probes
-        return {name: complete(engine, probes, way, progress=evaluation.progress) for name, way in ways.items()}
+        return answered
+    return answered | {"completion_db_off": evaluation.answered_without_lookups()}
 
 
 def _perplexity(evaluation: Evaluation) -> dict[str, PerplexityResult]:
@@ -114,7 +128,6 @@ def _forgetting(evaluation: Evaluation) -> dict[str, ForgettingResult]:
 
 
 def _on_a_copy(evaluation: Evaluation, task: Callable[..., _Outcome]) -> _Outcome:
-    _demand_probes(evaluation)
     if evaluation.arm == "standard":
         raise InputError("a standard model makes no lookups: only an LMLM can be edited and made to forget")
     return task(
@@ -122,15 +135,11 @@ def _on_a_copy(evaluation: Evaluation, task: Callable[..., _Outcome]) -> _Outcom
         evaluation.kb_path,
         evaluation.corpus.probes,
         evaluation.settings,
+        before=evaluation.answered(),
         number=evaluation.facts,
         seed=evaluation.seed,
         progress=evaluation.progress,
     )
-
-
-def _demand_probes(evaluation: Evaluation) -> None:
-    if not evaluation.corpus.probes:
-        raise InputError("the corpus has no probes to complete")
 
 
 TASKS: Mapping[str, Callable[[Evaluation], Mapping[str, Result]]] = {
