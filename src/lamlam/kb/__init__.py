@@ -1,8 +1,22 @@
 """Facts: identity, provenance, history; resolution; erasure."""
 
+from lamlam.kb.certificate import Certificate
 from lamlam.kb.fact import Fact, Resolution, Source, Status
-from lamlam.kb.store import KnowledgeBase, Revision
+from lamlam.kb.log import Revision
+from lamlam.kb.stats import Stats
+from lamlam.kb.store import KnowledgeBase
 from lamlam.kb.view import View
 from lamlam.kb.writer import AddReport
 
-__all__ = ["AddReport", "Fact", "KnowledgeBase", "Resolution", "Revision", "Source", "Status", "View"]
+__all__ = [
+    "AddReport",
+    "Certificate",
+    "Fact",
+    "KnowledgeBase",
+    "Resolution",
+    "Revision",
+    "Source",
+    "Stats",
+    "Status",
+    "View",
+]

@@ -99,6 +99,12 @@ class Database:
                     self.run(statement)
             raise
 
+    def empty_log(self) -> None:
+        """Move the write-ahead log into the file and cut it to nothing. Raises `LamLamError` while others read."""
+        blocked = self.scalar("PRAGMA wal_checkpoint(TRUNCATE)")
+        if blocked:
+            raise LamLamError(f"{self.path} is in use by another program: its log could not be emptied")
+
     def serialized(self) -> bytes:
         """The database as the bytes of its file; for one that has no file."""
         return self._connection.serialize()

@@ -39,12 +39,12 @@ class Reader:
         self.database = database
         self.trigrams = Trigrams(database)
         if revision is None:
-            self._holds, self._made, self._known = "f.until IS NULL", "", ""
+            self._holds, self._made, self._known = "f.until = 0", "", ""
         else:
             at = int(revision)
             if not 0 <= at <= (database.scalar("SELECT max(id) FROM revision") or 0):
                 raise LamLamError(f"there is no revision {at}")
-            self._holds = f"f.since <= {at} AND (f.until IS NULL OR f.until > {at})"
+            self._holds = f"+f.since <= {at} AND (f.until = 0 OR f.until > {at})"
             self._made = f" AND since <= {at}"
             self._known = f" AND EXISTS (SELECT 1 FROM fact k WHERE k.entity = e.id AND k.since <= {at})"
 
@@ -177,8 +177,9 @@ class Reader:
         return self._facts(self.database.rows(sql, (entity, normalise(relation))))
 
     def facts_of(self, entity: int, relations: Sequence[int]) -> list[Fact]:
+        """The facts of an entity in any of some relations; the plus keeps SQLite to the entity's index."""
         marks = ",".join("?" * len(relations))
-        sql = f"{_FACT} WHERE f.entity = ? AND f.relation IN ({marks}) AND {self._holds} ORDER BY f.id"
+        sql = f"{_FACT} WHERE f.entity = ? AND +f.relation IN ({marks}) AND {self._holds} ORDER BY f.id"
         return self._facts(self.database.rows(sql, (entity, *relations)))
 
     def slots_in(self, relation: str, limit: int) -> dict[tuple[int, int], tuple[str, str]]:
@@ -203,6 +204,26 @@ class Reader:
             found += self.database.rows(f"{_FACT} WHERE f.id IN ({','.join('?' * len(part))})", part)
         return self._facts(sorted(found))
 
+    def lineage(self, fact_id: int) -> list[Fact]:
+        """A fact, what it superseded, and what superseded it, however far; ordered by id."""
+        sql = """
+            WITH RECURSIVE
+                earlier (id) AS (VALUES (?) UNION SELECT f.supersedes FROM fact f JOIN earlier USING (id)
+                    WHERE f.supersedes IS NOT NULL),
+                later (id) AS (VALUES (?) UNION SELECT f.id FROM fact f JOIN later ON f.supersedes = later.id)
+            SELECT id FROM earlier UNION SELECT id FROM later
+        """
+        return self.by_id([row[0] for row in self.database.rows(sql, (fact_id, fact_id))])
+
+    def ever(self, entities: Sequence[int], relation: str) -> list[Fact]:
+        """All facts of some entities in a relation or its synonyms, whether or not they still hold; ordered by id."""
+        norms = (normalise(relation), *self.relation_synonyms(relation))
+        sql = f"""
+            {_FACT} WHERE f.entity IN ({",".join("?" * len(entities))}) AND r.norm IN ({",".join("?" * len(norms))})
+            ORDER BY f.id
+        """
+        return self._facts(self.database.rows(sql, (*entities, *norms)))
+
     def facts(self, entity: int | None = None, relation: int | None = None) -> Iterator[Fact]:
         """Facts in the order of their ids; read in pages, so that the knowledge base may be written in between."""
         where = [self._holds, "f.id > ?"]
@@ -218,7 +239,7 @@ class Reader:
         """Rows of `_FACT` with their sources."""
         if not rows:
             return []
-        facts = {row[0]: Fact(row[0], row[1], row[2], row[3], (), row[4], row[5], row[6]) for row in rows}
+        facts = {row[0]: Fact(row[0], row[1], row[2], row[3], (), row[4], row[5] or None, row[6]) for row in rows}
         sources: dict[int, list[Source]] = {}
         for fact, document, start, end in self.database.rows(
             f"""

@@ -1,10 +1,10 @@
 """The tables of a knowledge base.
 
 Names, relations and values are dictionary-encoded: a fact is three small integers and the revisions between which it
-held. Names carry their normalised form in an indexed column. An alias is a pointer to an entity or a relation. A
-tombstone is a keyed digest of what was forgotten and tells nothing to who does not already know it. `entity_trigram`
-holds the normalised names and aliases of entities (rowid: twice the id, and one more for an alias), contentless, for
-finding names that are spelled alike.
+held (`until` is 0 while it does). Names carry their normalised form in an indexed column. An alias is a pointer to an
+entity or a relation. A tombstone is a keyed digest of what was forgotten and tells nothing to who does not already
+know it. `entity_trigram` holds the normalised names and aliases of entities (rowid: twice the id, and one more for an
+alias), contentless, for finding names that are spelled alike.
 """
 
 __all__ = ["APPLICATION_ID", "SCHEMA", "VERSION"]
@@ -36,12 +36,11 @@ CREATE TABLE fact (
     relation INTEGER NOT NULL REFERENCES relation (id),
     value INTEGER NOT NULL REFERENCES value (id),
     since INTEGER NOT NULL REFERENCES revision (id),
-    until INTEGER REFERENCES revision (id),
+    until INTEGER NOT NULL DEFAULT 0,
     supersedes INTEGER REFERENCES fact (id),
-    CHECK (until >= since)
+    CHECK (until = 0 OR until >= since)
 );
-CREATE UNIQUE INDEX fact_live ON fact (entity, relation, value) WHERE until IS NULL;
-CREATE INDEX fact_ended ON fact (entity, relation) WHERE until IS NOT NULL;
+CREATE UNIQUE INDEX fact_slot ON fact (entity, relation, value, until);
 CREATE INDEX fact_relation ON fact (relation);
 CREATE INDEX fact_value ON fact (value);
 CREATE INDEX fact_supersedes ON fact (supersedes) WHERE supersedes IS NOT NULL;

@@ -6,7 +6,6 @@ resolving, writing and forgetting are done by the modules of those names.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,28 +13,21 @@ from typing import Self
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
+from lamlam.kb.certificate import Certificate
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact, Resolution, Source
+from lamlam.kb.forget import Forgetter
+from lamlam.kb.log import Revision, read_log
 from lamlam.kb.reader import Reader
 from lamlam.kb.resolve import Resolver
+from lamlam.kb.scan import file_digest, scan
+from lamlam.kb.stats import Stats, gather_stats
 from lamlam.kb.tombstones import Tombstones
+from lamlam.kb.verify import problems
 from lamlam.kb.view import View
 from lamlam.kb.writer import AddReport, Writer
 
-__all__ = ["KnowledgeBase", "Revision"]
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """One write: when (ISO 8601, UTC), by whom, what and why, and how many facts began and ended with it."""
-
-    id: int
-    time: str
-    actor: str
-    action: str
-    reason: str
-    began: int
-    ended: int
+__all__ = ["KnowledgeBase"]
 
 
 class KnowledgeBase(View):
@@ -51,6 +43,8 @@ class KnowledgeBase(View):
         self._open_revision: int | None = None
         reader = Reader(database)
         super().__init__(reader, Resolver(reader, self._tombstones))
+        if database.writable and database.scalar("SELECT 1 FROM meta WHERE key = 'erasing'"):
+            self._rewrite()
 
     @classmethod
     def open(cls, path: str | Path, *, create: bool = False) -> Self:
@@ -151,6 +145,48 @@ class KnowledgeBase(View):
                 raise InputError(f"there is no {table} '{target}'", field=table)
             return writer.alias(table, name, number)
 
+    def forget(
+        self,
+        fact_id: int | None = None,
+        *,
+        entity: str | None = None,
+        relation: str | None = None,
+        value: str | None = None,
+        source: str | None = None,
+        dry_run: bool = False,
+        actor: str = "",
+        reason: str = "",
+    ) -> Certificate:
+        """Erase facts for good: a fact by its id, or all of an entity, relation and value, or what a document states.
+
+        With a fact go the facts that it superseded and those that state the same under other names, past ones too.
+        Sources, names that nothing else uses, and mentions in the log go as well; the file is rewritten and searched.
+        Tombstones remain: the proposition is refused from now on, and a lookup for it answers `forgotten`.
+
+        Raises `InputError` when nothing is so described, `LamLamError` inside a transaction.
+        """
+        described = (fact_id, entity or relation or value, source)
+        if sum(part is not None for part in described) != 1:
+            raise InputError("say what to forget: a fact's id, or entity, relation and value, or a source")
+        if self._open_revision is not None:
+            raise LamLamError("forgetting rewrites the file, which a transaction cannot: call forget by itself")
+        forgetter = Forgetter(self._database, self._tombstones)
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        if dry_run:
+            chosen = forgetter.select(fact_id, entity, relation, value, source)
+            counts = {"fact": len(chosen.facts), "source": chosen.sources}
+            return Certificate(now, True, tuple(chosen.facts), counts, file_digest(self._database))
+        before = file_digest(self._database)
+        with self._revision("forget", actor, reason) as revision:
+            chosen = forgetter.select(fact_id, entity, relation, value, source)
+            erased = forgetter.erase(chosen, revision)
+            self._database.run("INSERT OR REPLACE INTO meta VALUES ('erasing', 1)")
+        self._rewrite()
+        after, found = file_digest(self._database), scan(self._database, erased.strings)
+        return Certificate(
+            now, False, tuple(chosen.facts), erased.counts, before, after, revision, erased.tombstones, found
+        )
+
     # Reading, beyond what a view reads
 
     def at(self, revision: int) -> View:
@@ -161,6 +197,39 @@ class KnowledgeBase(View):
     def nearest(self, entity: str, relation: str) -> Resolution:
         """The most similar fact by string, whatever it is: what others do. For comparison only."""
         return self._resolver.nearest(entity, relation)
+
+    def history(
+        self, fact_id: int | None = None, *, entity: str | None = None, relation: str | None = None
+    ) -> list[Fact]:
+        """What stood in a fact's place before and after it, or all that an entity ever had in a relation; by id.
+
+        Raises `InputError` when there is no such fact or entity.
+        """
+        if fact_id is not None:
+            return self._reader.lineage(self.fact(fact_id).id)
+        if entity is None or relation is None:
+            raise InputError("say whose history: a fact's id, or entity and relation")
+        found = self._reader.entities_spelled(entity) or self._reader.entities_aliased(entity)
+        if not found:
+            raise InputError(f"there is no entity '{entity}'", field="entity")
+        return self._reader.ever([row.id for row in found], relation)
+
+    def stats(self) -> Stats:
+        return gather_stats(self._database)
+
+    def log(self) -> list[Revision]:
+        """All writes, the oldest first."""
+        return read_log(self._database)
+
+    def verify(self) -> list[str]:
+        """What is wrong with the knowledge base, a sentence each; nothing for a sound one."""
+        return problems(self._database, self._tombstones)
+
+    def _rewrite(self) -> None:
+        """Write the file anew without what was deleted, and empty its log; an interrupted run is made up for later."""
+        self._database.run("VACUUM")
+        self._database.run("DELETE FROM meta WHERE key = 'erasing'")
+        self._database.empty_log()
 
     @contextmanager
     def _revision(self, action: str, actor: str, reason: str) -> Iterator[int]:

@@ -27,16 +27,13 @@ class Tombstones:
     def any(self) -> bool:
         return self._database.one("SELECT 1 FROM tombstone LIMIT 1") is not None
 
-    def proposition(self, entity: str, relation: str, value: str) -> bytes:
-        return self._digest("proposition", normalise(entity), normalise(relation), normalise(value))
+    def propositions(self, entity: str, relation: str, value: str) -> list[bytes]:
+        """A proposition's digests: under its relation as spelled, and under any spelling of the same words."""
+        return [self._digest("proposition", *key, normalise(value)) for key in self._keys(entity, relation)]
 
     def slots(self, entity: str, relation: str) -> list[bytes]:
-        """A slot's digests: under its relation as spelled, and under any spelling of the same words."""
-        name = normalise(entity)
-        return [
-            self._digest("slot", name, normalise(relation)),
-            self._digest("words", name, relation_key(relation)),
-        ]
+        """A slot's digests, likewise."""
+        return [self._digest("slot", *key) for key in self._keys(entity, relation)]
 
     def entity(self, entity: str) -> bytes:
         return self._digest("entity", normalise(entity))
@@ -50,6 +47,10 @@ class Tombstones:
 
     def put(self, digest: bytes, revision: int) -> None:
         self._database.run("INSERT OR IGNORE INTO tombstone VALUES (?, ?)", (digest, revision))
+
+    def _keys(self, entity: str, relation: str) -> list[tuple[str, str, str]]:
+        name = normalise(entity)
+        return [(name, "spelled", normalise(relation)), (name, "words", relation_key(relation))]
 
     def _digest(self, *parts: str) -> bytes:
         text = json.dumps(parts, ensure_ascii=True).encode()

@@ -77,21 +77,20 @@ class Writer:
         """Whether a proposition was forgotten, under any of these names, or the document that it comes from."""
         checked(value, "value")
         stones = self._tombstones
-        digests = {stones.proposition(e, r, value) for e in set(entities) for r in set(relations)}
+        digests = {d for e in set(entities) for r in set(relations) for d in stones.propositions(e, r, value)}
         return stones.hold(*digests, *([stones.document(source.document)] if source else []))
 
     def fact(self, entity: str, relation: str, value: str, supersedes: int | None = None) -> tuple[int, bool]:
         """The id of the fact that states a proposition now, and whether it is new."""
         row = (self._id("entity", entity), self._id("relation", relation), self._id("value", value))
-        cursor = self._database.run(
-            "INSERT INTO fact (entity, relation, value, since, supersedes) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (entity, relation, value) WHERE until IS NULL DO NOTHING",
-            (*row, self._revision, supersedes),
-        )
-        if cursor.rowcount and cursor.lastrowid:
-            return cursor.lastrowid, True
-        sql = "SELECT id FROM fact WHERE entity = ? AND relation = ? AND value = ? AND until IS NULL"
-        return int(self._database.scalar(sql, row)), False
+        sql = "SELECT id, until FROM fact WHERE entity = ? AND relation = ? AND value = ? AND until IN (0, ?)"
+        if known := self._database.one(sql, (*row, self._revision)):
+            number, until = known
+            if until:  # what ends and begins in one revision never ended
+                self._database.run("UPDATE fact SET until = 0 WHERE id = ?", (number,))
+            return number, bool(until)
+        sql = "INSERT INTO fact (entity, relation, value, since, supersedes) VALUES (?, ?, ?, ?, ?)"
+        return self._database.run(sql, (*row, self._revision, supersedes)).lastrowid or 0, True
 
     def end(self, fact: int) -> None:
         self._database.run("UPDATE fact SET until = ? WHERE id = ?", (self._revision, fact))

@@ -1,0 +1,249 @@
+"""Forgetting: which rows a proposition stands in, under all its names, and erasing them from every file.
+
+A proposition is forgotten in all its namings: spelling variants and aliases of its entity and its relation, and
+relations of the same words; with the facts that it superseded. Tombstones are left in its place. Transactions, and the
+rewriting of the file afterwards, are left to `kb.store`.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+from lamlam.errors import InputError
+from lamlam.kb.database import Database
+from lamlam.kb.fact import Fact
+from lamlam.kb.names import normalise
+from lamlam.kb.reader import Name, Reader
+from lamlam.kb.similarity import relation_key
+from lamlam.kb.tombstones import Tombstones
+from lamlam.kb.trigrams import Trigrams
+
+__all__ = ["Erased", "Forgetter", "Selection"]
+
+_TABLES = ("entity", "relation", "value", "document")
+_REDACTED = "[erased]"
+_MARKED = "(SELECT id FROM temp.marked)"
+_NAMED = "(SELECT id FROM document WHERE name = ?)"
+
+
+@dataclass(slots=True)
+class Selection:
+    """What is to be erased: facts by id, in order, and a document with the sources that name it."""
+
+    facts: list[int]
+    document: str | None = None
+    sources: int = 0
+
+
+@dataclass(slots=True)
+class Erased:
+    """Rows erased by table, the strings that must now be in no file, and how many tombstones were put."""
+
+    counts: dict[str, int]
+    strings: set[str] = field(default_factory=set)
+    tombstones: int = 0
+
+
+class Forgetter:
+    """Selects and erases. `erase` wants an open transaction."""
+
+    def __init__(self, database: Database, tombstones: Tombstones) -> None:
+        self._database, self._tombstones = database, tombstones
+        self._reader, self._trigrams = Reader(database), Trigrams(database)
+
+    # What to erase
+
+    def select(
+        self,
+        fact_id: int | None = None,
+        entity: str | None = None,
+        relation: str | None = None,
+        value: str | None = None,
+        source: str | None = None,
+    ) -> Selection:
+        """The facts that a description names, past ones too, and all that state the same. Raises `InputError` for none.
+
+        A document's facts are those that no other document states; the others lose this source only.
+        """
+        if source is not None:
+            chosen, sources = self._of_document(source)
+        elif fact_id is not None:
+            chosen, sources = [fact.id for fact in self._reader.by_id([fact_id])], 0
+        else:
+            chosen, sources = self._described(entity, relation, value), 0
+        if not chosen and not sources:
+            raise InputError("there is nothing to forget: no fact is so described")
+        facts = sorted(self._closure(chosen))
+        self._mark(facts)
+        sql = f"SELECT count(*) FROM source WHERE fact IN {_MARKED} OR document IN {_NAMED}"
+        return Selection(facts, source, self._database.scalar(sql, (source,)))
+
+    def _of_document(self, document: str) -> tuple[list[int], int]:
+        facts = self._database.rows(
+            "SELECT DISTINCT s.fact FROM source s JOIN document d ON d.id = s.document WHERE d.name = ?", (document,)
+        )
+        sql = "SELECT 1 FROM source s JOIN document d ON d.id = s.document WHERE s.fact = ? AND d.name <> ?"
+        alone = [row[0] for row in facts if not self._database.one(sql, (row[0], document))]
+        return alone, len(facts)
+
+    def _described(self, entity: str | None, relation: str | None, value: str | None) -> list[int]:
+        where, parameters = [], []
+        if entity is not None:
+            where.append("f.entity = ?")
+            parameters.append(self._owner(entity).id)
+        if relation is not None:
+            kinds = self._relations(relation)
+            where.append(f"{'+' if entity is not None else ''}f.relation IN ({_marks(kinds)})")
+            parameters += kinds
+        sql = "SELECT f.id, v.name FROM fact f JOIN value v ON v.id = f.value WHERE " + " AND ".join(where or ["1"])
+        rows = self._database.rows(sql, parameters)
+        return [row[0] for row in rows if value is None or normalise(row[1]) == normalise(value)]
+
+    def _owner(self, entity: str) -> Name:
+        found = self._reader.entities_spelled(entity) or self._reader.entities_aliased(entity)
+        if not found:
+            raise InputError(f"there is no entity '{entity}'", field="entity")
+        if len(found) > 1:
+            names = ", ".join(f"'{row.name}'" for row in found)
+            raise InputError(f"'{entity}' may mean {names}: give the exact name", field="entity")
+        return found[0]
+
+    def _relations(self, relation: str) -> list[int]:
+        names = {normalise(relation), *self._reader.relation_synonyms(relation)}
+        rows = self._database.rows(f"SELECT id FROM relation WHERE norm IN ({_marks(names)})", tuple(names))
+        return [row[0] for row in rows]
+
+    def _closure(self, chosen: Iterable[int]) -> set[int]:
+        """With every fact: what it superseded, and the facts that state the same in other names."""
+        closed: set[int] = set()
+        waiting = set(chosen)
+        while waiting:
+            closed |= waiting
+            facts = self._reader.by_id(sorted(waiting))
+            reached = {fact.supersedes for fact in facts if fact.supersedes is not None}
+            for fact in facts:
+                reached |= self._saying_the_same(fact)
+            waiting = reached - closed
+        return closed
+
+    def _saying_the_same(self, fact: Fact) -> set[int]:
+        names, relations = self._entity_names(fact.entity), self._relation_names(fact.relation)
+        keys = {relation_key(relation) for relation in relations}
+        sql = f"""
+            SELECT f.id, r.name, r.norm, v.name FROM entity e JOIN fact f ON f.entity = e.id
+            JOIN relation r ON r.id = f.relation JOIN value v ON v.id = f.value WHERE e.norm IN ({_marks(names)})
+        """
+        value = normalise(fact.value)
+        return {
+            row[0]
+            for row in self._database.rows(sql, tuple(names))
+            if normalise(row[3]) == value and (row[2] in relations or relation_key(row[1]) in keys)
+        }
+
+    def _entity_names(self, entity: str) -> set[str]:
+        """The normalised names of an entity: its own, its aliases, and those of which it is itself an alias."""
+        norm = normalise(entity)
+        sql = """
+            SELECT a.norm FROM entity e JOIN entity_alias a ON a.target = e.id WHERE e.name = ?
+            UNION SELECT e.norm FROM entity_alias a JOIN entity e ON e.id = a.target WHERE a.norm = ?
+        """
+        return {norm, *(row[0] for row in self._database.rows(sql, (entity, norm)))}
+
+    def _relation_names(self, relation: str) -> set[str]:
+        return {normalise(relation), *self._reader.relation_synonyms(relation)}
+
+    # Erasing it
+
+    def erase(self, selection: Selection, revision: int) -> Erased:
+        """Delete the rows and all that only they used; leave tombstones. Returns the strings that must now be gone."""
+        facts = self._reader.by_id(selection.facts)
+        before = self._tombstone_count()
+        namings = {fact.entity: self._entity_names(fact.entity) for fact in facts}
+        self._bury(facts, namings, selection.document, revision)
+        touched = self._touched(selection)
+        run = self._database.run
+        run(f"UPDATE fact SET supersedes = NULL WHERE supersedes IN {_MARKED}")
+        run(f"DELETE FROM source WHERE fact IN {_MARKED} OR document IN {_NAMED}", (selection.document,))
+        run(f"DELETE FROM fact WHERE id IN {_MARKED}")
+        erased = Erased({"fact": len(facts), "source": selection.sources, "alias": 0, **dict.fromkeys(_TABLES, 0)})
+        for table, ids in touched.items():
+            for number in ids:
+                self._collect(table, number, erased)
+        self._bury_entities(namings, revision)
+        self._redact(erased.strings)
+        self._trigrams.compact()
+        erased.tombstones = self._tombstone_count() - before
+        return erased
+
+    def _bury(self, facts: Sequence[Fact], namings: dict[str, set[str]], document: str | None, revision: int) -> None:
+        stones = self._tombstones
+        for fact in facts:
+            for entity, relation in product(
+                namings[fact.entity], {fact.relation, *self._relation_names(fact.relation)}
+            ):
+                for digest in (*stones.propositions(entity, relation, fact.value), *stones.slots(entity, relation)):
+                    stones.put(digest, revision)
+        if document is not None:
+            stones.put(stones.document(document), revision)
+
+    def _bury_entities(self, namings: dict[str, set[str]], revision: int) -> None:
+        """An entity of which nothing is left must not be looked for among names spelled alike."""
+        for entity, names in namings.items():
+            if not self._database.one("SELECT 1 FROM entity WHERE name = ?", (entity,)):
+                for name in names:
+                    self._tombstones.put(self._tombstones.entity(name), revision)
+
+    def _mark(self, facts: Iterable[int]) -> None:
+        """Put ids into a temporary table, which SQLite keeps in memory."""
+        self._database.run("CREATE TEMP TABLE IF NOT EXISTS marked (id INTEGER PRIMARY KEY)")
+        self._database.run("DELETE FROM temp.marked")
+        for number in facts:
+            self._database.run("INSERT INTO temp.marked VALUES (?)", (number,))
+
+    def _touched(self, selection: Selection) -> dict[str, set[int]]:
+        self._mark(selection.facts)
+        rows = self._database.rows(f"SELECT entity, relation, value FROM fact WHERE id IN {_MARKED}")
+        sql = f"SELECT document FROM source WHERE fact IN {_MARKED} UNION SELECT id FROM document WHERE name = ?"
+        documents = self._database.rows(sql, (selection.document,))
+        touched = {table: {row[at] for row in rows} for at, table in enumerate(("entity", "relation", "value"))}
+        return {**touched, "document": {row[0] for row in documents}}
+
+    def _collect(self, table: str, number: int, erased: Erased) -> None:
+        """Delete a name that nothing uses any more, with its aliases."""
+        user = "source" if table == "document" else "fact"
+        if self._database.one(f"SELECT 1 FROM {user} WHERE {table} = ? LIMIT 1", (number,)):
+            return
+        name = str(self._database.scalar(f"SELECT name FROM {table} WHERE id = ?", (number,)))
+        erased.strings |= {name} if table in ("value", "document") else {name, normalise(name)}
+        erased.counts[table] += 1
+        if table in ("entity", "relation"):
+            sql = f"SELECT id, name, norm FROM {table}_alias WHERE target = ?"
+            for alias, alias_name, norm in self._database.rows(sql, (number,)):
+                erased.strings |= {alias_name, norm}
+                erased.counts["alias"] += 1
+                if table == "entity":
+                    self._trigrams.remove(2 * alias + 1, norm)
+            self._database.run(f"DELETE FROM {table}_alias WHERE target = ?", (number,))
+        if table == "entity":
+            self._trigrams.remove(2 * number, normalise(name))
+        self._database.run(f"DELETE FROM {table} WHERE id = ?", (number,))
+
+    def _redact(self, strings: Iterable[str]) -> None:
+        """Strike out what the log says with an erased name in it."""
+        patterns = [rf"(?<!\w){re.escape(normalise(text))}(?!\w)" for text in strings]
+        if not patterns:
+            return
+        telling = re.compile("|".join(patterns))
+        sql = "SELECT id, actor, reason FROM revision WHERE actor <> '' OR reason <> ''"
+        for revision, actor, reason in self._database.rows(sql):
+            clean = tuple(_REDACTED if telling.search(normalise(text)) else text for text in (actor, reason))
+            if clean != (actor, reason):
+                self._database.run("UPDATE revision SET actor = ?, reason = ? WHERE id = ?", (*clean, revision))
+
+    def _tombstone_count(self) -> int:
+        return int(self._database.scalar("SELECT count(*) FROM tombstone"))
+
+
+def _marks(values: Iterable[object]) -> str:
+    return ",".join("?" for _ in values)
