@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from lamlam.corpus import Corpus
 from lamlam.errors import InputError, LamLamError
+from lamlam.kb import KnowledgeBase
 from lamlam.markup import AnnotatedDocument
 from lamlam.model.presets import PRESETS, build_model
 from lamlam.pretrain.packing import PackedFile
@@ -206,3 +207,18 @@ def test_an_empty_corpus_trains_nothing_and_leaves_nothing_half_written(tmp_path
 @pytest.mark.parametrize("recipe", sorted(Path("recipes").glob("*.yaml"), key=str))
 def test_the_committed_recipes_are_valid(recipe):
     assert load_recipe(recipe).name == recipe.stem
+
+
+@pytest.mark.parametrize("name", ["wikipedia", "squad", "webnlg"])
+def test_real_texts_go_from_file_to_checkpoint(name, shared_data, monkeypatch, tmp_path):
+    monkeypatch.setenv("LAMLAM_DATA", str(shared_data))
+    small = ["num_hidden_layers=1", "num_attention_heads=2", "num_key_value_heads=2"]
+    changes = [*TINY, "training.evaluations=1", "training.heldout=5", *(f"model.overrides.{each}" for each in small)]
+    recipe = load_recipe(Path(__file__).parents[1] / "recipes" / f"{name}.yaml", changes)
+    pretrain(recipe, tmp_path)
+    run = Run(tmp_path)
+    assert AutoModelForCausalLM.from_pretrained(tmp_path).config.hidden_size == 32
+    with KnowledgeBase.open(run.knowledge_base) as kb:
+        fact = next(iter(kb.facts()))
+        assert fact.value in kb.lookup(fact.entity, fact.relation).values
+    assert {line["group"] for line in metrics(tmp_path) if "group" in line}
