@@ -18,6 +18,7 @@ from lamlam.markup import AnnotatedDocument, Call
 __all__ = [
     "documents_from_paper",
     "documents_to_paper",
+    "fact_of",
     "load_corpus",
     "read_documents",
     "read_facts",
@@ -54,7 +55,7 @@ def read_facts(path: str | Path) -> Iterator[FactRecord]:
     An object is `{"entity", "relation", "value"}` and optionally `"source": {"document", "start", "end"}` (a character
     span, both or neither) and `"aliases": {"entity": [...], "relation": [...]}`. Raises `InputError`.
     """
-    return (_fact(entry) for entry in read_entries(path))
+    return (fact_of(entry) for entry in read_entries(path))
 
 
 def read_probes(path: str | Path) -> Iterator[Probe]:
@@ -156,7 +157,8 @@ def _document_object(document: AnnotatedDocument) -> dict[str, Any]:
     return {"id": document.id, "text": document.text, "calls": calls}
 
 
-def _fact(entry: Entry) -> FactRecord:
+def fact_of(entry: Entry) -> FactRecord:
+    """The fact that an object of a JSON Lines file states; see `read_facts`. Raises `InputError`."""
     source = entry.entry("source") if entry.has("source") else None
     aliases = entry.entry("aliases") if entry.has("aliases") else None
     start, end = _span(source) if source else (None, None)

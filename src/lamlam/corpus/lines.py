@@ -1,4 +1,4 @@
-"""JSON Lines, an object a line, read with errors that name file, line and field.
+"""JSON Lines, an object a line, and files of one JSON object, read with errors that name file, line and field.
 
 What the objects mean is left to `files`.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 
-__all__ = ["Entry", "parse_entries", "read_entries", "read_text", "write_objects"]
+__all__ = ["Entry", "parse_entries", "read_entries", "read_object", "read_text", "write_objects"]
 
 _KINDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 
@@ -109,6 +109,21 @@ def read_text(path: str | Path) -> str:
     except OSError as error:
         raise _unreadable(source, error) from error
     return "".join(_decoded(line, source, number) for number, line in enumerate(raw.splitlines(keepends=True), start=1))
+
+
+def read_object(path: str | Path) -> Entry:
+    """The one JSON object that a file holds. Raises `InputError` when it cannot be read or holds something else."""
+    source = Path(path)
+    text = read_text(source)
+    try:
+        root = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"is no whole JSON ({error.msg})", path=source, line=error.lineno) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError("is no JSON that can be read", path=source) from error
+    if not isinstance(root, dict):
+        raise InputError("is no JSON object", path=source)
+    return Entry(root, source)
 
 
 def write_objects(objects: Iterable[Mapping[str, Any]], path: str | Path) -> int:

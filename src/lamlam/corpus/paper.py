@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lamlam.corpus.lines import Entry, read_text
+from lamlam.corpus.lines import read_object
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument, dblookup
@@ -24,7 +24,7 @@ def documents_from_paper(path: str | Path) -> Iterator[AnnotatedDocument]:
     is no JSON, has no `examples`, or holds no documents.
     """
     source = Path(path)
-    root = _root(source)
+    root = read_object(source)
     index = -1
     for index, example in enumerate(root.entries("examples")):
         id = example.text("id") if example.has("id") else f"{source.stem}-{index}"
@@ -47,16 +47,3 @@ def documents_to_paper(documents: Iterable[AnnotatedDocument], path: str | Path)
             count += 1
         file.write('\n], "metadata": {}}\n')
     return count
-
-
-def _root(source: Path) -> Entry:
-    text = read_text(source)
-    try:
-        root = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"is no whole JSON ({error.msg})", path=source, line=error.lineno) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError("is no JSON that can be read", path=source) from error
-    if not isinstance(root, dict):
-        raise InputError("is no JSON object", path=source)
-    return Entry(root, source)

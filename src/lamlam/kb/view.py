@@ -63,6 +63,10 @@ class View:
         """Names and aliases of entities with facts whose normalised form starts with the normalised prefix."""
         return self._reader.entities_starting(prefix, limit)
 
+    def aliases(self) -> Iterator[tuple[str, str, str]]:
+        """("entity" or "relation", alias, name) for every alias of what has facts."""
+        return self._reader.aliases()
+
     def digest(self) -> str:
         """A digest of the content: facts that hold, their sources, aliases; not of ids, order or history."""
         return content_digest(self._reader)

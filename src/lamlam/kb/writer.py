@@ -17,6 +17,7 @@ from lamlam.kb.trigrams import Trigrams
 __all__ = ["AddReport", "Writer"]
 
 _CACHED_NAMES = 500_000
+_LAST_CHARACTER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,9 @@ class Writer:
             if origin is not None:
                 self.source(fact, origin)
             for alias in record.entity_aliases:
-                aliases["entity", self._id("entity", entity), alias] = None
+                aliases["entity", self._id("entity", entity), checked(alias, "aliases.entity")] = None
             for alias in record.relation_aliases:
-                aliases["relation", self._id("relation", relation), alias] = None
+                aliases["relation", self._id("relation", relation), checked(alias, "aliases.relation")] = None
         for table, target, alias in aliases:
             self.alias(table, alias, target)
         return AddReport(added, known, tuple(refused))
@@ -96,7 +97,8 @@ class Writer:
         self._database.run("UPDATE fact SET until = ? WHERE id = ?", (self._revision, fact))
 
     def source(self, fact: int, source: Source) -> None:
-        if (source.start is None) != (source.end is None) or (source.end or 0) < (source.start or 0):
+        start, end = source.start or 0, source.end or 0
+        if (source.start is None) != (source.end is None) or not 0 <= start <= end <= _LAST_CHARACTER:
             raise InputError(f"is no span: {source.start} to {source.end}", field="source")
         document = self._id("document", source.document)
         self._database.run(

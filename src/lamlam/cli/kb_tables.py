@@ -1,0 +1,133 @@
+"""What `lamlam kb` prints. Names and values are shown as they are: no markup, and no control characters."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from lamlam.kb import AddReport, Certificate, Fact, Resolution, Revision, Stats
+
+__all__ = ["print_certificate", "print_facts", "print_import", "print_log", "print_resolution", "print_stats"]
+
+_SHOWN = 20
+
+
+def print_import(report: "AddReport") -> None:
+    """The counts of an import, and the first of the rows that were refused."""
+    refused = len(report.refused)
+    Console().print(
+        _counts(
+            {"added": report.added, "known already": report.known, "refused, as they were forgotten": refused},
+            "Facts imported",
+        )
+    )
+    if refused:
+        rows = [(fact.entity, fact.relation, fact.value) for fact in report.refused[:_SHOWN]]
+        Console().print(_table(("entity", "relation", "value"), rows, _some("Refused", refused)))
+
+
+def print_stats(stats: "Stats", digest: str) -> None:
+    """Counts, and the digest of the content."""
+    counts = {
+        "facts": stats.facts,
+        "past facts": stats.past,
+        "entities": stats.entities,
+        "relations": stats.relations,
+        "values": stats.values,
+        "documents": stats.documents,
+        "sources": stats.sources,
+        "aliases": stats.aliases,
+        "revisions": stats.revisions,
+        "tombstones": stats.tombstones,
+        "bytes": stats.bytes,
+    }
+    Console().print(_counts(counts, "What it holds"))
+    Console().print(f"digest {digest}", highlight=False, soft_wrap=True)
+
+
+def print_resolution(found: "Resolution") -> None:
+    """A lookup's status and score, and its facts or candidates."""
+    score = f", score {found.score:g}" if found.facts else ""
+    Console().print(f"{found.status}{score}", highlight=False)
+    if found.facts:
+        print_facts(found.facts, "")
+    for candidate in found.candidates:
+        Console().print(_plain(f"may mean: {candidate}"), soft_wrap=True)
+
+
+def print_facts(facts: Sequence["Fact"], title: str) -> None:
+    """Facts with their ids, revisions and sources; the first ones of many."""
+    rows = [
+        (
+            str(fact.id),
+            fact.entity,
+            fact.relation,
+            fact.value,
+            f"{fact.since}-{fact.until or ''}",
+            ", ".join(_place(source.document, source.start, source.end) for source in fact.sources),
+        )
+        for fact in facts[:_SHOWN]
+    ]
+    headings = ("fact", "entity", "relation", "value", "revisions", "sources")
+    Console().print(_table(headings, rows, _some(title, len(facts))))
+
+
+def print_log(revisions: Iterable["Revision"]) -> None:
+    """One row for each write."""
+    rows = [
+        (
+            str(each.id),
+            each.time[:19].replace("T", " "),
+            each.action,
+            each.actor,
+            each.reason,
+            str(each.began),
+            str(each.ended),
+        )
+        for each in revisions
+    ]
+    headings = ("revision", "time (UTC)", "action", "actor", "reason", "began", "ended")
+    Console().print(_table(headings, rows, "Writes"))
+
+
+def print_certificate(certificate: "Certificate") -> None:
+    """What went, and whether anything of it was found in the files."""
+    title = "Would be erased" if certificate.dry_run else f"Erased in revision {certificate.revision}"
+    counts = {name: count for name, count in certificate.erased.items() if count or name == "fact"}
+    Console().print(_counts(counts, title))
+    if found := certificate.scan:
+        told = f"{found.searched:,} erased strings were searched for in {', '.join(found.files)}: "
+        left = f"{found.left_over:,} are left over" if found.left_over else "none is left over"
+        shared = f"; {found.shared:,} stand in what remains" if found.shared else ""
+        Console().print(_plain(told + left + shared + "."), soft_wrap=True)
+
+
+def _counts(counts: dict[str, int], title: str) -> Table:
+    table = _table(("", "number"), [(name, f"{count:,}") for name, count in counts.items()], title)
+    table.columns[1].justify = "right"
+    return table
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str) -> Table:
+    table = Table(title=title or None, title_justify="left")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*map(_plain, row))
+    return table
+
+
+def _some(title: str, number: int) -> str:
+    return f"{title} (the first {_SHOWN} of {number:,})" if number > _SHOWN else title
+
+
+def _place(document: str, start: int | None, end: int | None) -> str:
+    return document if start is None else f"{document}:{start}-{end}"
+
+
+def _plain(text: str) -> Text:
+    """Text that cannot steer a terminal: what is not printable is shown as an escape."""
+    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
