@@ -178,6 +178,8 @@ class Forgetter:
 
     def _bury(self, facts: Sequence[Fact], namings: dict[str, set[str]], document: str | None, revision: int) -> None:
         stones = self._tombstones
+        for name in {name for names in namings.values() for name in names}:
+            stones.put(stones.lessened(name), revision)
         for fact in facts:
             for entity, relation in product(
                 namings[fact.entity], {fact.relation, *self._relation_names(fact.relation)}

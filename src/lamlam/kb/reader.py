@@ -39,12 +39,13 @@ class Reader:
         self.database = database
         self.trigrams = Trigrams(database)
         if revision is None:
-            self._holds, self._made, self._known = "f.until = 0", "", ""
+            self._holds, self._ended, self._made, self._known = "f.until = 0", "f.until > 0", "", ""
         else:
             at = int(revision)
             if not 0 <= at <= (database.scalar("SELECT max(id) FROM revision") or 0):
                 raise LamLamError(f"there is no revision {at}")
             self._holds = f"+f.since <= {at} AND (f.until = 0 OR f.until > {at})"
+            self._ended = f"f.until > 0 AND f.until <= {at}"
             self._made = f" AND since <= {at}"
             self._known = f" AND EXISTS (SELECT 1 FROM fact k WHERE k.entity = e.id AND k.since <= {at})"
 
@@ -120,38 +121,47 @@ class Reader:
     def has_facts(self, entity: int) -> bool:
         return self.database.one(f"SELECT 1 FROM fact f WHERE f.entity = ? AND {self._holds}", (entity,)) is not None
 
-    def entities_named(self, names: Sequence[str]) -> dict[str, str]:
-        """Each of `names` that belongs to one entity with facts, to that entity's canonical name.
+    def relations_ended(self, entity: int) -> list[Name]:
+        """The relations in which an entity had facts that were retracted or replaced."""
+        sql = f"""
+            SELECT DISTINCT r.id, r.name, r.norm FROM fact f JOIN relation r ON r.id = f.relation
+            WHERE f.entity = ? AND {self._ended} ORDER BY r.id
+        """
+        return [Name(*row) for row in self.database.rows(sql, (entity,))]
 
-        The exact name comes before the normalised one, that before an alias; a name that several entities share at
-        the first of these that applies is left out.
+    def entities_named(self, names: Sequence[str]) -> dict[str, str]:
+        """Each of `names` that belongs to one entity, to that entity's canonical name.
+
+        The exact name comes before the normalised one, that before an alias. Where several entities share the name,
+        the one that has facts still is meant; among several of those the name is left out.
         """
         norms = {name: normalise(name) for name in names}
-        owners: dict[str, set[str]] = {}
-        aliased: dict[str, set[str]] = {}
         wanted = sorted(set(norms.values()) - {""})
         held = f"EXISTS (SELECT 1 FROM fact f WHERE f.entity = e.id AND {self._holds})"
-        for start in range(0, len(wanted), _BATCH):
-            part = wanted[start : start + _BATCH]
-            marks = ",".join("?" * len(part))
-            for norm, name in self.database.rows(
-                f"SELECT e.norm, e.name FROM entity e WHERE e.norm IN ({marks}) AND {held}", part
-            ):
-                owners.setdefault(norm, set()).add(name)
-            for norm, name in self.database.rows(
-                f"SELECT a.norm, e.name FROM entity_alias a JOIN entity e ON e.id = a.target "
-                f"WHERE a.norm IN ({marks}) {self._made} AND {held}",
-                part,
-            ):
-                aliased.setdefault(norm, set()).add(name)
+        spelled = self._owners(
+            f"SELECT e.norm, e.name, {held} FROM entity e WHERE e.norm IN (%s) {self._known}", wanted
+        )
+        aliased = self._owners(
+            f"SELECT a.norm, e.name, {held} FROM entity_alias a JOIN entity e ON e.id = a.target "
+            f"WHERE a.norm IN (%s) {self._made} {self._known}",
+            wanted,
+        )
         found = {}
         for name, norm in norms.items():
-            owning = owners.get(norm) or aliased.get(norm) or set()
-            if name in owning:
-                found[name] = name
-            elif len(owning) == 1:
-                (found[name],) = owning
+            owners = spelled.get(norm) or aliased.get(norm) or {}
+            holding = [owner for owner, holds in owners.items() if holds] or list(owners)
+            if name in owners or len(holding) == 1:
+                found[name] = name if name in owners else holding[0]
         return found
+
+    def _owners(self, sql: str, norms: Sequence[str]) -> dict[str, dict[str, bool]]:
+        """For each normalised name the entities that bear it, and whether they have facts."""
+        owners: dict[str, dict[str, bool]] = {}
+        for start in range(0, len(norms), _BATCH):
+            part = norms[start : start + _BATCH]
+            for norm, name, holds in self.database.rows(sql % ",".join("?" * len(part)), part):
+                owners.setdefault(norm, {})[name] = bool(holds)
+        return owners
 
     def entities_starting(self, prefix: str, limit: int) -> list[str]:
         """Names and aliases of entities with facts whose normalised form starts with `prefix`, in order."""

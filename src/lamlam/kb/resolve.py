@@ -73,6 +73,22 @@ class Resolver:
             return _Match(Status.FORGOTTEN)
         return self._alike(name)
 
+    def forgotten_entities(self, names: Iterable[str]) -> set[str]:
+        """Those of `names` that stood for an entity of which everything was forgotten."""
+        if not self._tombstones.any():
+            return set()
+        digests = {name: self._tombstones.entity(name) for name in names}
+        held = self._tombstones.held_of(digests.values())
+        return {name for name, digest in digests.items() if digest in held}
+
+    def lessened(self, entity: Name, name: str) -> bool:
+        """Whether the entity, also called `name`, lost some fact for good, or all it had in some relation."""
+        stones = self._tombstones
+        if stones.hold(stones.lessened(entity.name), stones.lessened(name)):
+            return True
+        held = {relation.id for relation in self._reader.relations_held(entity.id)}
+        return any(relation.id not in held for relation in self._reader.relations_ended(entity.id))
+
     def nearest(self, entity: str, relation: str) -> Resolution:
         """The facts under the most similar "entity relation" string, however unlike: no threshold, no honesty."""
         slots: dict[tuple[int, int], tuple[str, str]] = {}

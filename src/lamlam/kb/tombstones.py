@@ -7,6 +7,7 @@ forgotten.
 
 import hashlib
 import json
+from collections.abc import Iterable
 
 from lamlam.kb.database import Database
 from lamlam.kb.names import normalise
@@ -15,10 +16,11 @@ from lamlam.kb.similarity import relation_key
 __all__ = ["Tombstones"]
 
 _DIGEST_BYTES = 16
+_BATCH = 500
 
 
 class Tombstones:
-    """Digests of forgotten propositions, slots (entity and relation), whole entities and documents."""
+    """Digests of forgotten propositions, slots (entity and relation), whole and lessened entities, and documents."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -36,7 +38,12 @@ class Tombstones:
         return [self._digest("slot", *key) for key in self._keys(entity, relation)]
 
     def entity(self, entity: str) -> bytes:
+        """Put when everything of an entity was forgotten."""
         return self._digest("entity", normalise(entity))
+
+    def lessened(self, entity: str) -> bytes:
+        """Put when something of an entity was forgotten."""
+        return self._digest("lessened", normalise(entity))
 
     def document(self, document: str) -> bytes:
         return self._digest("document", document)
@@ -44,6 +51,16 @@ class Tombstones:
     def hold(self, *digests: bytes) -> bool:
         """Whether one of the digests is a tombstone."""
         return any(self._database.one("SELECT 1 FROM tombstone WHERE digest = ?", (digest,)) for digest in digests)
+
+    def held_of(self, digests: Iterable[bytes]) -> set[bytes]:
+        """Those of many digests that are tombstones."""
+        asked = list(set(digests))
+        held: set[bytes] = set()
+        for start in range(0, len(asked), _BATCH):
+            part = asked[start : start + _BATCH]
+            sql = f"SELECT digest FROM tombstone WHERE digest IN ({','.join('?' * len(part))})"
+            held.update(row[0] for row in self._database.rows(sql, part))
+        return held
 
     def put(self, digest: bytes, revision: int) -> None:
         self._database.run("INSERT OR IGNORE INTO tombstone VALUES (?, ?)", (digest, revision))

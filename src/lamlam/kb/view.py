@@ -45,19 +45,28 @@ class View:
             yield from self._reader.facts(owner, kind)
 
     def relations_of(self, entity: str) -> list[str]:
-        """The relations in which an entity, given by name or alias, has facts; none for an unknown one."""
+        """The relations in which an entity, given by name or alias, has facts; none for an unknown one.
+
+        None, too, for an entity of which something was forgotten, or retracted so that nothing is left in a relation.
+        Whoever asks for one of these relations only could no longer ask for the one that is gone: a model that is
+        kept to what is left would be made to ask for something else, and be given a wrong answer instead of none.
+        """
         found = self._resolver.entity(entity)
-        if found.status not in (Status.EXACT, Status.ALIAS):
+        if found.status not in (Status.EXACT, Status.ALIAS) or self._resolver.lessened(found.names[0], entity):
             return []
         return [row.name for row in self._reader.relations_held(found.names[0].id)]
 
     def entities_named(self, names: Sequence[str]) -> dict[str, str]:
-        """Each of `names` that belongs to one entity with facts, by name or alias, to that entity's canonical name.
+        """Each of `names` that belongs to one entity, by name or alias, to that entity's canonical name.
 
-        An exact name comes before a normalised one, that before an alias; a name that several entities share is left
-        out.
+        An exact name comes before a normalised one, that before an alias; a name that several entities with facts
+        share is left out. An entity whose facts were all retracted counts, and a name of one that was forgotten whole
+        stands for itself: a model that is kept to the names that a text mentions must be able to ask for these, and be
+        told that nothing is there. It would have to ask for another entity else, and be given that one's fact.
         """
-        return self._reader.entities_named(names)
+        found = self._reader.entities_named(names)
+        forgotten = self._resolver.forgotten_entities(name for name in names if name not in found)
+        return found | {name: name for name in forgotten}
 
     def entities_starting(self, prefix: str, limit: int = 100) -> list[str]:
         """Names and aliases of entities with facts whose normalised form starts with the normalised prefix."""
