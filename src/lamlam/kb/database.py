@@ -21,6 +21,7 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 
 _MAGIC = b"SQLite format 3\x00"
 _WAIT_SECONDS = 10.0
+_FAULTS = (sqlite3.Error, UnicodeEncodeError, OverflowError)
 
 
 class Database:
@@ -56,14 +57,14 @@ class Database:
         """All rows that a statement yields."""
         try:
             return self._connection.execute(sql, parameters).fetchall()
-        except sqlite3.Error as error:
+        except _FAULTS as error:
             raise self._told(error) from error
 
     def one(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
         """The first row that a statement yields."""
         try:
             row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
-        except sqlite3.Error as error:
+        except _FAULTS as error:
             raise self._told(error) from error
         return row
 
@@ -76,7 +77,7 @@ class Database:
         """Run a statement that writes; its cursor has `lastrowid` and `rowcount`."""
         try:
             return self._connection.execute(sql, parameters)
-        except sqlite3.Error as error:
+        except _FAULTS as error:
             raise self._told(error) from error
 
     @property
@@ -140,7 +141,11 @@ class Database:
         for pragma in ("foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL", "temp_store = MEMORY"):
             self._connection.execute(f"PRAGMA {pragma}")
 
-    def _told(self, error: sqlite3.Error) -> LamLamError:
+    def _told(self, error: Exception) -> LamLamError:
+        if isinstance(error, UnicodeEncodeError):
+            return InputError("a text holds a lone surrogate, which is not valid Unicode")
+        if isinstance(error, OverflowError):
+            return InputError("a number is too large")
         name = self.path or "the knowledge base"
         if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
             return LamLamError(f"{name} is being written to by another program")

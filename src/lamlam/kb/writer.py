@@ -121,6 +121,7 @@ class Writer:
         """The number of a name, given when it is first used."""
         known = self._ids.get((table, name))
         if known is None:
+            checked(name, table)
             known = self._database.scalar(f"SELECT id FROM {table} WHERE name = ?", (name,)) or self._new(table, name)
             if len(self._ids) >= _CACHED_NAMES:
                 self._ids.clear()
@@ -128,7 +129,6 @@ class Writer:
         return known
 
     def _new(self, table: str, name: str) -> int:
-        checked(name, table)
         if table in ("entity", "relation"):
             norm = normalise(name)
             cursor = self._database.run(f"INSERT INTO {table} (name, norm) VALUES (?, ?)", (name, norm))

@@ -1,0 +1,177 @@
+"""`lamlam kb`: every verb on a file."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from lamlam.cli import kb as verb
+from lamlam.errors import LamLamError
+from lamlam.kb import KnowledgeBase, Source
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "kb.sqlite"
+    with KnowledgeBase.open(path, create=True) as kb:
+        kb.add([("Marie Curie", "Birthplace", "Warsaw"), ("Marie Curie", "Field", "physics")], source=Source("d", 0, 4))
+    return path
+
+
+def _call(*arguments: object, stdin: str | None = None) -> Result:
+    app = typer.Typer(pretty_exceptions_enable=False)
+    verb.register(app)
+
+    @app.command()
+    def other() -> None:
+        """A second verb, so that `kb` has to be named."""
+
+    return CliRunner().invoke(app, ["kb", *map(str, arguments)], input=stdin)
+
+
+def _done(*arguments: object, stdin: str | None = None) -> str:
+    result = _call(*arguments, stdin=stdin)
+    assert result.exit_code == 0, result.output
+    return " ".join(result.stdout.split())
+
+
+def test_the_command_lists_its_verbs() -> None:
+    told = _done("--help")
+    for name in ("import", "export", "stats", "lookup", "add", "edit", "retract", "forget", "alias", "log", "verify"):
+        assert name in told
+
+
+def test_a_fact_is_found_with_its_source(file: Path) -> None:
+    told = _done("lookup", file, "marie curie", "Place of Birth")
+    assert told.startswith("fuzzy")
+    assert "Warsaw" in told
+    assert "d:0-4" in told
+    assert _done("lookup", file, "Nobody", "Field") == "unknown_entity"
+
+
+def test_json_lines_go_in_and_out(file: Path, tmp_path: Path) -> None:
+    queries = [
+        {"entity": "Marie Curie", "relation": "Field", "id": 7},
+        {"entity": "Nobody", "relation": "Field"},
+    ]
+    lines = "".join(json.dumps(query) + "\n" for query in queries)
+    result = _call("lookup", file, "--jsonl", "-", stdin=lines)
+    found, missed = map(json.loads, result.stdout.splitlines())
+    assert {key: found[key] for key in ("entity", "relation", "id", "status", "values", "score")} == {
+        **queries[0], "status": "exact", "values": ["physics"], "score": 1.0,
+    }  # fmt: skip
+    assert found["facts"][0]["id"] == 2
+    assert found["facts"][0]["sources"] == [{"document": "d", "start": 0, "end": 4}]
+    assert missed == {**queries[1], "status": "unknown_entity", "values": [], "facts": [], "score": 0.0}
+    (tmp_path / "queries.jsonl").write_text(lines)
+    assert _call("lookup", file, "--jsonl", tmp_path / "queries.jsonl").stdout == result.stdout
+
+
+def test_facts_are_added_edited_and_ended(file: Path) -> None:
+    assert _done("add", file, "Ada", "Field", "logic", "--source", "doc-9") == "The fact is added."
+    assert _done("add", file, "Ada", "Field", "logic") == "The fact was known already."
+    told = _done("edit", file, 3, "poetry", "--actor", "me", "--reason", "a poet")
+    assert "logic" in told
+    assert "poetry" in told
+    assert _done("retract", file, 4) == "Fact 4 ended with revision 5."
+    assert _done("alias", file, "Countess", "--entity", "Ada") == "The alias is added."
+    assert "logic" in _done("lookup", file, "Ada", "Field", "--at", 2)
+    told = _done("log", file)
+    assert "edit" in told
+    assert "a poet" in told
+    assert _done("verify", file).endswith("is sound.")
+    told = _done("stats", file)
+    assert "past facts │ 2" in told
+    with KnowledgeBase.open(file) as kb:
+        assert kb.digest() in told
+
+
+def test_facts_go_out_and_come_in_elsewhere(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "facts.jsonl"
+    assert _done("export", file, out).startswith("2 facts")
+    assert "added │ 2" in _done("import", tmp_path / "new.sqlite", out)
+    with KnowledgeBase.open(file) as kb, KnowledgeBase.open(tmp_path / "new.sqlite") as new:
+        assert new.digest() == kb.digest()
+
+
+def test_an_import_says_how_many_rows_were_refused_and_succeeds(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "facts.csv"
+    _done("export", file, out)
+    _done("forget", file, "--entity", "Marie Curie", "--relation", "Field", "--yes")
+    told = _done("import", file, out)
+    assert "known already │ 1" in told
+    assert "refused, as they were forgotten │ 1" in told
+    with pytest.raises(LamLamError, match="forgotten"):
+        raise _call("add", file, "Marie Curie", "Field", "physics").exception or AssertionError("it was added")
+
+
+def test_forgetting_shows_asks_and_certifies(file: Path, tmp_path: Path) -> None:
+    described = ("--entity", "Marie Curie", "--relation", "Birthplace")
+    out = tmp_path / "certificate.json"
+    assert "Warsaw" in _done("forget", file, *described, "--dry-run", "--certificate", out)
+    assert json.loads(out.read_text())["dry_run"] is True
+    declined = _call("forget", file, *described, stdin="n\n")
+    assert declined.exit_code == 1
+    assert _call("forget", file, *described, stdin="").exit_code == 1, "no answer is no"
+    assert _done("lookup", file, "Marie Curie", "Birthplace").startswith("exact")
+    told = _call("forget", file, *described, "--certificate", out, stdin="y\n")
+    assert told.exit_code == 0
+    assert "none is left over" in told.stdout
+    assert _done("lookup", file, "Marie Curie", "Birthplace") == "forgotten"
+    certificate = json.loads(out.read_text())
+    assert (certificate["facts"], certificate["clean"], certificate["scan"]["left_over"]) == ([1], True, 0)
+    assert "Warsaw" not in out.read_text()
+    assert b"Warsaw" not in file.read_bytes()
+    assert "Erased" in _done("forget", file, "--source", "d", "--yes")
+
+
+def test_names_are_shown_as_they_are(file: Path) -> None:
+    _done("add", file, "[bold]x[/]", "[red]r", "\x1b[31mv")
+    told = _done("lookup", file, "[bold]x[/]", "[red]r")
+    assert "[bold]x[/]" in told
+    assert "[red]r" in told
+    assert "\\x1b[31mv" in told
+    assert "\x1b" not in told
+
+
+def test_an_unsound_file_is_told_with_exit_code_1(file: Path) -> None:
+    with KnowledgeBase.open(file) as kb:
+        kb._database.run("INSERT INTO value (name) VALUES ('unused')")
+    result = _call("verify", file)
+    assert (result.exit_code, result.stdout) == (1, "1 values have no fact\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["lookup", "nowhere.sqlite", "a", "b"], "nowhere.sqlite: no such knowledge base"),
+        (["lookup", "KB", "a"], "give an entity and a relation"),
+        (["lookup", "KB", "a", "b", "--jsonl", "-"], "give an entity and a relation"),
+        (["lookup", "KB", "--jsonl", "-"], "standard input:1: field 'relation'"),
+        (["edit", "KB", "99", "x"], "no fact 99"),
+        (["edit", "KB", "1", " "], "field 'value': is blank"),
+        (["retract", "KB", "99"], "no fact 99"),
+        (["alias", "KB", "x"], "either an entity or a relation"),
+        (["forget", "KB", "--entity", "Nobody", "--yes"], "no entity 'Nobody'"),
+        (["forget", "KB"], "say what to forget"),
+        (["import", "KB", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
+        (["export", "KB", "out.txt"], "must end in .jsonl"),
+        (["stats", "postgresql://host/facts"], "not supported"),
+    ],
+)
+def test_bad_input_is_told_in_one_sentence(file: Path, arguments: list[str], reason: str) -> None:
+    result = _call(*[str(file) if each == "KB" else each for each in arguments], stdin='{"entity": "a"}\n')
+    assert isinstance(result.exception, LamLamError)
+    assert reason in str(result.exception)
+    assert "\n" not in str(result.exception)
+
+
+def test_a_failed_import_leaves_no_file_behind(tmp_path: Path) -> None:
+    facts = tmp_path / "facts.csv"
+    facts.write_text("entity,relation,value\na,r,v\nb,r\n")
+    result = _call("import", tmp_path / "kb.sqlite", facts)
+    assert "facts.csv:3: has 2 fields, not 3" in str(result.exception)
+    assert "field 'entity'" in str(_call("add", tmp_path / "kb.sqlite", " ", "r", "v").exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["facts.csv"]

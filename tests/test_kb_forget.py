@@ -1,0 +1,200 @@
+"""Forgetting: no byte of it is left, it is said to be forgotten, and it does not come back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lamlam.corpus import FactRecord
+from lamlam.errors import InputError, LamLamError
+from lamlam.kb import Certificate, KnowledgeBase, Source, Status
+from lamlam.kb.scan import scan
+
+SECRET = "Xanthippe Quarles"
+FACTS = [
+    FactRecord(SECRET, "Birthplace", "Wrzeszcz", document="dossier-77", start=0, end=5),
+    FactRecord(SECRET, "Field", "botany", document="dossier-77"),
+    FactRecord("Ada Lovelace", "Birthplace", "London", document="dossier-78"),
+    FactRecord("Ada Lovelace", "Field", "mathematics", document="dossier-77"),
+    FactRecord("Ada Lovelace", "Field", "mathematics", document="dossier-78"),
+]
+
+
+@pytest.fixture
+def kb(tmp_path: Path) -> Iterator[KnowledgeBase]:
+    with KnowledgeBase.open(tmp_path / "kb.sqlite", create=True) as opened:
+        opened.add(FACTS)
+        yield opened
+
+
+def _left(folder: Path, *texts: str) -> list[tuple[str, str]]:
+    """Which of the texts stand in which file, whatever their case."""
+    files = {path.name: path.read_bytes().lower() for path in folder.iterdir()}
+    return [(name, text) for name, held in files.items() for text in texts if text.lower().encode() in held]
+
+
+def test_the_bytes_of_a_forgotten_entity_are_in_no_file(kb: KnowledgeBase, tmp_path: Path) -> None:
+    kb.alias("The Gardener", entity=SECRET, reason="Xanthippe Quarles is known so")
+    kb.edit(kb.lookup(SECRET, "Birthplace").facts[0].id, value="Oliwa", actor="xanthippe_quarles")
+    secrets = (SECRET, "Xanthippe", "Wrzeszcz", "Oliwa", "botany", "The Gardener")
+    assert {text for _, text in _left(tmp_path, *secrets)} == set(secrets)
+    certificate = kb.forget(entity="the gardener")
+    assert _left(tmp_path, *secrets) == []
+    assert certificate.clean
+    assert certificate.scan is not None
+    assert "kb.sqlite" in certificate.scan.files
+    assert certificate.scan.searched >= len(secrets) - 1
+    assert not any(secret in str(certificate.as_json()) for secret in secrets)
+    assert [revision.reason for revision in kb.log()][1:2] == ["[erased]"]
+    assert kb.verify() == []
+    kb.close()
+    assert _left(tmp_path, *secrets) == []
+    assert {path.name for path in tmp_path.iterdir()} == {"kb.sqlite"}
+
+
+def test_a_certificate_counts_what_went(kb: KnowledgeBase) -> None:
+    certificate = kb.forget(entity=SECRET)
+    assert certificate.facts == (1, 2)
+    assert certificate.erased == {
+        "fact": 2, "source": 2, "alias": 0, "entity": 1, "relation": 0, "value": 2, "document": 0,
+    }  # fmt: skip
+    assert (certificate.dry_run, certificate.revision) == (False, 2)
+    assert certificate.before != certificate.after
+    assert certificate.tombstones == kb.stats().tombstones > 0
+
+
+def test_a_dry_run_changes_nothing(kb: KnowledgeBase, tmp_path: Path) -> None:
+    before = (kb.digest(), kb.stats(), len(kb.log()))
+    certificate = kb.forget(entity=SECRET, relation="Field", dry_run=True)
+    assert (certificate.facts, certificate.erased) == ((2,), {"fact": 1, "source": 1})
+    assert certificate.dry_run
+    assert not certificate.clean
+    assert (kb.digest(), kb.stats(), len(kb.log())) == before
+    assert kb.lookup(SECRET, "Field").found
+
+
+@pytest.mark.parametrize("relation", ["Birthplace", "birthplace", "Place of Birth", "birth_place", "Born at"])
+@pytest.mark.parametrize("entity", [SECRET, "xanthippe  quarles", "The Gardener"])
+def test_a_forgotten_fact_is_said_to_be_forgotten_and_refused(kb: KnowledgeBase, entity: str, relation: str) -> None:
+    kb.alias("The Gardener", entity=SECRET)
+    kb.alias("Born at", relation="Birthplace")
+    kb.forget(1)
+    assert kb.lookup(entity, relation).status is Status.FORGOTTEN
+    report = kb.add([(entity, relation, "wrzeszcz"), (SECRET, "Height", "170")])
+    assert (report.added, [fact.relation for fact in report.refused]) == (1, [relation])
+    assert kb.lookup(SECRET, "Field").values == ("botany",)
+
+
+def test_a_name_whose_entity_is_gone_is_not_led_to_one_spelled_alike(kb: KnowledgeBase) -> None:
+    kb.add([("Xanthippe Quarlis", "Birthplace", "Hel")])
+    assert kb.lookup("Xanthippe Quarle", "Birthplace").status in (Status.AMBIGUOUS, Status.FUZZY)
+    kb.forget(entity=SECRET)
+    assert kb.lookup(SECRET, "Birthplace").status is Status.FORGOTTEN
+    assert kb.lookup(SECRET, "Height").status is Status.FORGOTTEN
+
+
+def test_another_value_can_take_the_place_but_not_by_an_edit_to_the_old_one(kb: KnowledgeBase) -> None:
+    kb.forget(entity=SECRET, relation="Birthplace", value="WRZESZCZ")
+    kb.add([(SECRET, "Birthplace", "Gdynia")])
+    [fact] = kb.lookup(SECRET, "Birthplace").facts
+    assert fact.value == "Gdynia"
+    with pytest.raises(LamLamError, match="forgotten"):
+        kb.edit(fact.id, value="Wrzeszcz")
+    assert kb.lookup(SECRET, "Birthplace").values == ("Gdynia",)
+
+
+def test_the_same_said_in_other_words_goes_too(kb: KnowledgeBase, tmp_path: Path) -> None:
+    kb.add([("XANTHIPPE QUARLES", "Place of Birth", "Wrzeszcz"), (SECRET, "Home", "Wrzeszcz")])
+    certificate = kb.forget(1)
+    assert len(certificate.facts) == 2
+    assert kb.lookup("xanthippe quarles", "Home").found, "another proposition stays"
+    assert certificate.clean, "a name that other facts use is not left over"
+
+
+def test_history_goes_with_its_fact(kb: KnowledgeBase, tmp_path: Path) -> None:
+    second = kb.edit(1, value="Sopot")
+    third = kb.edit(second.id, value="Hel Peninsula")
+    assert kb.forget(third.id).facts == (1, second.id, third.id)
+    assert _left(tmp_path, "Sopot", "Wrzeszcz", "Hel Peninsula") == []
+    assert not kb.at(1).lookup(SECRET, "Birthplace").found
+
+
+def test_a_forgotten_document_takes_what_no_other_states(kb: KnowledgeBase, tmp_path: Path) -> None:
+    certificate = kb.forget(source="dossier-77")
+    assert certificate.facts == (1, 2)
+    assert certificate.erased["source"] == 3
+    assert _left(tmp_path, "dossier-77", SECRET) == []
+    assert kb.lookup("Ada Lovelace", "Field").facts[0].sources == (Source("dossier-78"),)
+    report = kb.add([FactRecord("New One", "r", "v", document="dossier-77")])
+    assert len(report.refused) == 1
+
+
+@pytest.mark.parametrize(
+    ("described", "reason"),
+    [
+        ({"entity": "Nobody"}, "no entity 'Nobody'"),
+        ({"fact_id": 99}, "nothing to forget"),
+        ({"source": "nowhere"}, "nothing to forget"),
+        ({"entity": SECRET, "relation": "Spouse"}, "nothing to forget"),
+        ({}, "say what to forget"),
+        ({"fact_id": 1, "entity": SECRET}, "say what to forget"),
+    ],
+)
+def test_what_is_not_there_cannot_be_forgotten(kb: KnowledgeBase, described: dict, reason: str) -> None:
+    before = kb.stats()
+    with pytest.raises(InputError, match=reason):
+        kb.forget(**described)
+    assert kb.stats() == before
+
+
+def test_an_interrupted_rewriting_is_made_up_for(
+    kb: KnowledgeBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: KnowledgeBase) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KnowledgeBase, "_rewrite", fail)
+        with pytest.raises(KeyboardInterrupt):
+            kb.forget(entity=SECRET)
+    assert kb.verify() == ["an erasure was interrupted before the file was rewritten"]
+    kb.close()
+    with KnowledgeBase.open(tmp_path / "kb.sqlite") as again:
+        assert again.verify() == []
+        assert _left(tmp_path, SECRET, "Wrzeszcz") == []
+
+
+def test_the_scan_finds_what_is_there(kb: KnowledgeBase) -> None:
+    found = scan(kb._database, ["Wrzeszcz", "no such string", "abc"])
+    assert (found.searched, found.short, found.shared, found.left_over) == (2, 1, 1, 0)
+    kb._database.run("CREATE TABLE other (text)")
+    kb._database.run("INSERT INTO other VALUES ('a stray copy')")
+    assert not scan(kb._database, ["stray copy"]).clean
+
+
+def test_forgetting_works_in_memory() -> None:
+    with KnowledgeBase.open(":memory:") as kb:
+        kb.add(FACTS)
+        assert kb.forget(entity=SECRET).clean
+        assert SECRET.encode() not in kb._database.serialized()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(*[st.text("ab_ é'\"%\x00", min_size=1, max_size=3)] * 3), min_size=1, max_size=8), st.data())
+def test_any_fact_can_be_forgotten_and_the_rest_stays(facts: list[tuple[str, str, str]], data: st.DataObject) -> None:
+    with KnowledgeBase.open(":memory:") as kb:
+        kb.add(fact for fact in facts if all(part.replace("_", " ").strip() for part in fact))
+        held = list(kb.facts())
+        if not held:
+            return
+        chosen = data.draw(st.sampled_from(held))
+        certificate: Certificate = kb.forget(chosen.id)
+        assert chosen.id in certificate.facts
+        assert kb.verify() == []
+        assert [fact for fact in held if fact.id not in certificate.facts] == list(kb.facts())
+        found = kb.lookup(chosen.entity, chosen.relation)
+        assert chosen.value not in found.values
+        assert found.found or found.status is Status.FORGOTTEN
+        assert kb.add([(chosen.entity, chosen.relation, chosen.value)]).refused

@@ -1,0 +1,170 @@
+"""Resolution is honest: the fact asked for, or a status that says why not."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lamlam.kb import KnowledgeBase, Status
+from lamlam.kb.names import normalise
+from lamlam.kb.similarity import name_similarity, relation_similarity
+
+FACTS = [
+    ("Marie Curie", "Birthplace", "Warsaw"),
+    ("Marie Curie", "Field", "physics"),
+    ("Elizabeth II", "reign start", "1952"),
+    ("Elizabeth I", "reign start", "1558"),
+    ("Elizabeth I", "reign end", "1603"),
+    ("Georgia", "Capital", "Tbilisi"),
+    ("GEORGIA", "Capital", "Atlanta"),
+    ("Lake Superior", "Largest City", "Thunder Bay"),
+    ("Zoë Łukasiewicz", "runway1Length", "30"),
+]
+
+
+@pytest.fixture
+def kb() -> Iterator[KnowledgeBase]:
+    with KnowledgeBase.open(":memory:") as opened:
+        opened.add(FACTS)
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("entity", "relation", "status", "value"),
+    [
+        ("Marie Curie", "Birthplace", Status.EXACT, "Warsaw"),
+        ("  marie_CURIE ", "birthplace", Status.EXACT, "Warsaw"),
+        ("Ｍarie\u00a0Curie", "BIRTHPLACE", Status.EXACT, "Warsaw"),
+        ("Marie Curie", "Place of Birth", Status.FUZZY, "Warsaw"),
+        ("Marie Curie", "birthPlace", Status.EXACT, "Warsaw"),
+        ("Marie Curie", "birth place", Status.FUZZY, "Warsaw"),
+        ("Marie Curei", "Birthplace", Status.FUZZY, "Warsaw"),
+        ("Zoe Lukasiewicz", "runway 1 length", Status.FUZZY, "30"),
+        ("Georgia", "Capital", Status.EXACT, "Tbilisi"),
+        ("GEORGIA", "Capital", Status.EXACT, "Atlanta"),
+        ("Marie Curie", "Deathplace", Status.UNKNOWN_RELATION, ""),
+        ("Marie Curie", "Spouse", Status.UNKNOWN_RELATION, ""),
+        ("Elizabeth II", "reign end", Status.UNKNOWN_RELATION, ""),
+        ("Elizabeth III", "reign start", Status.UNKNOWN_ENTITY, ""),
+        ("Lake Superior", "Second Largest City", Status.UNKNOWN_RELATION, ""),
+        ("Lake Superior", "Smallest City", Status.UNKNOWN_RELATION, ""),
+        ("Zoë Łukasiewicz", "runway2Length", Status.UNKNOWN_RELATION, ""),
+        ("Mary Curie", "Birthplace", Status.UNKNOWN_ENTITY, ""),
+        ("Curie", "Birthplace", Status.UNKNOWN_ENTITY, ""),
+        ("", "Birthplace", Status.UNKNOWN_ENTITY, ""),
+        ("Marie Curie", "", Status.UNKNOWN_RELATION, ""),
+    ],
+)
+def test_a_lookup_is_answered_rightly_or_not_at_all(
+    kb: KnowledgeBase, entity: str, relation: str, status: Status, value: str
+) -> None:
+    found = kb.lookup(entity, relation)
+    assert (found.status, found.text) == (status, value)
+    assert found.found == (found.score > 0)
+
+
+def test_a_name_of_two_entities_is_ambiguous_and_names_both(kb: KnowledgeBase) -> None:
+    found = kb.lookup("georgia", "Capital")
+    assert (found.status, found.candidates) == (Status.AMBIGUOUS, ("Georgia", "GEORGIA"))
+    kb.alias("The Queen", entity="Elizabeth I")
+    assert kb.lookup("the queen", "reign start").values == ("1558",)
+    kb.alias("The Queen", entity="Elizabeth II")
+    assert kb.lookup("The Queen", "reign start").status is Status.AMBIGUOUS
+
+
+def test_a_relation_that_may_be_either_of_two_is_ambiguous(kb: KnowledgeBase) -> None:
+    kb.add([("Atlas", "Award Name", "a"), ("Atlas", "Award Year", "b")])
+    found = kb.lookup("Atlas", "Award")
+    assert found.status is Status.AMBIGUOUS
+    assert set(found.candidates) == {"Award Name", "Award Year"}
+
+
+def test_many_lookups_are_the_single_ones_in_order(kb: KnowledgeBase) -> None:
+    pairs = [("georgia", "Capital"), ("Marie Curie", "Field"), ("x", "y"), ("Marie Curie", "Field")]
+    assert kb.lookup_many(pairs) == [kb.lookup(*pair) for pair in pairs]
+
+
+def test_nearest_answers_where_lookup_does_not(kb: KnowledgeBase) -> None:
+    found = kb.nearest("Mary Curie", "Place of Death")
+    assert (found.status, found.found) == (Status.FUZZY, True)
+    with KnowledgeBase.open(":memory:") as empty:
+        assert not empty.nearest("a", "b").found
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_no_answer_is_another_entitys_or_an_unlike_relations(data: st.DataObject) -> None:
+    word = st.sampled_from(["Ada", "Adam", "Roe", "Row", "I", "II", "birth", "death", "place", "of", "1st", "2nd", "x"])
+    name = st.lists(word, min_size=1, max_size=3).map(" ".join)
+    facts = data.draw(st.lists(st.tuples(name, name, name), min_size=1, max_size=8))
+    entity, relation = data.draw(name), data.draw(name)
+    with KnowledgeBase.open(":memory:") as kb:
+        kb.add(facts)
+        found = kb.lookup(entity, relation)
+        stated = set(facts)
+    for fact in found.facts:
+        assert (fact.entity, fact.relation, fact.value) in stated
+        same = normalise(fact.entity) == normalise(entity)
+        assert same or name_similarity(normalise(fact.entity), normalise(entity)) >= 0.9
+        same = normalise(fact.relation) == normalise(relation)
+        assert same or relation_similarity(fact.relation, relation) >= 0.85
+    exact = [value for e, r, value in dict.fromkeys(facts) if (e, r) == (entity, relation)]
+    if exact:
+        assert (found.status, list(found.values)) == (Status.EXACT, exact)
+
+
+# What the engine asks
+
+
+def test_names_in_a_text_are_those_of_one_entity(kb: KnowledgeBase) -> None:
+    kb.alias("Curie", entity="Marie Curie")
+    named = kb.entities_named(["marie curie", "Curie", "georgia", "Georgia", "nobody", ""])
+    assert named == {"marie curie": "Marie Curie", "Curie": "Marie Curie", "Georgia": "Georgia"}
+
+
+def test_names_by_their_beginning(kb: KnowledgeBase) -> None:
+    kb.alias("Eliza", entity="Elizabeth I")
+    assert kb.entities_starting("ELIZA", 10) == ["Eliza", "Elizabeth I", "Elizabeth II"]
+    assert kb.entities_starting("elizabeth ", 1) == ["Elizabeth I"]
+    assert kb.entities_starting("", 2) == ["Eliza", "Elizabeth I"]
+    assert kb.entities_starting("q%", 10) == []
+
+
+def test_an_entity_whose_facts_all_ended_can_still_be_named(kb: KnowledgeBase) -> None:
+    for fact in list(kb.facts("Elizabeth II")):
+        kb.retract(fact.id)
+    assert kb.entities_named(["elizabeth ii"]) == {"elizabeth ii": "Elizabeth II"}
+    assert kb.lookup("elizabeth ii", "reign start").status is Status.UNKNOWN_RELATION
+    for fact in list(kb.facts("GEORGIA")):
+        kb.retract(fact.id)
+    assert kb.entities_named(["georgia", "GEORGIA"]) == {"georgia": "Georgia", "GEORGIA": "GEORGIA"}
+
+
+def test_a_forgotten_entity_can_still_be_named(kb: KnowledgeBase) -> None:
+    kb.alias("The Queen", entity="Elizabeth II")
+    kb.forget(entity="Elizabeth II")
+    named = kb.entities_named(["ELIZABETH II", "The Queen", "nobody", "Elizabeth I"])
+    assert named == {"ELIZABETH II": "ELIZABETH II", "The Queen": "The Queen", "Elizabeth I": "Elizabeth I"}
+    assert kb.lookup("The Queen", "reign start").status is Status.FORGOTTEN
+
+
+def test_relations_are_told_only_while_none_is_gone(kb: KnowledgeBase) -> None:
+    assert kb.relations_of("elizabeth i") == ["reign start", "reign end"]
+    assert kb.relations_of("nobody") == []
+    kb.edit(kb.lookup("Elizabeth I", "reign end").facts[0].id, value="24 March 1603")
+    kb.add([("Elizabeth I", "reign end", "in spring")])
+    assert kb.relations_of("Elizabeth I") == ["reign start", "reign end"]
+    kb.retract(kb.lookup("Elizabeth I", "reign end").facts[0].id)
+    assert kb.relations_of("Elizabeth I") == ["reign start", "reign end"], "a value of the relation is left"
+    kb.retract(kb.lookup("Elizabeth I", "reign end").facts[0].id)
+    assert kb.relations_of("Elizabeth I") == []
+    assert kb.at(2).relations_of("Elizabeth I") == ["reign start", "reign end"]
+
+
+def test_relations_are_not_told_after_forgetting_under_any_name(kb: KnowledgeBase) -> None:
+    kb.alias("Madame Curie", entity="Marie Curie")
+    kb.forget(entity="Madame Curie", relation="Field")
+    kb.alias("M. Curie", entity="Marie Curie")
+    assert [kb.relations_of(name) for name in ("Marie Curie", "Madame Curie", "m. curie")] == [[], [], []]
+    assert kb.relations_of("Georgia") == ["Capital"]
