@@ -61,7 +61,8 @@ def test_prompts_are_continued_in_order(run: Path) -> None:
 
 
 def test_a_trace_shows_facts_and_sources_as_they_are(run: Path) -> None:
-    shown = _call(run, "Ada Lovelace", "--trace", "--temperature", 1, "--max-tokens", 20).stdout
+    known = ("--entities", "known", "--relations", "known")
+    shown = _call(run, "Ada Lovelace", "--trace", "--temperature", 1, "--max-tokens", 20, *known).stdout
     assert "1. Ada Lovelace | [bold]field[/] -> logic   exact" in shown
     assert "fact 1: Ada Lovelace | [bold]field[/] | logic" in shown
     assert "source: doc-1:3-9" in shown

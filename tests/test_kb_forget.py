@@ -166,6 +166,24 @@ def test_an_interrupted_rewriting_is_made_up_for(
         assert _left(tmp_path, SECRET, "Wrzeszcz") == []
 
 
+def test_the_file_is_written_anew_and_smaller(kb: KnowledgeBase, tmp_path: Path) -> None:
+    kb.add((SECRET, "Friend", f"friend number {number} of them all") for number in range(2000))
+    kb.close()
+    before = (tmp_path / "kb.sqlite").stat().st_size
+    with KnowledgeBase.open(tmp_path / "kb.sqlite") as again:
+        again.forget(entity=SECRET, relation="Friend")
+    assert (tmp_path / "kb.sqlite").stat().st_size < before / 2
+
+
+def test_no_piece_of_a_forgotten_name_is_left_in_the_index_of_spellings(kb: KnowledgeBase) -> None:
+    def pieces() -> bytes:
+        return b"|".join(row[0] for row in kb._database.rows("SELECT block FROM entity_trigram_data"))
+
+    assert b"xan" in pieces()
+    kb.forget(entity=SECRET)
+    assert b"xan" not in pieces()
+
+
 def test_the_scan_finds_what_is_there(kb: KnowledgeBase) -> None:
     found = scan(kb._database, ["Wrzeszcz", "no such string", "abc"])
     assert (found.searched, found.short, found.shared, found.left_over) == (2, 1, 1, 0)

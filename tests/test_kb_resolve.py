@@ -45,6 +45,7 @@ def kb() -> Iterator[KnowledgeBase]:
         ("GEORGIA", "Capital", Status.EXACT, "Atlanta"),
         ("Marie Curie", "Deathplace", Status.UNKNOWN_RELATION, ""),
         ("Marie Curie", "Spouse", Status.UNKNOWN_RELATION, ""),
+        ("Marie Curie", "Former Field", Status.UNKNOWN_RELATION, ""),
         ("Elizabeth II", "reign end", Status.UNKNOWN_RELATION, ""),
         ("Elizabeth III", "reign start", Status.UNKNOWN_ENTITY, ""),
         ("Lake Superior", "Second Largest City", Status.UNKNOWN_RELATION, ""),
@@ -160,6 +161,10 @@ def test_relations_are_told_only_while_none_is_gone(kb: KnowledgeBase) -> None:
     kb.retract(kb.lookup("Elizabeth I", "reign end").facts[0].id)
     assert kb.relations_of("Elizabeth I") == []
     assert kb.at(2).relations_of("Elizabeth I") == ["reign start", "reign end"]
+    kb.add([("Georgia", "President", "x")])
+    kb.retract(kb.lookup("Georgia", "President").facts[0].id)
+    assert kb.relations_of("Georgia") == []
+    assert kb.at(1).relations_of("Georgia") == ["Capital"]
 
 
 def test_relations_are_not_told_after_forgetting_under_any_name(kb: KnowledgeBase) -> None:
