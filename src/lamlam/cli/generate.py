@@ -94,13 +94,11 @@ def _print(generation: "Generation", *, trace: bool, as_json: bool) -> None:
 
 
 def _print_lookup(number: int, lookup: "Lookup") -> None:
+    from lamlam.cli.kb_tables import places
+
     stated = f"characters {lookup.start} to {lookup.end}" if lookup.end > lookup.start else "not stated"
     value = (lookup.value or "dropped") + (" (cut)" if lookup.cut else "")
     typer.echo(f"  {number}. {lookup.entity} | {lookup.relation} -> {value}   {lookup.resolution.status}, {stated}")
     for fact in lookup.resolution.facts:
-        sources = [
-            source.document if source.start is None else f"{source.document}:{source.start}-{source.end}"
-            for source in fact.sources
-        ]
         typer.echo(f"     fact {fact.id}: {fact.entity} | {fact.relation} | {fact.value}")
-        typer.echo(f"     source: {', '.join(sources) or 'none given'}")
+        typer.echo(f"     source: {places(fact.sources) or 'none given'}")

@@ -8,11 +8,20 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from lamlam.kb import AddReport, Certificate, Fact, Resolution, Revision, Stats
+    from lamlam.kb import AddReport, Certificate, Fact, Resolution, Revision, Source, Stats
 
-__all__ = ["print_certificate", "print_facts", "print_import", "print_log", "print_resolution", "print_stats"]
+__all__ = [
+    "places",
+    "print_certificate",
+    "print_facts",
+    "print_import",
+    "print_log",
+    "print_resolution",
+    "print_stats",
+]
 
 _SHOWN = 20
+_PLACES = 3
 
 
 def print_import(report: "AddReport") -> None:
@@ -67,7 +76,7 @@ def print_facts(facts: Sequence["Fact"], title: str) -> None:
             fact.relation,
             fact.value,
             f"{fact.since}-{fact.until or ''}",
-            ", ".join(_place(source.document, source.start, source.end) for source in fact.sources),
+            places(fact.sources),
         )
         for fact in facts[:_SHOWN]
     ]
@@ -124,8 +133,10 @@ def _some(title: str, number: int) -> str:
     return f"{title} (the first {_SHOWN} of {number:,})" if number > _SHOWN else title
 
 
-def _place(document: str, start: int | None, end: int | None) -> str:
-    return document if start is None else f"{document}:{start}-{end}"
+def places(sources: Sequence["Source"]) -> str:
+    """Where a fact was read: the first few places of many, and how many more there are."""
+    first = ", ".join(str(source) for source in sources[:_PLACES])
+    return first + (f" and {len(sources) - _PLACES:,} more" if len(sources) > _PLACES else "")
 
 
 def _plain(text: str) -> Text:

@@ -14,6 +14,9 @@ class Source:
     start: int | None = None
     end: int | None = None
 
+    def __str__(self) -> str:
+        return self.document if self.start is None else f"{self.document}:{self.start}-{self.end}"
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
