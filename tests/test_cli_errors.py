@@ -31,10 +31,10 @@ def lamlam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
 
 def told(outcome: tuple[int, str], *words: str) -> None:
     """The fault was told in one sentence with these words, and exit code 2."""
-    code, message = outcome
+    code, message = outcome[0], outcome[1].strip()  # a progress bar that ends leaves an empty line
     assert code == 2
     assert message.startswith("lamlam: ")
-    assert message.count("\n") == 1
+    assert "\n" not in message
     assert "Traceback" not in message
     for word in words:
         assert word in message
@@ -113,4 +113,4 @@ def test_a_run_that_is_not_there(lamlam):
 def test_a_usage_error_has_exit_code_2_too(lamlam):
     code, message = lamlam("pretrain")
     assert code == 2
-    assert "RECIPE" in message
+    assert "recipe" in message.lower()

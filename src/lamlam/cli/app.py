@@ -1,6 +1,7 @@
 """The `lamlam` command: gathers the verbs and turns a foreseeable fault into one sentence and exit code 2."""
 
 import importlib
+import os
 import sys
 
 import typer
@@ -24,6 +25,9 @@ for verb in _VERBS:
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 2 bad input or usage, 130 interrupted."""
+    # The libraries' own bars and notes would stand between ours.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
         app()
     except LamLamError as error:

@@ -3,12 +3,13 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lamlam.evaluate.completion import CompletionResult
+from lamlam.evaluate.editing import NothingToChange
 from lamlam.evaluate.summary import ArmResults, summarise
 from lamlam.evaluate.tasks import TASKS, Evaluation
 from lamlam.files import atomic_write
@@ -28,13 +29,15 @@ class Comparison:
     def run(self, records: Path | None = None) -> dict[str, Any]:
         """All figures, nested by arm as `summarise` names them, and the seconds that each task took.
 
+        A model that answers nothing right has no figures of edits and forgetting.
+
         What was generated for each probe goes to the file `records` (JSON Lines), where one is named.
         """
         seconds: dict[str, float] = {}
         lmlm: dict[str, Any] = {}
         standard: dict[str, Any] = {}
         for task in TASKS:
-            with _timed(seconds, task):
+            with _timed(seconds, task), suppress(NothingToChange):
                 lmlm |= self.lmlm.run(task)
                 if task in _COMMON:
                     standard |= self.standard.run(task)
@@ -42,7 +45,7 @@ class Comparison:
             off, plain = lmlm["completion_db_off"], standard["completion"]
             _write_records(records, {"lmlm": lmlm["completion"], "db_off": off, "standard": plain})
         arms = (_arm_results(self.lmlm, lmlm), _arm_results(self.standard, standard))
-        return summarise(*arms, lmlm["editing"], lmlm["forgetting"], seconds)
+        return summarise(*arms, lmlm.get("editing"), lmlm.get("forgetting"), seconds)
 
 
 def _arm_results(evaluation: Evaluation, results: Mapping[str, Any]) -> ArmResults:

@@ -155,12 +155,13 @@ def judge(probe: Probe, generation: Generation) -> ProbeRecord:
     """The record of one probe and what was generated after its prompt."""
     right = gives(generation.text, probe.answers)
     if not generation.lookups:
-        return ProbeRecord(probe, generation.text, generation.text, right)
+        return ProbeRecord(probe, generation.text, generation.text.rstrip(), right)
     first = generation.lookups[0]
     return ProbeRecord(
         probe,
         generation.text,
-        generation.text[: _second_call(generation)],
+        # Where the next call's value is not stated its place is before the space, else behind it: the same statement.
+        generation.text[: _second_call(generation)].rstrip(),
         right,
         query=(first.entity, first.relation),
         status=str(first.resolution.status),

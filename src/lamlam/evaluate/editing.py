@@ -19,10 +19,14 @@ from lamlam.evaluate.scratch import scratch_copy
 from lamlam.kb.fact import Fact
 from lamlam.kb.store import KnowledgeBase
 
-__all__ = ["EXAMPLES", "EditedProbe", "EditingResult", "edit_facts", "pair_of"]
+__all__ = ["EXAMPLES", "EditedProbe", "EditingResult", "NothingToChange", "edit_facts", "pair_of"]
 
 EXAMPLES = 3
 """How many probes are kept in a result's figures, to be looked at."""
+
+
+class NothingToChange(LamLamError):
+    """No probe is answered right, so that no change could show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +89,14 @@ def edit_facts(
 
     The new value is one that another entity has for the same relation. `engine_on` makes an engine that reads a given
     knowledge base; `before` is what was answered before, where that is known already. Fewer facts are edited where
-    fewer qualify; raises `LamLamError` where none does.
+    fewer qualify; raises `NothingToChange` where none does.
     """
     with scratch_copy(kb_path) as kb:
         engine = engine_on(kb)
         before = before or complete(engine, probes, settings, progress=progress)
         edits = _choose(before, kb, number, random.Random(seed))
         if not edits:
-            raise LamLamError("no fact can be edited: no probe of a single-valued fact is answered right")
+            raise NothingToChange("no fact can be edited: no probe of a single-valued fact is answered right")
         latest = {pair: kb.edit(fact.id, value=new).id for pair, (fact, new) in edits.items()}
         after = complete(engine, probes, settings, progress=progress)
         for pair, (fact, _) in edits.items():

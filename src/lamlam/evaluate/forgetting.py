@@ -11,10 +11,9 @@ from typing import Any
 
 from lamlam.corpus import Probe
 from lamlam.engine.settings import DecodingSettings
-from lamlam.errors import LamLamError
 from lamlam.evaluate.answers import gives
 from lamlam.evaluate.completion import CompletionResult, Generator, ProbeRecord, complete
-from lamlam.evaluate.editing import EXAMPLES, pair_of
+from lamlam.evaluate.editing import EXAMPLES, NothingToChange, pair_of
 from lamlam.evaluate.results import Share
 from lamlam.evaluate.scratch import scratch_copy
 from lamlam.kb.store import KnowledgeBase
@@ -84,7 +83,7 @@ def forget_facts(
 
     `engine_on` makes an engine that reads a given knowledge base; `before` is what was answered before, where that is
     known already. Fewer pairs are forgotten where fewer qualify; raises
-    `LamLamError` where none does.
+    `NothingToChange` where none does.
     """
     with scratch_copy(kb_path) as kb:
         engine = engine_on(kb)
@@ -93,7 +92,7 @@ def forget_facts(
         pairs = [pair for pair in pairs if kb.lookup(*pair).found]
         chosen = random.Random(seed).sample(pairs, min(number, len(pairs)))
         if not chosen:
-            raise LamLamError("no fact can be forgotten: no probe of a known fact is answered right")
+            raise NothingToChange("no fact can be forgotten: no probe of a known fact is answered right")
         for entity, relation in chosen:
             kb.forget(entity=entity, relation=relation)
         after = complete(engine, probes, settings, progress=progress)
