@@ -41,7 +41,7 @@ def main() -> None:
         pretrain(recipes[name], chosen.runs / name)
     if chosen.only:
         return
-    results: dict[str, Any] = {name: measure(Run(chosen.runs / name), recipe) for name, recipe in recipes.items()}
+    results: dict[str, Any] = {name: measure(Run(chosen.runs / name)) for name in recipes}
     settings = {"tokens": TOKENS, "probes": PROBES}
     with atomic_write(chosen.out) as out:
         json.dump(results | {"provenance": Provenance(seed=0, settings=settings).as_json()}, out, indent=1)
@@ -59,13 +59,10 @@ def variants() -> dict[str, Recipe]:
         "base": base,
         "no-substitution": plain,
         "no-world": base.model_copy(update={"corpora": base.corpora[:1]}),
-        "adamw": load_recipe("recipes/webnlg.yaml", [*short, "training.optimizer=adamw"]),
-        "standard": plain.model_copy(update={"arm": "standard"}),
-        "standard-with-substitution": base.model_copy(update={"arm": "standard"}),
     }
 
 
-def measure(run: Run, recipe: Recipe) -> dict[str, Any]:
+def measure(run: Run) -> dict[str, Any]:
     """Perplexities that the run wrote down at its end, and completions of a sample of the unseen probes."""
     lines = [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]
     last = [line for line in lines if line.get("group") == "unseen"][-1]
@@ -74,11 +71,10 @@ def measure(run: Run, recipe: Recipe) -> dict[str, Any]:
     }
     probes = [probe for probe in load_corpus(run.corpus).probes if probe.group == "unseen"]
     probes = random.Random(0).sample(probes, min(PROBES, len(probes)))
-    ways = {"plain": DecodingSettings(max_tokens=16, lookups=False)} if recipe.arm == "standard" else WAYS
     checkpoint = Checkpoint.load(run.folder)
     with KnowledgeBase.open(run.knowledge_base) as kb:
         engine = Engine(checkpoint.model, checkpoint.vocabulary, kb, batch_size=64)
-        for way, settings in ways.items():
+        for way, settings in WAYS.items():
             scores = complete(engine, probes, settings).scores
             figures[way] = {"completion": scores.accuracy.value, "right_query": scores.right_query.value}
     return figures
