@@ -14,7 +14,7 @@ from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import LamLamError
 from lamlam.evaluate.answers import gives
 from lamlam.evaluate.completion import CompletionResult, Generator, ProbeRecord, complete
-from lamlam.evaluate.results import Share
+from lamlam.evaluate.results import Share, stated
 from lamlam.evaluate.scratch import scratch_copy
 from lamlam.kb.fact import Fact
 from lamlam.kb.store import KnowledgeBase
@@ -66,12 +66,8 @@ class EditingResult:
     def figures(self) -> dict[str, Any]:
         """The three shares as plain numbers, their counts and intervals under `detail`, and a few examples."""
         shares = {"success": self.success, "locality": self.locality, "reverted": self.reverted}
-        plain = {name: share.as_json("share")["share"] for name, share in shares.items()}
-        return plain | {
-            "facts": self.facts,
-            "detail": {name: share.as_json("share") for name, share in shares.items()},
-            "examples": [each.as_json() for each in self.edited[:EXAMPLES]],
-        }
+        examples = [each.as_json() for each in self.edited[:EXAMPLES]]
+        return stated(shares) | {"facts": self.facts, "examples": examples}
 
 
 def edit_facts(

@@ -14,7 +14,7 @@ from lamlam.engine.settings import DecodingSettings
 from lamlam.evaluate.answers import gives
 from lamlam.evaluate.completion import CompletionResult, Generator, ProbeRecord, complete
 from lamlam.evaluate.editing import EXAMPLES, NothingToChange, pair_of
-from lamlam.evaluate.results import Share
+from lamlam.evaluate.results import Share, stated
 from lamlam.evaluate.scratch import scratch_copy
 from lamlam.kb.store import KnowledgeBase
 
@@ -60,12 +60,8 @@ class ForgettingResult:
     def figures(self) -> dict[str, Any]:
         """The three shares as plain numbers, their counts and intervals under `detail`, and a few examples."""
         shares = {"survival": self.survival, "wrong_answer": self.wrong_answer, "collateral": self.collateral}
-        plain = {name: share.as_json("share")["share"] for name, share in shares.items()}
-        return plain | {
-            "facts": self.facts,
-            "detail": {name: share.as_json("share") for name, share in shares.items()},
-            "examples": [each.as_json() for each in self.forgotten[:EXAMPLES]],
-        }
+        examples = [each.as_json() for each in self.forgotten[:EXAMPLES]]
+        return stated(shares) | {"facts": self.facts, "examples": examples}
 
 
 def forget_facts(

@@ -17,7 +17,7 @@ from lamlam import __version__
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 
-__all__ = ["RESULTS_FILE", "Provenance", "Result", "Share", "append_result", "read_results"]
+__all__ = ["RESULTS_FILE", "Provenance", "Result", "Share", "append_result", "read_results", "stated"]
 
 RESULTS_FILE = "results.json"
 _LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
@@ -59,6 +59,12 @@ class Share:
         low, high = self.interval
         value = round(self.value, 6) if self.n else None
         return {name: value, "hits": self.hits, "n": self.n, "interval": [round(low, 6), round(high, 6)]}
+
+
+def stated(shares: Mapping[str, Share]) -> dict[str, Any]:
+    """Shares as plain numbers by name, and their counts and intervals under `detail`."""
+    detail = {name: share.as_json("share") for name, share in shares.items()}
+    return {name: figures["share"] for name, figures in detail.items()} | {"detail": detail}
 
 
 class Result(Protocol):
