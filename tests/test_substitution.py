@@ -86,3 +86,27 @@ def test_a_value_that_the_text_writes_otherwise_is_kept():
     document = AnnotatedDocument("c", "Almond is from the USA.", (Call("Almond", "country", "United States", 19),))
     substitution = Substitution(SubstitutionSettings(values=1.0), ["Almond", "United States"])
     assert substitution.apply(document, random.Random(0)) == document
+
+
+def missed(document: AnnotatedDocument, share: float, seed: int = 0) -> AnnotatedDocument:
+    return Substitution(SubstitutionSettings(unknown=share), NAMES).apply(document, random.Random(seed))
+
+
+def test_a_call_that_finds_nothing_is_said_to_find_nothing():
+    document = missed(DOCUMENT, 1.0)
+    assert [call.value for call in document.calls] == ["unknown", "unknown"]
+    assert document.text == "Aarhus Airport serves unknown. The airport of Aarhus has a runway of unknown metres."
+    assert all(document.text.startswith("unknown", call.at) for call in document.calls)
+    assert [call.entity for call in document.calls] == ["Aarhus Airport"] * 2
+
+
+def test_only_a_share_of_the_calls_finds_nothing_and_the_others_stand_before_their_values():
+    documents = [missed(DOCUMENT, 0.3, seed) for seed in range(200)]
+    values = [call.value for document in documents for call in document.calls]
+    assert 80 < values.count("unknown") < 160
+    assert all(document.text.startswith(call.value, call.at) for document in documents for call in document.calls)
+
+
+def test_a_value_that_the_text_does_not_state_is_no_miss():
+    document = AnnotatedDocument("c", "Almond is from the USA.", (Call("Almond", "country", "United States", 19),))
+    assert missed(document, 1.0) == document

@@ -61,8 +61,10 @@ def run_demo(out: str | Path, *, changes: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _recipe(arm: Arm, changes: Sequence[str]) -> Recipe:
+    """The demo's recipe for an arm. The standard one reads the world as it is, without false facts."""
+    own = [f"arm={arm}", f"name=demo-{arm}", *(["corpora.0.substitution={}"] if arm == "standard" else [])]
     with as_file(files("lamlam.demo") / "recipe.yaml") as path:
-        return load_recipe(path, [*changes, f"arm={arm}", f"name=demo-{arm}"])
+        return load_recipe(path, [*changes, *own])
 
 
 def _traces(engine: Engine, corpus: Corpus) -> list[Trace]:

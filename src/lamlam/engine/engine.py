@@ -22,11 +22,10 @@ from lamlam.engine.settings import DecodingSettings
 from lamlam.engine.source import FactSource
 from lamlam.errors import LamLamError
 from lamlam.kb.fact import Resolution
+from lamlam.markup import UNKNOWN
 from lamlam.vocab import Vocabulary
 
 __all__ = ["Engine"]
-
-_UNKNOWN = "unknown"
 
 
 class Engine:
@@ -139,4 +138,4 @@ class Engine:
     def _enter(self, sequence: TokenSequence, resolution: Resolution, on_miss: str) -> None:
         if on_miss == "nearest" and not resolution.found:
             resolution = self.kb.nearest(*sequence.query)
-        sequence.resolve(resolution, resolution.text if resolution.found else _UNKNOWN)
+        sequence.resolve(resolution, resolution.text if resolution.found else UNKNOWN)

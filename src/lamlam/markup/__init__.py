@@ -1,6 +1,6 @@
 """Lookup calls in text, in both notations."""
 
 from lamlam.markup import dblookup, tokens
-from lamlam.markup.document import AnnotatedDocument, Call, MarkupError
+from lamlam.markup.document import UNKNOWN, AnnotatedDocument, Call, MarkupError
 
-__all__ = ["AnnotatedDocument", "Call", "MarkupError", "dblookup", "tokens"]
+__all__ = ["UNKNOWN", "AnnotatedDocument", "Call", "MarkupError", "dblookup", "tokens"]

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from lamlam.errors import LamLamError
 
-__all__ = ["AnnotatedDocument", "Call", "MarkupError"]
+__all__ = ["UNKNOWN", "AnnotatedDocument", "Call", "MarkupError"]
+
+UNKNOWN = "unknown"
+"""What enters a text as the value of a call that found nothing."""
 
 
 class MarkupError(LamLamError):

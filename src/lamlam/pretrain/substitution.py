@@ -4,16 +4,19 @@ A small model that sees a few hundred names learns them by heart and cannot ask 
 time a document is packed, names can only be copied. Renaming goes word by word, so that a later partial mention
 follows the full name, and only the words that make a name distinct are touched: "Aarhus Airport" may become "Belvik
 Airport".
+
+Likewise, a model that has only seen lookups succeed invents a value when one fails. So some calls may find nothing, and
+the text says so.
 """
 
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lamlam.markup import AnnotatedDocument, Call
+from lamlam.markup import UNKNOWN, AnnotatedDocument, Call
 
 __all__ = ["Substitution", "SubstitutionSettings"]
 
@@ -22,12 +25,13 @@ _ORDER = 3
 
 
 class SubstitutionSettings(BaseModel):
-    """Probabilities, each drawn once per subject and per value of a document."""
+    """Probabilities, each drawn once per subject, per value and per call of a document."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     subjects: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a subject is renamed")
     values: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a value is replaced")
+    unknown: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a call finds nothing")
 
 
 class Substitution:
@@ -45,7 +49,9 @@ class Substitution:
     def apply(self, document: AnnotatedDocument, rng: random.Random) -> AnnotatedDocument:
         """The document with some names replaced throughout; its calls still stand before the same values."""
         mapping = self._mapping(document, rng)
-        return _rename(document, mapping) if mapping else document
+        document = _rename(document, mapping) if mapping else document
+        missed = {i for i in range(len(document.calls)) if rng.random() < self.settings.unknown}
+        return _miss(document, missed) if missed else document
 
     def _mapping(self, document: AnnotatedDocument, rng: random.Random) -> dict[str, str]:
         subjects = list(dict.fromkeys(call.entity for call in document.calls))
@@ -111,3 +117,19 @@ def _rename(document: AnnotatedDocument, mapping: Mapping[str, str]) -> Annotate
         calls.append(Call(entity, call.relation, value, len(text)))
     text += _WORD.sub(replace, document.text[position:])
     return AnnotatedDocument(document.id, text, tuple(calls))
+
+
+def _miss(document: AnnotatedDocument, missed: Collection[int]) -> AnnotatedDocument:
+    """The document as it would read had the calls numbered `missed` found nothing, where their values are stated."""
+    text, calls, position = "", [], 0
+    for number, call in enumerate(document.calls):
+        text += document.text[position : call.at]
+        position = max(position, call.at)
+        value = call.value
+        if number in missed and position == call.at and document.text.startswith(value, call.at):
+            calls.append(Call(call.entity, call.relation, UNKNOWN, len(text)))
+            text += UNKNOWN
+            position += len(value)
+        else:
+            calls.append(Call(call.entity, call.relation, value, len(text)))
+    return AnnotatedDocument(document.id, text + document.text[position:], tuple(calls))
