@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import json
 import pkgutil
 import re
@@ -315,3 +316,13 @@ def project_files() -> Iterator[Path]:
     yield from (path for path in ROOT.iterdir() if path.is_file())
     for folder in folders:
         yield from (path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+def test_the_figures_of_the_readme_are_those_of_the_result_files() -> None:
+    spec = importlib.util.spec_from_file_location("readme", ROOT / "experiments" / "readme.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert module.with_figures(text) == text

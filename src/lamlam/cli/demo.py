@@ -45,5 +45,5 @@ def _print_figures(run: "RunResults") -> None:
     for row in headline(run):
         table.add_row(f"{row.label} [dim]({row.note})[/dim]", row.lmlm, row.standard)
     for value, label, _ in changes(run):
-        table.add_row(label, value, "—")
+        table.add_row(f"share {label}" if label.startswith("of ") else f"share of {label}", value, "—")
     Console().print(table)
