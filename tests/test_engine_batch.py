@@ -93,7 +93,8 @@ def test_sampled_sequences_too_give_what_they_give_alone(engine: Engine) -> None
 
 
 def test_the_models_own_calls_are_made_and_resolved(engine: Engine) -> None:
-    generations = engine.generate(PROMPTS, DecodingSettings(temperature=1.0, max_tokens=24))
+    settings = DecodingSettings(temperature=1.0, max_tokens=24, entities="known", relations="known")
+    generations = engine.generate(PROMPTS, settings)
     lookups = [lookup for generation in generations for lookup in generation.lookups]
     assert sum(lookup.resolution.found for lookup in lookups) >= 3
     assert all(_well_formed(generation) for generation in generations)

@@ -428,7 +428,7 @@ def test_narrator_leaves_out_what_it_is_told_to() -> None:
 
 
 def test_command_writes_a_corpus_and_prints_counts(tmp_path: Path) -> None:
-    from lamlam.cli import app
+    from lamlam.cli.app import app
     from lamlam.corpus.files import load_corpus
 
     out = tmp_path / "world"
@@ -441,7 +441,7 @@ def test_command_writes_a_corpus_and_prints_counts(tmp_path: Path) -> None:
 
 
 def test_command_names_a_bad_field(tmp_path: Path) -> None:
-    from lamlam.cli import app
+    from lamlam.cli.app import app
     from lamlam.errors import InputError
 
     result = CliRunner().invoke(app, ["world", "--people", "3", "--out", str(tmp_path / "world")])
