@@ -25,7 +25,7 @@ class Revision:
 
 def read_log(database: Database) -> list[Revision]:
     """All revisions, the oldest first."""
-    began = dict(database.rows("SELECT since, count(*) FROM fact GROUP BY since"))
-    ended = dict(database.rows("SELECT until, count(*) FROM fact WHERE until > 0 GROUP BY until"))
+    began = {row[0]: row[1] for row in database.rows("SELECT since, count(*) FROM fact GROUP BY since")}
+    ended = {row[0]: row[1] for row in database.rows("SELECT until, count(*) FROM fact WHERE until > 0 GROUP BY until")}
     rows = database.rows("SELECT id, time, actor, action, reason FROM revision ORDER BY id")
     return [Revision(*row, *(counts.get(row[0], 0) for counts in (began, ended))) for row in rows]
