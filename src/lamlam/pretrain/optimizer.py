@@ -1,7 +1,8 @@
 """The optimizer of a run: AdamW, or Muon for the matrices of the layers with AdamW for everything else.
 
-Muon (Jordan et al., 2024; torch.optim.Muon) orthogonalises the update of a matrix. Small models learn to copy names,
-which lookups stand on, in a fraction of the tokens that AdamW alone takes. It needs whole matrices: not for FSDP.
+Muon (Jordan et al., 2024; torch.optim.Muon) orthogonalises the update of a matrix. In short runs small models learnt
+to copy names, which lookups stand on, in fewer tokens than with AdamW alone (docs/decisions.md). It needs whole
+matrices: not for FSDP.
 """
 
 from collections.abc import Callable
