@@ -1,6 +1,9 @@
 """Forgetting: no byte of it is left, it is said to be forgotten, and it does not come back."""
 
+import hashlib
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -164,6 +167,31 @@ def test_an_interrupted_rewriting_is_made_up_for(
     with KnowledgeBase.open(tmp_path / "kb.sqlite") as again:
         assert again.verify() == []
         assert _left(tmp_path, SECRET, "Wrzeszcz") == []
+
+
+def test_what_a_reader_keeps_in_the_log_is_told_and_erased_at_the_next_opening(
+    kb: KnowledgeBase, tmp_path: Path
+) -> None:
+    path = tmp_path / "kb.sqlite"
+    kb._database.run("PRAGMA busy_timeout = 50")
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM fact").fetchone()
+        assert not kb.forget(entity=SECRET).clean
+        assert ("kb.sqlite-wal", "Wrzeszcz") in _left(tmp_path, "Wrzeszcz")
+        assert kb.verify() == ["an erasure was interrupted before the file was rewritten"]
+        assert kb.lookup(SECRET, "Birthplace").status is Status.FORGOTTEN
+    with KnowledgeBase.open(path) as again:
+        assert again.verify() == []
+        assert _left(tmp_path, SECRET, "Wrzeszcz") == []
+
+
+def test_a_certificate_tells_the_file_as_it_was_and_as_it_is(kb: KnowledgeBase, tmp_path: Path) -> None:
+    kb._database.empty_log()
+    before = hashlib.sha256((tmp_path / "kb.sqlite").read_bytes()).hexdigest()
+    certificate = kb.forget(entity=SECRET)
+    after = hashlib.sha256((tmp_path / "kb.sqlite").read_bytes()).hexdigest()
+    assert (certificate.before, certificate.after) == (before, after)
 
 
 def test_the_file_is_written_anew_without_free_pages(kb: KnowledgeBase) -> None:

@@ -100,11 +100,9 @@ class Database:
                     self.run(statement)
             raise
 
-    def empty_log(self) -> None:
-        """Move the write-ahead log into the file and cut it to nothing. Raises `LamLamError` while others read."""
-        blocked = self.scalar("PRAGMA wal_checkpoint(TRUNCATE)")
-        if blocked:
-            raise LamLamError(f"{self.path} is in use by another program: its log could not be emptied")
+    def empty_log(self) -> bool:
+        """Move the write-ahead log into the file and cut it to nothing; False while another program reads."""
+        return not self.scalar("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def serialized(self) -> bytes:
         """The database as the bytes of its file; for one that has no file."""
@@ -117,12 +115,11 @@ class Database:
         return sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, cached_statements=512)
 
     def _make(self) -> None:
-        execute = self._connection.execute
+        key = f"INSERT INTO meta VALUES ('tombstone_key', x'{secrets.token_hex(32)}');"
         self._connection.executescript(
             f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; PRAGMA journal_mode = WAL;"
-            f"BEGIN; {SCHEMA} COMMIT;"
+            f"BEGIN; {SCHEMA} {key} COMMIT;"
         )
-        execute("INSERT INTO meta VALUES ('tombstone_key', ?)", (secrets.token_bytes(32),))
         self._configure()
 
     def _check(self) -> None:

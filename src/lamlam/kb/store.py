@@ -161,7 +161,9 @@ class KnowledgeBase(View):
 
         With a fact go the facts that it superseded and those that state the same under other names, past ones too.
         Sources, names that nothing else uses, and mentions in the log go as well; the file is rewritten and searched.
-        Tombstones remain: the proposition is refused from now on, and a lookup for it answers `forgotten`.
+        Tombstones remain: the proposition is refused from now on, and a lookup for it answers `forgotten`. Where
+        another program's reading keeps the log from being emptied, the certificate is not clean, and the next opening
+        empties it.
 
         Raises `InputError` when nothing is so described, `LamLamError` inside a transaction.
         """
@@ -176,6 +178,7 @@ class KnowledgeBase(View):
             chosen = forgetter.select(fact_id, entity, relation, value, source)
             counts = {"fact": len(chosen.facts), "source": chosen.sources}
             return Certificate(now, True, tuple(chosen.facts), counts, file_digest(self._database))
+        self._database.empty_log()
         before = file_digest(self._database)
         with self._revision("forget", actor, reason) as revision:
             chosen = forgetter.select(fact_id, entity, relation, value, source)
@@ -226,10 +229,15 @@ class KnowledgeBase(View):
         return problems(self._database, self._tombstones)
 
     def _rewrite(self) -> None:
-        """Write the file anew without what was deleted, and empty its log; an interrupted run is made up for later."""
+        """Write the file anew without what was deleted, and empty its log.
+
+        While another program reads, the log keeps what was deleted; the mark "erasing" then stays, as it does when the
+        run is interrupted, and the next opening makes up for it.
+        """
         self._database.run("VACUUM")
-        self._database.run("DELETE FROM meta WHERE key = 'erasing'")
-        self._database.empty_log()
+        if self._database.empty_log():
+            self._database.run("DELETE FROM meta WHERE key = 'erasing'")
+            self._database.empty_log()
 
     @contextmanager
     def _revision(self, action: str, actor: str, reason: str) -> Iterator[int]:
