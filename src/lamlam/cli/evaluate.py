@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from lamlam.engine.settings import DecodingSettings
     from lamlam.vocab import Arm
 
 __all__ = ["register"]
@@ -34,10 +33,13 @@ def register(app: typer.Typer) -> None:
         from rich.console import Console
 
         from lamlam.corpus.files import load_corpus
+        from lamlam.engine.settings import DecodingSettings
         from lamlam.evaluate.tasks import TASKS, Evaluation
         from lamlam.model.checkpoint import Checkpoint
 
-        settings = _settings(max_tokens=max_tokens, entities=entities, relations=relations, on_miss=on_miss)
+        settings = DecodingSettings.checked(
+            max_tokens=max_tokens, entities=entities, relations=relations, on_miss=on_miss
+        )
         arm = _arm(run)
         tasks = _chosen(task or ["all"], list(TASKS), arm)
         evaluation = Evaluation(
@@ -71,20 +73,6 @@ def _arm(run: Path) -> "Arm":
 
     recipe = run / "recipe.yaml"
     return load_recipe(recipe).arm if recipe.exists() else "lmlm"
-
-
-def _settings(**fields: Any) -> "DecodingSettings":
-    """Checked settings; a fault in one becomes an `InputError` that names the field."""
-    from pydantic import ValidationError
-
-    from lamlam.engine.settings import DecodingSettings
-    from lamlam.errors import InputError
-
-    try:
-        return DecodingSettings.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(first["msg"], field=".".join(str(part) for part in first["loc"])) from error
 
 
 def _table(name: str, figures: dict[str, Any]) -> Any:
