@@ -138,9 +138,9 @@ def test_names_are_shown_as_they_are(file: Path) -> None:
 
 def test_an_unsound_file_is_told_with_exit_code_1(file: Path) -> None:
     with KnowledgeBase.open(file) as kb:
-        kb._database.run("INSERT INTO value (name) VALUES ('unused')")
+        kb._database.run("INSERT INTO document (name) VALUES ('unused')")
     result = _call("verify", file)
-    assert (result.exit_code, result.stdout) == (1, "1 values have no fact\n")
+    assert (result.exit_code, result.stdout) == (1, "1 documents state nothing\n")
 
 
 @pytest.mark.parametrize(

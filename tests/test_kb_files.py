@@ -13,7 +13,7 @@ from lamlam.errors import InputError
 from lamlam.kb import KnowledgeBase, Source
 from lamlam.kb.files import export_file, import_file
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).filter(
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=8).filter(
     lambda text: text.replace("_", " ").strip()
 )
 SPAN = st.one_of(st.just((None, None)), st.tuples(st.integers(0, 50), st.integers(50, 90)))

@@ -19,7 +19,6 @@ HOSTILE = [
     "'; DROP TABLE fact; --",
     '" OR norm:* NEAR(',
     "[bold red]x[/] \x1b[31m",
-    "a\x00b",
     "%_\\",
     "<|db_return|>",
     "line\nbreak\r\n",
@@ -247,13 +246,13 @@ def test_verify_tells_what_is_wrong(tmp_path: Path) -> None:
         kb.add(FACTS)
         assert kb.verify() == []
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE entity SET norm = 'other' WHERE id = 1")
-        connection.execute("INSERT INTO value (name) VALUES ('unused')")
+        connection.execute("UPDATE entity SET name = 'other' WHERE id = 1")
+        connection.execute("INSERT INTO document (name) VALUES ('unused')")
     connection.close()
     with KnowledgeBase.open(path) as kb:
         assert kb.verify() == [
-            "1 values have no fact",
-            "1 rows of entity have another normalised name than their name gives",
+            "1 documents state nothing",
+            "1 names or aliases of entity cannot be found by their spelling",
         ]
 
 
@@ -302,7 +301,7 @@ def test_a_read_only_file_can_be_read(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "kb.sqlite"
     with KnowledgeBase.open(path, create=True) as kb:
         kb.add(FACTS)
-    monkeypatch.setattr("lamlam.kb.database.os.access", lambda *_: False)
+    monkeypatch.setattr("lamlam.kb.sqlite.os.access", lambda *_: False)
     with KnowledgeBase.open(path) as kb:
         assert kb.lookup(*CURIE[:2]).found
         with pytest.raises(LamLamError, match="read-only"):

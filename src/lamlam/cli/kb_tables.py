@@ -45,7 +45,6 @@ def print_stats(stats: "Stats", digest: str) -> None:
         "past facts": stats.past,
         "entities": stats.entities,
         "relations": stats.relations,
-        "values": stats.values,
         "documents": stats.documents,
         "sources": stats.sources,
         "aliases": stats.aliases,
@@ -54,6 +53,8 @@ def print_stats(stats: "Stats", digest: str) -> None:
         "bytes": stats.bytes,
     }
     Console().print(_counts(counts, "What it holds"))
+    if stats.frequent:
+        Console().print(_counts(dict(stats.frequent), "Most frequent relations"))
     Console().print(f"digest {digest}", highlight=False, soft_wrap=True)
 
 

@@ -11,19 +11,30 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from lamlam.errors import InputError
+from lamlam.kb.blocking import digest, stored_keys
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
 from lamlam.kb.names import normalise
 from lamlam.kb.reader import Name, Reader
 from lamlam.kb.similarity import relation_key
 from lamlam.kb.tombstones import Tombstones
-from lamlam.kb.trigrams import Trigrams
 
 __all__ = ["Erased", "Forgetter", "Selection"]
 
-_TABLES = ("entity", "relation", "value", "document")
+_TABLES = ("entity", "relation", "document")
 _REDACTED = "[erased]"
-_MARKED = "(SELECT id FROM temp.marked)"
+_MARKED = "(SELECT id FROM marked)"
+_HOLDING = (
+    "SELECT 1 FROM entity WHERE instr(name, ?) > 0",
+    "SELECT 1 FROM entity_spelling WHERE instr(norm, ?) > 0",
+    "SELECT 1 FROM relation WHERE instr(name, ?) > 0",
+    "SELECT 1 FROM relation_spelling WHERE instr(norm, ?) > 0",
+    "SELECT 1 FROM entity_alias WHERE instr(name, ?) > 0",
+    "SELECT 1 FROM relation_alias WHERE instr(name, ?) > 0",
+    "SELECT 1 FROM fact WHERE instr(value, ?) > 0",
+    "SELECT 1 FROM document WHERE instr(name, ?) > 0",
+    "SELECT 1 FROM revision WHERE instr(time || actor || action || reason, ?) > 0",
+)
 _NAMED = "(SELECT id FROM document WHERE name = ?)"
 
 
@@ -50,7 +61,7 @@ class Forgetter:
 
     def __init__(self, database: Database, tombstones: Tombstones) -> None:
         self._database, self._tombstones = database, tombstones
-        self._reader, self._trigrams = Reader(database), Trigrams(database)
+        self._reader = Reader(database)
 
     # What to erase
 
@@ -88,6 +99,8 @@ class Forgetter:
         return alone, len(facts)
 
     def _described(self, entity: str | None, relation: str | None, value: str | None) -> list[int]:
+        if entity is None and relation is None:
+            return [fact.id for fact in self._reader.valued_ever(value or "")]
         where, parameters = [], []
         if entity is not None:
             where.append("f.entity = ?")
@@ -96,7 +109,7 @@ class Forgetter:
             kinds = self._relations(relation)
             where.append(f"{'+' if entity is not None else ''}f.relation IN ({_marks(kinds)})")
             parameters += kinds
-        sql = "SELECT f.id, v.name FROM fact f JOIN value v ON v.id = f.value WHERE " + " AND ".join(where or ["1"])
+        sql = "SELECT f.id, f.value FROM fact f WHERE " + " AND ".join(where)
         rows = self._database.rows(sql, parameters)
         return [row[0] for row in rows if value is None or normalise(row[1]) == normalise(value)]
 
@@ -111,8 +124,8 @@ class Forgetter:
 
     def _relations(self, relation: str) -> list[int]:
         names = {normalise(relation), *self._reader.relation_synonyms(relation)}
-        rows = self._database.rows(f"SELECT id FROM relation WHERE norm IN ({_marks(names)})", tuple(names))
-        return [row[0] for row in rows]
+        sql = f"SELECT target FROM relation_spelling WHERE alias = 0 AND norm IN ({_marks(names)})"
+        return [row[0] for row in self._database.rows(sql, tuple(names))]
 
     def _closure(self, chosen: Iterable[int]) -> set[int]:
         """With every fact: what it superseded, and the facts that state the same in other names."""
@@ -131,24 +144,25 @@ class Forgetter:
         names, relations = self._entity_names(fact.entity), self._relation_names(fact.relation)
         keys = {relation_key(relation) for relation in relations}
         sql = f"""
-            SELECT f.id, r.name, r.norm, v.name FROM entity e JOIN fact f ON f.entity = e.id
-            JOIN relation r ON r.id = f.relation JOIN value v ON v.id = f.value WHERE e.norm IN ({_marks(names)})
+            SELECT f.id, r.name, f.value FROM entity_spelling s JOIN fact f ON f.entity = s.target
+            JOIN relation r ON r.id = f.relation WHERE s.alias = 0 AND s.norm IN ({_marks(names)})
         """
         value = normalise(fact.value)
         return {
             row[0]
             for row in self._database.rows(sql, tuple(names))
-            if normalise(row[3]) == value and (row[2] in relations or relation_key(row[1]) in keys)
+            if normalise(row[2]) == value and (normalise(row[1]) in relations or relation_key(row[1]) in keys)
         }
 
     def _entity_names(self, entity: str) -> set[str]:
         """The normalised names of an entity: its own, its aliases, and those of which it is itself an alias."""
         norm = normalise(entity)
         sql = """
-            SELECT a.norm FROM entity e JOIN entity_alias a ON a.target = e.id WHERE e.name = ?
-            UNION SELECT e.norm FROM entity_alias a JOIN entity e ON e.id = a.target WHERE a.norm = ?
+            SELECT a.name FROM entity_spelling s JOIN entity e ON e.id = s.target JOIN entity_alias a ON a.target = e.id
+            WHERE s.norm = ? AND s.alias = 0 AND e.name = ?
+            UNION SELECT e.name FROM entity_spelling s JOIN entity e ON e.id = s.target WHERE s.norm = ? AND s.alias > 0
         """
-        return {norm, *(row[0] for row in self._database.rows(sql, (entity, norm)))}
+        return {norm, *(normalise(row[0]) for row in self._database.rows(sql, (norm, entity, norm)))}
 
     def _relation_names(self, relation: str) -> set[str]:
         return {normalise(relation), *self._reader.relation_synonyms(relation)}
@@ -165,14 +179,16 @@ class Forgetter:
         run = self._database.run
         run(f"UPDATE fact SET supersedes = NULL WHERE supersedes IN {_MARKED}")
         run(f"DELETE FROM source WHERE fact IN {_MARKED} OR document IN {_NAMED}", (selection.document,))
+        keys = [(digest(normalise(fact.value)), fact.id) for fact in facts]
+        self._database.many("DELETE FROM value_key WHERE key = ? AND fact = ?", keys)
         run(f"DELETE FROM fact WHERE id IN {_MARKED}")
         erased = Erased({"fact": len(facts), "source": selection.sources, "alias": 0, **dict.fromkeys(_TABLES, 0)})
         for table, ids in touched.items():
             for number in ids:
                 self._collect(table, number, erased)
         self._bury_entities(namings, revision)
+        erased.strings |= {fact.value for fact in facts if not self._stated(fact.value)}
         self._redact(erased.strings)
-        self._trigrams.compact()
         erased.tombstones = self._tombstone_count() - before
         return erased
 
@@ -184,31 +200,30 @@ class Forgetter:
             for entity, relation in product(
                 namings[fact.entity], {fact.relation, *self._relation_names(fact.relation)}
             ):
-                for digest in (*stones.propositions(entity, relation, fact.value), *stones.slots(entity, relation)):
-                    stones.put(digest, revision)
+                for stone in (*stones.propositions(entity, relation, fact.value), *stones.slots(entity, relation)):
+                    stones.put(stone, revision)
         if document is not None:
             stones.put(stones.document(document), revision)
 
     def _bury_entities(self, namings: dict[str, set[str]], revision: int) -> None:
         """An entity of which nothing is left must not be looked for among names spelled alike."""
         for entity, names in namings.items():
-            if not self._database.one("SELECT 1 FROM entity WHERE name = ?", (entity,)):
+            if not any(row.name == entity for row in self._reader.entities_spelled(entity)):
                 for name in names:
                     self._tombstones.put(self._tombstones.entity(name), revision)
 
     def _mark(self, facts: Iterable[int]) -> None:
         """Put ids into a temporary table, which SQLite keeps in memory."""
         self._database.run("CREATE TEMP TABLE IF NOT EXISTS marked (id INTEGER PRIMARY KEY)")
-        self._database.run("DELETE FROM temp.marked")
-        for number in facts:
-            self._database.run("INSERT INTO temp.marked VALUES (?)", (number,))
+        self._database.run("DELETE FROM marked")
+        self._database.many("INSERT INTO marked VALUES (?)", ((number,) for number in facts))
 
     def _touched(self, selection: Selection) -> dict[str, set[int]]:
         self._mark(selection.facts)
-        rows = self._database.rows(f"SELECT entity, relation, value FROM fact WHERE id IN {_MARKED}")
+        rows = self._database.rows(f"SELECT entity, relation FROM fact WHERE id IN {_MARKED}")
         sql = f"SELECT document FROM source WHERE fact IN {_MARKED} UNION SELECT id FROM document WHERE name = ?"
         documents = self._database.rows(sql, (selection.document,))
-        touched = {table: {row[at] for row in rows} for at, table in enumerate(("entity", "relation", "value"))}
+        touched = {table: {row[at] for row in rows} for at, table in enumerate(("entity", "relation"))}
         return {**touched, "document": {row[0] for row in documents}}
 
     def _collect(self, table: str, number: int, erased: Erased) -> None:
@@ -217,19 +232,31 @@ class Forgetter:
         if self._database.one(f"SELECT 1 FROM {user} WHERE {table} = ? LIMIT 1", (number,)):
             return
         name = str(self._database.scalar(f"SELECT name FROM {table} WHERE id = ?", (number,)))
-        erased.strings |= {name} if table in ("value", "document") else {name, normalise(name)}
+        erased.strings.add(name)
         erased.counts[table] += 1
-        if table in ("entity", "relation"):
-            sql = f"SELECT id, name, norm FROM {table}_alias WHERE target = ?"
-            for alias, alias_name, norm in self._database.rows(sql, (number,)):
-                erased.strings |= {alias_name, norm}
-                erased.counts["alias"] += 1
-                if table == "entity":
-                    self._trigrams.remove(2 * alias + 1, norm)
-            self._database.run(f"DELETE FROM {table}_alias WHERE target = ?", (number,))
-        if table == "entity":
-            self._trigrams.remove(2 * number, normalise(name))
+        if table != "document":
+            self._unspell(table, number, name, erased)
         self._database.run(f"DELETE FROM {table} WHERE id = ?", (number,))
+
+    def _unspell(self, table: str, number: int, name: str, erased: Erased) -> None:
+        """Delete the spellings and aliases of a name, and what was learnt of it."""
+        run = self._database.run
+        aliases = self._database.rows(f"SELECT id, name FROM {table}_alias WHERE target = ?", (number,))
+        for alias, spelling in [(0, name), *aliases]:
+            norm = normalise(spelling)
+            erased.strings |= {spelling, norm}
+            run(f"DELETE FROM {table}_spelling WHERE norm = ? AND target = ? AND alias = ?", (norm, number, alias))
+            keys = stored_keys(norm) if table == "entity" else ()
+            self._database.many(
+                "DELETE FROM entity_key WHERE key = ? AND target = ? AND alias = ?", ((k, number, alias) for k in keys)
+            )
+        erased.counts["alias"] += len(aliases)
+        run(f"DELETE FROM {table}_alias WHERE target = ?", (number,))
+        if table == "relation":
+            run("DELETE FROM relation_pair WHERE a = ? OR b = ?", (number, number))
+
+    def _stated(self, value: str) -> bool:
+        return any(fact.value == value for fact in self._reader.valued_ever(value))
 
     def _redact(self, strings: Iterable[str]) -> None:
         """Strike out what the log says with an erased name in it."""
@@ -242,6 +269,12 @@ class Forgetter:
             clean = tuple(_REDACTED if telling.search(normalise(text)) else text for text in (actor, reason))
             if clean != (actor, reason):
                 self._database.run("UPDATE revision SET actor = ?, reason = ? WHERE id = ?", (*clean, revision))
+
+    def remains(self, text: str) -> bool:
+        """Whether some row that is not erased holds the string, alone or within a longer one."""
+        if self._reader.valued_ever(text) or self._reader.entities_spelled(text):
+            return True
+        return any(self._database.one(f"{query} LIMIT 1", (text,)) for query in _HOLDING)
 
     def _tombstone_count(self) -> int:
         return int(self._database.scalar("SELECT count(*) FROM tombstone"))

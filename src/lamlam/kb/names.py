@@ -30,6 +30,8 @@ def checked(text: str, field: str) -> str:
         raise InputError(f"expected text, not {type(text).__name__}", field=field)
     if not normalise(text):
         raise InputError("is blank", field=field)
+    if "\x00" in text:
+        raise InputError("holds a NUL character, which no database keeps", field=field)
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -9,17 +9,25 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from lamlam.errors import LamLamError
+from lamlam.kb.blocking import digest, probed_keys
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact, Source
 from lamlam.kb.names import normalise, normalise_prefix
-from lamlam.kb.trigrams import Trigrams
 
 __all__ = ["Name", "Reader"]
 
 _BATCH = 500
+_ALIKE_UNDER_ONE_KEY = 300
 _FACT = """
-    SELECT f.id, e.name, r.name, v.name, f.since, f.until, f.supersedes
-    FROM fact f JOIN entity e ON e.id = f.entity JOIN relation r ON r.id = f.relation JOIN value v ON v.id = f.value
+    SELECT f.id, e.name, r.name, f.value, f.since, f.until, f.supersedes
+    FROM fact f JOIN entity e ON e.id = f.entity JOIN relation r ON r.id = f.relation
+"""
+# The tables in the order in which they are probed.
+_SLOT = """
+    SELECT f.id, e.name, r.name, f.value, f.since, f.until, f.supersedes
+    FROM entity_spelling es CROSS JOIN entity e CROSS JOIN relation_spelling rs CROSS JOIN fact f CROSS JOIN relation r
+    WHERE es.norm = ? AND es.alias = 0 AND e.id = es.target AND e.name = ? AND rs.norm = ? AND rs.alias = 0
+    AND f.entity = e.id AND f.relation = rs.target AND r.id = f.relation
 """
 _LAST = chr(0x10FFFF)
 
@@ -37,7 +45,6 @@ class Reader:
 
     def __init__(self, database: Database, revision: int | None = None) -> None:
         self.database = database
-        self.trigrams = Trigrams(database)
         if revision is None:
             self._holds, self._ended, self._made, self._known = "f.until = 0", "f.until > 0", "", ""
         else:
@@ -46,64 +53,76 @@ class Reader:
                 raise LamLamError(f"there is no revision {at}")
             self._holds = f"+f.since <= {at} AND (f.until = 0 OR f.until > {at})"
             self._ended = f"f.until > 0 AND f.until <= {at}"
-            self._made = f" AND since <= {at}"
+            self._made = f" AND a.since <= {at}"
             self._known = f" AND EXISTS (SELECT 1 FROM fact k WHERE k.entity = e.id AND k.since <= {at})"
 
     # Entities and relations
 
     def entities_spelled(self, name: str) -> list[Name]:
         """The entity of exactly this name, or else all whose normalised name it is."""
-        sql = f"SELECT e.id, e.name, e.norm FROM entity e WHERE %s = ? {self._known} ORDER BY e.id"
-        rows = self.database.rows(sql % "e.name", (name,)) or self.database.rows(sql % "e.norm", (normalise(name),))
-        return [Name(*row) for row in rows]
+        sql = f"""
+            SELECT e.id, e.name FROM entity_spelling s JOIN entity e ON e.id = s.target
+            WHERE s.norm = ? AND s.alias = 0 {self._known} ORDER BY e.id
+        """
+        norm = normalise(name)
+        found = [Name(row[0], row[1], norm) for row in self.database.rows(sql, (norm,))]
+        return [row for row in found if row.name == name] or found
 
     def entities_aliased(self, name: str) -> list[Name]:
+        """The entities of which it is an alias."""
         sql = f"""
-            SELECT DISTINCT e.id, e.name, e.norm FROM entity_alias a JOIN entity e ON e.id = a.target
-            WHERE a.norm = ? {self._made} {self._known} ORDER BY e.id
+            SELECT DISTINCT e.id, e.name FROM entity_spelling s JOIN entity_alias a ON a.id = s.alias
+            JOIN entity e ON e.id = s.target WHERE s.norm = ? AND s.alias > 0 {self._made} {self._known} ORDER BY e.id
         """
-        return [Name(*row) for row in self.database.rows(sql, (normalise(name),))]
+        return [_named(*row) for row in self.database.rows(sql, (normalise(name),))]
 
     def entities_alike(self, name: str, limit: int) -> list[tuple[Name, str]]:
-        """Entities that share the most trigrams with a name, each with the spelling (name or alias) that does."""
+        """Entities that share a key with a name, each with the spelling (name or alias) that does; at most `limit`."""
+        sql = f"SELECT target, alias FROM entity_key WHERE key = ? LIMIT {_ALIKE_UNDER_ONE_KEY}"
+        hits = (hit for key in probed_keys(normalise(name)) for hit in self.database.rows(sql, (key,)))
+        named = f"SELECT e.id, e.name FROM entity e WHERE e.id = ? {self._known}"
+        aliased = f"SELECT a.name FROM entity_alias a WHERE a.id = ? {self._made}"
         found = []
-        for row in self.trigrams.nearest(normalise(name), limit):
-            if row % 2:
-                sql = f"""
-                    SELECT e.id, e.name, e.norm, a.norm FROM entity_alias a JOIN entity e ON e.id = a.target
-                    WHERE a.id = ? {self._made} {self._known}
-                """
-            else:
-                sql = f"SELECT e.id, e.name, e.norm, e.norm FROM entity e WHERE e.id = ? {self._known}"
-            found += [(Name(*hit[:3]), str(hit[3])) for hit in self.database.rows(sql, (row // 2,))]
+        for target, alias in dict.fromkeys(hits):
+            row = self.database.one(named, (target,))
+            spelling = self.database.scalar(aliased, (alias,)) if alias else row and row[1]
+            if row and spelling:
+                found.append((_named(*row), normalise(spelling)))
+            if len(found) == limit:
+                break
         return found
 
     def relations_held(self, entity: int) -> list[Name]:
         """The relations in which an entity has facts."""
         sql = f"""
-            SELECT DISTINCT r.id, r.name, r.norm FROM fact f JOIN relation r ON r.id = f.relation
+            SELECT DISTINCT r.id, r.name FROM fact f JOIN relation r ON r.id = f.relation
             WHERE f.entity = ? AND {self._holds} ORDER BY r.id
         """
-        return [Name(*row) for row in self.database.rows(sql, (entity,))]
+        return [_named(*row) for row in self.database.rows(sql, (entity,))]
 
     def relation_synonyms(self, relation: str) -> set[str]:
         """The normalised names that aliases declare to mean the same as a relation's, in either direction."""
         norm = normalise(relation)
         sql = f"""
-            SELECT r.norm FROM relation_alias a JOIN relation r ON r.id = a.target WHERE a.norm = ? {self._made}
-            UNION SELECT a.norm FROM relation r JOIN relation_alias a ON a.target = r.id WHERE r.norm = ? {self._made}
+            SELECT r.name FROM relation_spelling s JOIN relation_alias a ON a.id = s.alias
+            JOIN relation r ON r.id = s.target WHERE s.norm = ? AND s.alias > 0 {self._made}
+            UNION SELECT a.name FROM relation_spelling s JOIN relation_alias a ON a.target = s.target
+            WHERE s.norm = ? AND s.alias = 0 {self._made}
         """
-        return {row[0] for row in self.database.rows(sql, (norm, norm))} - {norm}
+        return {normalise(row[0]) for row in self.database.rows(sql, (norm, norm))} - {norm}
 
     def relation_names(self, relation: Name) -> list[str]:
         """A relation's name and its aliases."""
-        sql = f"SELECT name FROM relation_alias WHERE target = ? {self._made} ORDER BY id"
+        sql = f"SELECT a.name FROM relation_alias a WHERE a.target = ? {self._made} ORDER BY a.id"
         return [relation.name, *(row[0] for row in self.database.rows(sql, (relation.id,)))]
 
     def relations_spelled(self, relation: str) -> list[Name]:
         """All relations of this normalised name."""
-        sql = "SELECT id, name, norm FROM relation WHERE norm = ? ORDER BY id"
-        return [Name(*row) for row in self.database.rows(sql, (normalise(relation),))]
+        sql = """
+            SELECT r.id, r.name FROM relation_spelling s JOIN relation r ON r.id = s.target
+            WHERE s.norm = ? AND s.alias = 0 ORDER BY r.id
+        """
+        return [_named(*row) for row in self.database.rows(sql, (normalise(relation),))]
 
     def aliases(self) -> Iterator[tuple[str, str, str]]:
         """("entity" or "relation", alias, name) for every alias of what has facts."""
@@ -124,10 +143,10 @@ class Reader:
     def relations_ended(self, entity: int) -> list[Name]:
         """The relations in which an entity had facts that were retracted or replaced."""
         sql = f"""
-            SELECT DISTINCT r.id, r.name, r.norm FROM fact f JOIN relation r ON r.id = f.relation
+            SELECT DISTINCT r.id, r.name FROM fact f JOIN relation r ON r.id = f.relation
             WHERE f.entity = ? AND {self._ended} ORDER BY r.id
         """
-        return [Name(*row) for row in self.database.rows(sql, (entity,))]
+        return [_named(*row) for row in self.database.rows(sql, (entity,))]
 
     def entities_named(self, names: Sequence[str]) -> dict[str, str]:
         """Each of `names` that belongs to one entity, to that entity's canonical name.
@@ -139,11 +158,13 @@ class Reader:
         wanted = sorted(set(norms.values()) - {""})
         held = f"EXISTS (SELECT 1 FROM fact f WHERE f.entity = e.id AND {self._holds})"
         spelled = self._owners(
-            f"SELECT e.norm, e.name, {held} FROM entity e WHERE e.norm IN (%s) {self._known}", wanted
+            f"SELECT s.norm, e.name, {held} FROM entity_spelling s JOIN entity e ON e.id = s.target "
+            f"WHERE s.norm IN (%s) AND s.alias = 0 {self._known}",
+            wanted,
         )
         aliased = self._owners(
-            f"SELECT a.norm, e.name, {held} FROM entity_alias a JOIN entity e ON e.id = a.target "
-            f"WHERE a.norm IN (%s) {self._made} {self._known}",
+            f"SELECT s.norm, e.name, {held} FROM entity_spelling s JOIN entity_alias a ON a.id = s.alias "
+            f"JOIN entity e ON e.id = s.target WHERE s.norm IN (%s) AND s.alias > 0 {self._made} {self._known}",
             wanted,
         )
         found = {}
@@ -169,22 +190,23 @@ class Reader:
         held = f"EXISTS (SELECT 1 FROM fact f WHERE f.entity = e.id AND {self._holds})"
         sql = f"""
             SELECT name FROM (
-                SELECT * FROM (SELECT e.norm AS norm, e.name AS name FROM entity e
-                    WHERE e.norm >= :low AND e.norm < :high AND {held} ORDER BY e.norm LIMIT :limit)
+                SELECT * FROM (SELECT s.norm AS norm, e.name AS name
+                    FROM entity_spelling s JOIN entity e ON e.id = s.target
+                    WHERE s.norm >= ? AND s.norm < ? AND s.alias = 0 AND {held} ORDER BY s.norm LIMIT {int(limit)}) n
                 UNION
-                SELECT * FROM (SELECT a.norm, a.name FROM entity_alias a JOIN entity e ON e.id = a.target
-                    WHERE a.norm >= :low AND a.norm < :high {self._made} AND {held} ORDER BY a.norm LIMIT :limit)
-            ) ORDER BY norm, name LIMIT :limit
+                SELECT * FROM (SELECT s.norm, a.name FROM entity_spelling s JOIN entity_alias a ON a.id = s.alias
+                    JOIN entity e ON e.id = s.target
+                    WHERE s.norm >= ? AND s.norm < ? {self._made} AND {held} ORDER BY s.norm LIMIT {int(limit)}) a
+            ) both_kinds ORDER BY norm, name LIMIT {int(limit)}
         """
-        parameters = {"low": low, "high": low + _LAST, "limit": limit}
-        return [row[0] for row in self.database.rows(sql, parameters)]
+        return [row[0] for row in self.database.rows(sql, (low, low + _LAST) * 2)]
 
     # Facts
 
     def slot(self, entity: str, relation: str) -> list[Fact]:
         """The facts of exactly this entity and, up to normalisation, this relation: the commonest lookup, in one go."""
-        sql = f"{_FACT} WHERE e.name = ? AND r.norm = ? AND {self._holds} ORDER BY f.id"
-        return self._facts(self.database.rows(sql, (entity, normalise(relation))))
+        sql = f"{_SLOT} AND {self._holds} ORDER BY f.id"
+        return self._facts(self.database.rows(sql, (normalise(entity), entity, normalise(relation))))
 
     def facts_of(self, entity: int, relations: Sequence[int]) -> list[Fact]:
         """The facts of an entity in any of some relations; the plus keeps SQLite to the entity's index."""
@@ -195,11 +217,20 @@ class Reader:
     def slots_in(self, relation: str, limit: int) -> dict[tuple[int, int], tuple[str, str]]:
         """Slots in one relation, or in any where it has none: ids of entity and relation, to their normalised names."""
         sql = f"""
-            SELECT DISTINCT e.id, r.id, e.norm, r.norm FROM fact f
+            SELECT DISTINCT e.id, r.id, e.name, r.name FROM fact f
             JOIN entity e ON e.id = f.entity JOIN relation r ON r.id = f.relation WHERE %s {self._holds} LIMIT {limit}
         """
-        rows = self.database.rows(sql % "r.norm = ? AND", (normalise(relation),)) or self.database.rows(sql % "")
-        return {(row[0], row[1]): (row[2], row[3]) for row in rows}
+        spelled = ", ".join(str(row.id) for row in self.relations_spelled(relation))
+        rows = self.database.rows(sql % f"f.relation IN ({spelled}) AND") if spelled else []
+        rows = rows or self.database.rows(sql % "")
+        return {(row[0], row[1]): (normalise(row[2]), normalise(row[3])) for row in rows}
+
+    def valued_ever(self, value: str) -> list[Fact]:
+        """The facts that state a value, up to normalisation, whether or not they still hold; ordered by id."""
+        norm = normalise(value)
+        sql = f"{_FACT} JOIN value_key k ON k.fact = f.id WHERE k.key = ? ORDER BY f.id"
+        rows = self.database.rows(sql, (digest(norm),))
+        return self._facts([row for row in rows if normalise(row[3]) == norm])
 
     def fact(self, fact_id: int) -> Fact | None:
         """A fact by its id, whether or not it still holds."""
@@ -229,8 +260,8 @@ class Reader:
         """All facts of some entities in a relation or its synonyms, whether or not they still hold; ordered by id."""
         norms = (normalise(relation), *self.relation_synonyms(relation))
         sql = f"""
-            {_FACT} WHERE f.entity IN ({",".join("?" * len(entities))}) AND r.norm IN ({",".join("?" * len(norms))})
-            ORDER BY f.id
+            {_FACT} WHERE f.entity IN ({",".join("?" * len(entities))}) AND +f.relation IN (SELECT target
+            FROM relation_spelling WHERE alias = 0 AND norm IN ({",".join("?" * len(norms))})) ORDER BY f.id
         """
         return self._facts(self.database.rows(sql, (*entities, *norms)))
 
@@ -254,7 +285,7 @@ class Reader:
         for fact, document, start, end in self.database.rows(
             f"""
             SELECT s.fact, d.name, s.start, s."end" FROM source s JOIN document d ON d.id = s.document
-            WHERE s.fact IN ({",".join("?" * len(facts))}) {self._made.replace("since", "s.since")} ORDER BY s.id
+            WHERE s.fact IN ({",".join("?" * len(facts))}) {self._made.replace("a.since", "s.since")} ORDER BY s.id
             """,
             tuple(facts),
         ):
@@ -262,3 +293,7 @@ class Reader:
         for fact, read in sources.items():
             facts[fact] = replace(facts[fact], sources=tuple(read))
         return list(facts.values())
+
+
+def _named(id: int, name: str) -> Name:
+    return Name(id, name, normalise(name))

@@ -1,16 +1,15 @@
 """Looking for erased strings in the bytes of a knowledge base's files."""
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from lamlam.kb.database import Database
+import numpy as np
 
-__all__ = ["Scan", "file_digest", "scan"]
+__all__ = ["Scan", "search"]
 
-_CHUNK = 1 << 24
 _SHORTEST = 4  # fewer bytes stand in any file by chance
+_FEW = 6  # patterns that are looked for one by one
+_SLOTS = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,60 +32,43 @@ class Scan:
         return self.left_over == 0
 
 
-def scan(database: Database, strings: Iterable[str]) -> Scan:
-    """Search the file, and the logs beside it, for strings that should be gone."""
+def search(files: Mapping[str, Iterator[bytes]], strings: Iterable[str], remains: Callable[[str], bool]) -> Scan:
+    """Search files, given in chunks, for strings that should be gone; `remains` tells which stand in a row still."""
     encoded = {text.encode(): text for text in strings}
     wanted = {pattern for pattern in encoded if len(pattern) >= _SHORTEST}
     found: set[bytes] = set()
-    names, size = [], 0
+    size = 0
     overlap = max((len(pattern) for pattern in wanted), default=1) - 1
-    for name, chunks in _contents(database):
-        names.append(name)
+    for chunks in files.values():
         tail = b""
         for chunk in chunks:
             size += len(chunk)
             window = tail + chunk
-            found |= {pattern for pattern in wanted - found if pattern in window}
+            found |= _found(window, wanted - found)
             tail = window[-overlap:] if overlap else b""
-    shared = sum(_remains(database, encoded[pattern]) for pattern in found)
-    return Scan(tuple(names), size, len(wanted), shared, len(encoded) - len(wanted), len(found) - shared)
+    shared = sum(remains(encoded[pattern]) for pattern in found)
+    return Scan(tuple(files), size, len(wanted), shared, len(encoded) - len(wanted), len(found) - shared)
 
 
-def file_digest(database: Database) -> str:
-    """SHA-256 of the database file, or of what would be its file."""
-    digest = hashlib.sha256()
-    for _, chunks in list(_contents(database))[:1]:
-        for chunk in chunks:
-            digest.update(chunk)
-    return digest.hexdigest()
+def _found(window: bytes, patterns: set[bytes]) -> set[bytes]:
+    """Those of the patterns that stand in the window."""
+    if len(patterns) <= _FEW:
+        return {pattern for pattern in patterns if pattern in window}
+    by_start: dict[bytes, list[bytes]] = {}
+    for pattern in patterns:
+        by_start.setdefault(pattern[:_SHORTEST], []).append(pattern)
+    starts = np.frombuffer(b"".join(by_start), "<u4")
+    table = np.zeros(_SLOTS, bool)
+    table[_slots(starts)] = True
+    found: set[bytes] = set()
+    for shift in range(_SHORTEST):
+        words = np.frombuffer(window[shift : len(window) - (len(window) - shift) % _SHORTEST], "<u4")
+        for at in np.flatnonzero(table[_slots(words)]) * 4 + shift:
+            here = by_start.get(window[at : at + _SHORTEST], ())
+            found.update(pattern for pattern in here if window.startswith(pattern, at))
+    return found
 
 
-def _contents(database: Database) -> Iterator[tuple[str, Iterator[bytes]]]:
-    if database.path is None:
-        yield ":memory:", iter([database.serialized()])
-        return
-    for ending in ("", "-wal", "-shm", "-journal"):
-        path = database.path.with_name(database.path.name + ending)
-        if path.exists():
-            yield path.name, _chunks(path)
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
-
-
-def _remains(database: Database, text: str) -> bool:
-    """Whether some row that is not erased holds the string, alone or within a longer one."""
-    queries = (
-        "SELECT 1 FROM entity WHERE instr(name || norm, ?)",
-        "SELECT 1 FROM relation WHERE instr(name || norm, ?)",
-        "SELECT 1 FROM entity_alias WHERE instr(name || norm, ?)",
-        "SELECT 1 FROM relation_alias WHERE instr(name || norm, ?)",
-        "SELECT 1 FROM value WHERE instr(name, ?)",
-        "SELECT 1 FROM document WHERE instr(name, ?)",
-        "SELECT 1 FROM revision WHERE instr(time || actor || action || reason, ?)",
-        "SELECT 1 FROM sqlite_schema WHERE instr(name || tbl_name || sql, ?)",
-    )
-    return any(database.one(query + " LIMIT 1", (text,)) for query in queries)
+def _slots(words: np.ndarray) -> np.ndarray:
+    """A place in the table for each four bytes; [N] uint32 to [N] int64."""
+    return ((words * np.uint32(2654435769)) >> np.uint32(10)).astype(np.int64)

@@ -1,18 +1,19 @@
-"""The tables of a knowledge base.
+"""The tables of a knowledge base in SQLite.
 
-Names, relations and values are dictionary-encoded: a fact is three small integers and the revisions between which it
-held (`until` is 0 while it does). Names carry their normalised form in an indexed column. An alias is a pointer to an
-entity or a relation. A tombstone is a keyed digest of what was forgotten and tells nothing to who does not already
-know it. `entity_trigram` holds the normalised names and aliases of entities (rowid: twice the id, and one more for an
-alias), contentless, for finding names that are spelled alike.
+Names of entities and relations are dictionary-encoded: a fact is two small integers, its value, and the revisions
+between which it held (`until` is 0 while it does). A spelling table holds the normalised form of every name and alias
+of its kind (`alias` is 0 for the name itself), so that one probe finds both, and a prefix is a range. `entity_key`
+holds 32-bit digests of parts of these spellings, for finding misspelt names (`kb.blocking`); `value_key` those of
+normalised values. A tombstone is a keyed digest of what was forgotten and tells nothing to who does not already know
+it. `relation_pair` counts the entities for which two relations share a value, or have different ones.
 """
 
-__all__ = ["APPLICATION_ID", "SCHEMA", "VERSION"]
+__all__ = ["APPLICATION_ID", "INDEXES", "TABLES", "VERSION"]
 
 APPLICATION_ID = 0x4C6D4B42  # "LmKB", in the header of the file
-VERSION = 1
+VERSION = 2
 
-SCHEMA = """
+TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE revision (
@@ -23,28 +24,47 @@ CREATE TABLE revision (
     reason TEXT NOT NULL
 );
 
-CREATE TABLE entity (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, norm TEXT NOT NULL);
-CREATE INDEX entity_norm ON entity (norm);
-CREATE TABLE relation (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, norm TEXT NOT NULL);
-CREATE INDEX relation_norm ON relation (norm);
-CREATE TABLE value (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE document (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE entity (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE entity_alias (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    target INTEGER NOT NULL REFERENCES entity (id),
+    since INTEGER NOT NULL REFERENCES revision (id)
+);
+CREATE TABLE entity_spelling (
+    norm TEXT NOT NULL, target INTEGER NOT NULL, alias INTEGER NOT NULL, PRIMARY KEY (norm, target, alias)
+) WITHOUT ROWID;
+CREATE TABLE entity_key (
+    key INTEGER NOT NULL, target INTEGER NOT NULL, alias INTEGER NOT NULL, PRIMARY KEY (key, target, alias)
+) WITHOUT ROWID;
+
+CREATE TABLE relation (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE relation_alias (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    target INTEGER NOT NULL REFERENCES relation (id),
+    since INTEGER NOT NULL REFERENCES revision (id)
+);
+CREATE TABLE relation_spelling (
+    norm TEXT NOT NULL, target INTEGER NOT NULL, alias INTEGER NOT NULL, PRIMARY KEY (norm, target, alias)
+) WITHOUT ROWID;
+CREATE TABLE relation_pair (
+    a INTEGER NOT NULL, b INTEGER NOT NULL, shared INTEGER NOT NULL, apart INTEGER NOT NULL, PRIMARY KEY (a, b)
+) WITHOUT ROWID;
 
 CREATE TABLE fact (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     entity INTEGER NOT NULL REFERENCES entity (id),
     relation INTEGER NOT NULL REFERENCES relation (id),
-    value INTEGER NOT NULL REFERENCES value (id),
+    value TEXT NOT NULL,
     since INTEGER NOT NULL REFERENCES revision (id),
     until INTEGER NOT NULL DEFAULT 0,
     supersedes INTEGER REFERENCES fact (id),
     CHECK (until = 0 OR until >= since)
 );
-CREATE UNIQUE INDEX fact_slot ON fact (entity, relation, value, until);
-CREATE INDEX fact_relation ON fact (relation);
-CREATE INDEX fact_value ON fact (value);
-CREATE INDEX fact_supersedes ON fact (supersedes) WHERE supersedes IS NOT NULL;
+CREATE TABLE value_key (key INTEGER NOT NULL, fact INTEGER NOT NULL, PRIMARY KEY (key, fact)) WITHOUT ROWID;
 
+CREATE TABLE document (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE source (
     id INTEGER PRIMARY KEY,
     fact INTEGER NOT NULL REFERENCES fact (id),
@@ -53,34 +73,23 @@ CREATE TABLE source (
     "end" INTEGER,
     since INTEGER NOT NULL REFERENCES revision (id)
 );
-CREATE UNIQUE INDEX source_once ON source (fact, document, ifnull(start, -1), ifnull("end", -1));
-CREATE INDEX source_document ON source (document);
-
-CREATE TABLE entity_alias (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL,
-    norm TEXT NOT NULL,
-    target INTEGER NOT NULL REFERENCES entity (id),
-    since INTEGER NOT NULL REFERENCES revision (id),
-    UNIQUE (target, name)
-);
-CREATE INDEX entity_alias_norm ON entity_alias (norm);
-CREATE TABLE relation_alias (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL,
-    norm TEXT NOT NULL,
-    target INTEGER NOT NULL REFERENCES relation (id),
-    since INTEGER NOT NULL REFERENCES revision (id),
-    UNIQUE (target, name)
-);
-CREATE INDEX relation_alias_norm ON relation_alias (norm);
 
 CREATE TABLE tombstone (
     digest BLOB PRIMARY KEY,
     revision INTEGER NOT NULL REFERENCES revision (id)
 ) WITHOUT ROWID;
-
-CREATE VIRTUAL TABLE entity_trigram USING fts5 (
-    norm, content = '', detail = none, tokenize = 'trigram case_sensitive 1'
-);
 """
+
+# Apart, because a bulk import makes them after it has written the rows.
+INDEXES = {
+    "fact_slot": "CREATE INDEX fact_slot ON fact (entity, relation)",
+    "fact_relation": "CREATE INDEX fact_relation ON fact (relation)",
+    "fact_supersedes": "CREATE INDEX fact_supersedes ON fact (supersedes) WHERE supersedes IS NOT NULL",
+    "fact_until": "CREATE INDEX fact_until ON fact (until) WHERE until > 0",
+    "entity_alias_target": "CREATE UNIQUE INDEX entity_alias_target ON entity_alias (target, name)",
+    "relation_alias_target": "CREATE UNIQUE INDEX relation_alias_target ON relation_alias (target, name)",
+    "source_once": (
+        'CREATE UNIQUE INDEX source_once ON source (fact, document, coalesce(start, -1), coalesce("end", -1))'
+    ),
+    "source_document": "CREATE INDEX source_document ON source (document)",
+}

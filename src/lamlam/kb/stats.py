@@ -6,22 +6,26 @@ from lamlam.kb.database import Database
 
 __all__ = ["Stats", "gather_stats"]
 
+_FREQUENT = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counts. `facts` hold now, `past` ones did; names are counted whether or not their facts still hold."""
+    """Counts. `facts` hold now, `past` ones did; names are counted whether or not their facts still hold.
+
+    `frequent` has the relations with the most facts, past ones too, and how many."""
 
     facts: int
     past: int
     entities: int
     relations: int
-    values: int
     documents: int
     sources: int
     aliases: int
     revisions: int
     tombstones: int
     bytes: int
+    frequent: tuple[tuple[str, int], ...]
 
 
 def gather_stats(database: Database) -> Stats:
@@ -30,16 +34,23 @@ def gather_stats(database: Database) -> Stats:
     def count(table: str, where: str = "") -> int:
         return int(database.scalar(f"SELECT count(*) FROM {table} {where}"))
 
+    past = count("fact", "WHERE until > 0")
+    frequent = database.rows(f"""
+        SELECT r.name, n.facts FROM (
+            SELECT relation, count(*) AS facts FROM fact
+            GROUP BY relation ORDER BY facts DESC, relation LIMIT {_FREQUENT}
+        ) n JOIN relation r ON r.id = n.relation ORDER BY n.facts DESC, r.id
+    """)
     return Stats(
-        facts=count("fact", "WHERE until = 0"),
-        past=count("fact", "WHERE until > 0"),
+        facts=count("fact") - past,
+        past=past,
         entities=count("entity"),
         relations=count("relation"),
-        values=count("value"),
         documents=count("document"),
         sources=count("source"),
         aliases=count("entity_alias") + count("relation_alias"),
         revisions=count("revision"),
         tombstones=count("tombstone"),
-        bytes=database.scalar("PRAGMA page_count") * database.scalar("PRAGMA page_size"),
+        bytes=database.size(),
+        frequent=tuple((name, int(facts)) for name, facts in frequent),
     )

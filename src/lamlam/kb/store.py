@@ -20,7 +20,7 @@ from lamlam.kb.forget import Forgetter
 from lamlam.kb.log import Revision, read_log
 from lamlam.kb.reader import Reader
 from lamlam.kb.resolve import Resolver
-from lamlam.kb.scan import file_digest, scan
+from lamlam.kb.sqlite import SQLiteDatabase
 from lamlam.kb.stats import Stats, gather_stats
 from lamlam.kb.tombstones import Tombstones
 from lamlam.kb.verify import problems
@@ -43,8 +43,6 @@ class KnowledgeBase(View):
         self._open_revision: int | None = None
         reader = Reader(database)
         super().__init__(reader, Resolver(reader, self._tombstones))
-        if database.writable and database.scalar("SELECT 1 FROM meta WHERE key = 'erasing'"):
-            self._rewrite()
 
     @classmethod
     def open(cls, path: str | Path, *, create: bool = False) -> Self:
@@ -54,7 +52,7 @@ class KnowledgeBase(View):
         """
         if str(path).startswith(("postgresql://", "postgres://")):
             raise LamLamError("a knowledge base on PostgreSQL is not supported: name a file instead")
-        return cls(Database(path, create=create))
+        return cls(SQLiteDatabase(path, create=create))
 
     @property
     def path(self) -> Path | None:
@@ -138,9 +136,9 @@ class KnowledgeBase(View):
         """
         if (entity is None) == (relation is None):
             raise InputError("an alias points at either an entity or a relation")
-        table, target = ("entity", entity) if entity is not None else ("relation", relation)
+        table, target = ("entity", entity) if entity is not None else ("relation", relation or "")
         with self._writer("alias", actor, reason) as writer:
-            number = self._database.scalar(f"SELECT id FROM {table} WHERE name = ?", (target,))
+            number = writer.find(table, target)
             if number is None:
                 raise InputError(f"there is no {table} '{target}'", field=table)
             return writer.alias(table, name, number)
@@ -177,15 +175,15 @@ class KnowledgeBase(View):
         if dry_run:
             chosen = forgetter.select(fact_id, entity, relation, value, source)
             counts = {"fact": len(chosen.facts), "source": chosen.sources}
-            return Certificate(now, True, tuple(chosen.facts), counts, file_digest(self._database))
-        self._database.empty_log()
-        before = file_digest(self._database)
+            return Certificate(now, True, tuple(chosen.facts), counts, self._database.digest())
+        self._database.settle()
         with self._revision("forget", actor, reason) as revision:
             chosen = forgetter.select(fact_id, entity, relation, value, source)
             erased = forgetter.erase(chosen, revision)
-            self._database.run("INSERT OR REPLACE INTO meta VALUES ('erasing', 1)")
-        self._rewrite()
-        after, found = file_digest(self._database), scan(self._database, erased.strings)
+            self._database.run("INSERT INTO meta VALUES ('erasing', '1') ON CONFLICT DO NOTHING")
+        before = self._database.digest()
+        found = self._database.erase(erased.strings, forgetter.remains)
+        after = self._database.digest()
         return Certificate(
             now, False, tuple(chosen.facts), erased.counts, before, after, revision, erased.tombstones, found
         )
@@ -228,17 +226,6 @@ class KnowledgeBase(View):
         """What is wrong with the knowledge base, a sentence each; nothing for a sound one."""
         return problems(self._database, self._tombstones)
 
-    def _rewrite(self) -> None:
-        """Write the file anew without what was deleted, and empty its log.
-
-        While another program reads, the log keeps what was deleted; the mark "erasing" then stays, as it does when the
-        run is interrupted, and the next opening makes up for it.
-        """
-        self._database.run("VACUUM")
-        if self._database.empty_log():
-            self._database.run("DELETE FROM meta WHERE key = 'erasing'")
-            self._database.empty_log()
-
     @contextmanager
     def _revision(self, action: str, actor: str, reason: str) -> Iterator[int]:
         """A transaction and the number of the revision that it makes, or joins."""
@@ -247,8 +234,8 @@ class KnowledgeBase(View):
                 yield self._open_revision
                 return
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            sql = "INSERT INTO revision (time, actor, action, reason) VALUES (?, ?, ?, ?)"
-            yield self._database.run(sql, (now, actor, action, reason)).lastrowid or 0
+            sql = "INSERT INTO revision (time, actor, action, reason) VALUES (?, ?, ?, ?) RETURNING id"
+            yield self._database.scalar(sql, (now, actor, action, reason))
 
     @contextmanager
     def _writer(self, action: str, actor: str, reason: str) -> Iterator[Writer]:

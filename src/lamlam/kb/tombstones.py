@@ -63,7 +63,7 @@ class Tombstones:
         return held
 
     def put(self, digest: bytes, revision: int) -> None:
-        self._database.run("INSERT OR IGNORE INTO tombstone VALUES (?, ?)", (digest, revision))
+        self._database.run("INSERT INTO tombstone VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, revision))
 
     def _keys(self, entity: str, relation: str) -> list[tuple[str, str, str]]:
         name = normalise(entity)

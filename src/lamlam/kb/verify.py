@@ -16,7 +16,9 @@ _SHOULD_BE_EMPTY = {
     "relations have no fact": (
         "SELECT 1 FROM relation r WHERE NOT EXISTS (SELECT 1 FROM fact f WHERE f.relation = r.id)"
     ),
-    "values have no fact": "SELECT 1 FROM value v WHERE NOT EXISTS (SELECT 1 FROM fact f WHERE f.value = v.id)",
+    "facts are stated twice": (
+        "SELECT 1 FROM fact WHERE until = 0 GROUP BY entity, relation, value HAVING count(*) > 1"
+    ),
     "documents state nothing": (
         "SELECT 1 FROM document d WHERE NOT EXISTS (SELECT 1 FROM source s WHERE s.document = d.id)"
     ),
@@ -29,12 +31,9 @@ def problems(database: Database, tombstones: Tombstones) -> list[str]:
 
 
 def _broken_file(database: Database) -> Iterator[str]:
-    yield from (f"the file is damaged: {row[0]}" for row in database.rows("PRAGMA integrity_check") if row[0] != "ok")
-    broken = database.rows("PRAGMA foreign_key_check")
-    if broken:
-        yield f"{len(broken)} rows point at rows that do not exist"
-    if database.scalar("SELECT count(*) FROM meta WHERE key = 'erasing'"):
-        yield "an erasure was interrupted before the file was rewritten"
+    yield from database.faults()
+    if not database.erased():
+        yield "an erasure was interrupted before the file was cleaned"
 
 
 def _left_behind(database: Database) -> Iterator[str]:
@@ -45,15 +44,26 @@ def _left_behind(database: Database) -> Iterator[str]:
 
 
 def _misnamed(database: Database) -> Iterator[str]:
-    for table in ("entity", "relation", "entity_alias", "relation_alias"):
-        rows = database.rows(f"SELECT name, norm FROM {table}")
-        wrong = sum(normalise(name) != norm for name, norm in rows)
+    """Names and aliases that would not be found as they are spelled, and spellings of nothing."""
+    for table in ("entity", "relation"):
+        expected = database.scalar(f"SELECT (SELECT count(*) FROM {table}) + (SELECT count(*) FROM {table}_alias)")
+        wrong = expected - sum(_spelled(database, table))
         if wrong:
-            yield f"{wrong} rows of {table} have another normalised name than their name gives"
-    indexed = database.scalar("SELECT count(*) FROM entity_trigram_docsize")
-    named = database.scalar("SELECT (SELECT count(*) FROM entity) + (SELECT count(*) FROM entity_alias)")
-    if indexed != named:
-        yield f"the trigram index has {indexed} names, not {named}"
+            yield f"{wrong} names or aliases of {table} cannot be found by their spelling"
+        if database.scalar(f"SELECT count(*) FROM {table}_spelling") > expected:
+            yield f"{table}_spelling has spellings of nothing"
+    facts, keyed = (database.scalar(f"SELECT count(*) FROM {table}") for table in ("fact", "value_key"))
+    if facts != keyed:
+        yield f"the index of values has {keyed} facts, not {facts}"
+
+
+def _spelled(database: Database, table: str) -> Iterator[bool]:
+    """For each spelling whether it is that of its name or alias."""
+    sql = f"""
+        SELECT s.norm, coalesce(a.name, t.name) FROM {table}_spelling s JOIN {table} t ON t.id = s.target
+        LEFT JOIN {table}_alias a ON a.id = s.alias AND s.alias > 0
+    """
+    return (normalise(name) == norm for norm, name in database.stream(sql))
 
 
 def _undead(database: Database, tombstones: Tombstones) -> Iterator[str]:
@@ -61,9 +71,9 @@ def _undead(database: Database, tombstones: Tombstones) -> Iterator[str]:
     if not tombstones.any():
         return
     sql = """
-        SELECT f.id, e.name, r.name, v.name FROM fact f JOIN entity e ON e.id = f.entity
-        JOIN relation r ON r.id = f.relation JOIN value v ON v.id = f.value
+        SELECT f.id, e.name, r.name, f.value FROM fact f JOIN entity e ON e.id = f.entity
+        JOIN relation r ON r.id = f.relation
     """
-    for number, *proposition in database.rows(sql):
+    for number, *proposition in database.stream(sql):
         if tombstones.hold(*tombstones.propositions(*proposition)):
             yield f"fact {number} was forgotten"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError
+from lamlam.kb.blocking import digest, stored_keys
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Source
 from lamlam.kb.names import checked, normalise
 from lamlam.kb.tombstones import Tombstones
-from lamlam.kb.trigrams import Trigrams
 
 __all__ = ["AddReport", "Writer"]
 
@@ -34,7 +34,6 @@ class Writer:
 
     def __init__(self, database: Database, tombstones: Tombstones, revision: int) -> None:
         self._database, self._tombstones, self._revision = database, tombstones, revision
-        self._trigrams = Trigrams(database)
         self._ids: dict[tuple[str, str], int] = {}
 
     def add(self, records: Iterable[FactRecord], source: Source | None) -> AddReport:
@@ -64,10 +63,11 @@ class Writer:
     def named(self, table: str, name: str) -> str:
         """The canonical name: an alias of one entity (or relation) that is no name of its own is read as that one."""
         checked(name, table)
-        if (table, name) in self._ids or self._database.one(f"SELECT 1 FROM {table} WHERE name = ?", (name,)):
+        if (table, name) in self._ids or self.find(table, name):
             return name
         targets = self._database.rows(
-            f"SELECT DISTINCT t.name FROM {table}_alias a JOIN {table} t ON t.id = a.target WHERE a.norm = ?",
+            f"SELECT DISTINCT t.name FROM {table}_spelling s JOIN {table} t ON t.id = s.target "
+            "WHERE s.norm = ? AND s.alias > 0",
             (normalise(name),),
         )
         return targets[0][0] if len(targets) == 1 else name
@@ -83,15 +83,17 @@ class Writer:
 
     def fact(self, entity: str, relation: str, value: str, supersedes: int | None = None) -> tuple[int, bool]:
         """The id of the fact that states a proposition now, and whether it is new."""
-        row = (self._id("entity", entity), self._id("relation", relation), self._id("value", value))
+        row = (self._id("entity", entity), self._id("relation", relation), checked(value, "value"))
         sql = "SELECT id, until FROM fact WHERE entity = ? AND relation = ? AND value = ? AND until IN (0, ?)"
         if known := self._database.one(sql, (*row, self._revision)):
             number, until = known
             if until:  # what ends and begins in one revision never ended
                 self._database.run("UPDATE fact SET until = 0 WHERE id = ?", (number,))
             return number, bool(until)
-        sql = "INSERT INTO fact (entity, relation, value, since, supersedes) VALUES (?, ?, ?, ?, ?)"
-        return self._database.run(sql, (*row, self._revision, supersedes)).lastrowid or 0, True
+        sql = "INSERT INTO fact (entity, relation, value, since, supersedes) VALUES (?, ?, ?, ?, ?) RETURNING id"
+        number = self._database.scalar(sql, (*row, self._revision, supersedes))
+        self._database.run("INSERT INTO value_key VALUES (?, ?)", (digest(normalise(value)), number))
+        return number, True
 
     def end(self, fact: int) -> None:
         self._database.run("UPDATE fact SET until = ? WHERE id = ?", (self._revision, fact))
@@ -102,39 +104,53 @@ class Writer:
             raise InputError(f"is no span: {source.start} to {source.end}", field="source")
         document = self._id("document", source.document)
         self._database.run(
-            'INSERT OR IGNORE INTO source (fact, document, start, "end", since) VALUES (?, ?, ?, ?, ?)',
+            'INSERT INTO source (fact, document, start, "end", since) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
             (fact, document, source.start, source.end, self._revision),
         )
 
     def alias(self, table: str, name: str, target: int) -> bool:
         """Point a name at an entity or a relation; False where it does already."""
         checked(name, "aliases")
-        cursor = self._database.run(
-            f"INSERT OR IGNORE INTO {table}_alias (name, norm, target, since) VALUES (?, ?, ?, ?)",
-            (name, normalise(name), target, self._revision),
+        number = self._database.scalar(
+            f"INSERT INTO {table}_alias (name, target, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING id",
+            (name, target, self._revision),
         )
-        if cursor.rowcount and cursor.lastrowid and table == "entity":
-            self._trigrams.add(2 * cursor.lastrowid + 1, normalise(name))
-        return bool(cursor.rowcount)
+        if number:
+            self._spell(table, normalise(name), target, number)
+        return number is not None
 
     def _id(self, table: str, name: str) -> int:
         """The number of a name, given when it is first used."""
         known = self._ids.get((table, name))
         if known is None:
             checked(name, table)
-            known = self._database.scalar(f"SELECT id FROM {table} WHERE name = ?", (name,)) or self._new(table, name)
+            known = self.find(table, name) or self._new(table, name)
             if len(self._ids) >= _CACHED_NAMES:
                 self._ids.clear()
             self._ids[table, name] = known
         return known
 
+    def find(self, table: str, name: str) -> int | None:
+        """The number of exactly this name, where it has one."""
+        if table == "document":
+            return self._database.scalar("SELECT id FROM document WHERE name = ?", (name,))
+        return self._database.scalar(
+            f"SELECT t.id FROM {table}_spelling s JOIN {table} t ON t.id = s.target "
+            "WHERE s.norm = ? AND s.alias = 0 AND t.name = ?",
+            (normalise(name), name),
+        )
+
     def _new(self, table: str, name: str) -> int:
-        if table in ("entity", "relation"):
-            norm = normalise(name)
-            cursor = self._database.run(f"INSERT INTO {table} (name, norm) VALUES (?, ?)", (name, norm))
-        else:
-            cursor = self._database.run(f"INSERT INTO {table} (name) VALUES (?)", (name,))
-        number = cursor.lastrowid or 0
-        if table == "entity":
-            self._trigrams.add(2 * number, norm)
+        number = int(self._database.scalar(f"INSERT INTO {table} (name) VALUES (?) RETURNING id", (name,)))
+        if table != "document":
+            self._spell(table, normalise(name), number)
         return number
+
+    def _spell(self, table: str, norm: str, target: int, alias: int = 0) -> None:
+        """Let a name, or an alias, be found."""
+        sql = f"INSERT INTO {table}_spelling VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        self._database.run(sql, (norm, target, alias))
+        if table == "entity":
+            self._database.many(
+                "INSERT INTO entity_key VALUES (?, ?, ?)", ((k, target, alias) for k in stored_keys(norm))
+            )

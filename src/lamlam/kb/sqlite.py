@@ -1,0 +1,305 @@
+"""The SQLite file under a knowledge base: opening it, running statements, transactions, and erasing for good.
+
+Every statement goes through `SQLiteDatabase`, which turns SQLite's errors into `LamLamError`. How free bytes are found
+in a page is left to `kb.pages`, and the search for what must be gone to `kb.scan`.
+"""
+
+import hashlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lamlam.errors import InputError, LamLamError
+from lamlam.kb.database import Parameters
+from lamlam.kb.pages import blank_free_bytes
+from lamlam.kb.scan import Scan, search
+from lamlam.kb.schema import APPLICATION_ID, INDEXES, TABLES, VERSION
+
+__all__ = ["SQLiteDatabase"]
+
+_MAGIC = b"SQLite format 3\x00"
+_WAIT_SECONDS = 10.0
+_CACHE_KIB = 64 * 1024
+_CHUNK = 1 << 24
+_LOGS = ("-wal", "-journal", ".import", ".import-wal")
+_FAULTS = (sqlite3.Error, UnicodeEncodeError, OverflowError)
+
+
+class SQLiteDatabase:
+    """A connection to a file, or to a database in memory; to be used by the thread that opened it."""
+
+    def __init__(self, path: str | Path, *, create: bool = False) -> None:
+        """Open the file, or make it where `create` says so; ":memory:" is a database without a file.
+
+        Raises `InputError` when there is no such file, or it is not a knowledge base, or it is damaged.
+        """
+        self.path = None if str(path) == ":memory:" else Path(path)
+        fresh = self.path is None or (create and _is_missing_or_empty(self.path))
+        if self.path is not None:
+            _check_file(self.path, fresh)
+        self.writable = fresh or self.path is None or _is_writable(self.path)
+        self._raw: BinaryIO | None = None
+        try:
+            self._connection = self._connect()
+        except sqlite3.Error as error:
+            raise InputError(f"cannot be opened: {error}", path=self.path) from error
+        try:
+            self._make() if fresh else self._check()
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise InputError(f"is damaged: {error}", path=self.path) from error
+        except InputError:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+        if self._raw is not None:
+            self._raw.close()
+            self._raw = None
+
+    # Statements
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(sql, parameters).fetchall()
+        except _FAULTS as error:
+            raise self._told(error) from error
+
+    def one(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
+        try:
+            row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
+        except _FAULTS as error:
+            raise self._told(error) from error
+        return row
+
+    def scalar(self, sql: str, parameters: Parameters = ()) -> Any:
+        row = self.one(sql, parameters)
+        return row[0] if row else None
+
+    def run(self, sql: str, parameters: Parameters = ()) -> int:
+        try:
+            return self._connection.execute(sql, parameters).rowcount
+        except _FAULTS as error:
+            raise self._told(error) from error
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        try:
+            self._connection.executemany(sql, rows)
+        except _FAULTS as error:
+            raise self._told(error) from error
+
+    def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._connection.execute(sql, parameters)
+        except _FAULTS as error:
+            raise self._told(error) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        if not self.writable:
+            raise LamLamError(f"{self.path} is read-only")
+        nested = self._connection.in_transaction
+        self.run("SAVEPOINT call" if nested else "BEGIN IMMEDIATE")
+        try:
+            yield
+            self.run("RELEASE call" if nested else "COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                for statement in ("ROLLBACK TO call", "RELEASE call") if nested else ("ROLLBACK",):
+                    self.run(statement)
+            raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        if self._connection.in_transaction:
+            yield
+            return
+        self.run("BEGIN")
+        try:
+            yield
+        finally:
+            if self._connection.in_transaction:
+                self.run("COMMIT")
+
+    def size(self) -> int:
+        return int(self.scalar("PRAGMA page_count") * self.scalar("PRAGMA page_size"))
+
+    def faults(self) -> Iterator[str]:
+        yield from (f"the file is damaged: {row[0]}" for row in self.rows("PRAGMA integrity_check") if row[0] != "ok")
+        broken = self.rows("PRAGMA foreign_key_check")
+        if broken:
+            yield f"{len(broken)} rows point at rows that do not exist"
+
+    # Erasing
+
+    def settle(self) -> None:
+        self.empty_log()
+        self.run("PRAGMA wal_autocheckpoint = 0")
+
+    def digest(self) -> str:
+        """SHA-256 of the file as it is on disk: what still stands in the log alone is not in it."""
+        digest = hashlib.sha256()
+        for chunk in self._chunks(self.path):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def erased(self) -> bool:
+        return self.scalar("SELECT 1 FROM meta WHERE key = 'erasing'") is None
+
+    def erase(self, strings: Iterable[str], remains: Callable[[str], bool]) -> Scan:
+        """Overwrite what deleted rows left in the file, empty the log, and search both for `strings`.
+
+        The rows were deleted under `secure_delete`, but pages keep copies of what was moved within them: their free
+        bytes are blanked. Where the search still finds what no row holds (`remains`), the file is written anew.
+        """
+        wanted = list(strings)
+        finished = self.finish_erasing()
+        found = search(self._files(), wanted, remains)
+        if found.left_over and finished:
+            self.run("VACUUM")
+            self.empty_log()
+            found = search(self._files(), wanted, remains)
+        return found
+
+    def finish_erasing(self) -> bool:
+        """Empty the log and blank the free bytes of every page; False while another program's reading prevents it.
+
+        The mark "erasing" stays until it is done, and the next opening makes up for it.
+        """
+        if self.path is None:
+            self.run("VACUUM")
+            self.run("DELETE FROM meta WHERE key = 'erasing'")
+            return True
+        if not self.empty_log():
+            return False
+        with self.transaction():
+            # With the log empty and the right to write held, nobody changes the file.
+            if not self._log_is_empty():
+                return False
+            blank_free_bytes(self._file())
+            self.run("DELETE FROM meta WHERE key = 'erasing'")
+        self._connection.close()  # its cache holds pages as they were
+        self._connection = self._connect()
+        self._configure()
+        return self.empty_log()
+
+    def empty_log(self) -> bool:
+        """Move the write-ahead log into the file and cut it to nothing; False while another program reads."""
+        return not self.scalar("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def serialized(self) -> bytes:
+        """The database as the bytes of its file; for one that has no file."""
+        return self._connection.serialize()
+
+    def _log_is_empty(self) -> bool:
+        assert self.path is not None
+        log = self.path.with_name(self.path.name + "-wal")
+        return not log.exists() or log.stat().st_size == 0
+
+    def _files(self) -> dict[str, Iterator[bytes]]:
+        """The knowledge base's files by name, each in chunks."""
+        if self.path is None:
+            return {":memory:": iter([self.serialized()])}
+        beside = (self.path.with_name(self.path.name + ending) for ending in _LOGS)
+        return {path.name: self._chunks(path) for path in (self.path, *beside) if path.exists()}
+
+    def _chunks(self, path: Path | None) -> Iterator[bytes]:
+        if path is None:
+            yield self.serialized()
+        elif path == self.path:
+            at = 0
+            while chunk := os.pread(self._file().fileno(), _CHUNK, at):
+                yield chunk
+                at += len(chunk)
+        else:
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    yield chunk
+
+    def _file(self) -> BinaryIO:
+        """The file's bytes. Kept open: closing it would release the locks that SQLite holds in this process."""
+        if self._raw is None:
+            assert self.path is not None
+            self._raw = self.path.open("r+b" if self.writable else "rb", buffering=0)
+        assert self._raw is not None
+        return self._raw
+
+    # Opening
+
+    def _connect(self) -> sqlite3.Connection:
+        if self.path is None:
+            return sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
+        uri = self.path.absolute().as_uri() + ("?mode=rwc" if self.writable else "?mode=ro&immutable=1")
+        return sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, cached_statements=512)
+
+    def _make(self) -> None:
+        key = f"INSERT INTO meta VALUES ('tombstone_key', x'{secrets.token_hex(32)}');"
+        self._connection.executescript(
+            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; PRAGMA journal_mode = WAL;"
+            f"BEGIN; {TABLES} {'; '.join(INDEXES.values())}; {key} COMMIT;"
+        )
+        self._configure()
+
+    def _check(self) -> None:
+        execute = self._connection.execute
+        if execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise InputError("is an SQLite file, but not a knowledge base", path=self.path)
+        version = execute("PRAGMA user_version").fetchone()[0]
+        if version != VERSION:
+            raise InputError(f"has schema version {version}, this program reads {VERSION}", path=self.path)
+        for table in ("fact", "entity", "relation", "source", "tombstone", "revision", "meta"):
+            execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
+        self._configure()
+        if self.writable and not self.erased():
+            self.finish_erasing()
+
+    def _configure(self) -> None:
+        """`secure_delete` overwrites what is deleted with zeros, at once."""
+        pragmas = ("foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL", "temp_store = MEMORY")
+        for pragma in (*pragmas, f"cache_size = -{_CACHE_KIB}"):
+            self._connection.execute(f"PRAGMA {pragma}")
+
+    def _told(self, error: Exception) -> LamLamError:
+        if isinstance(error, UnicodeEncodeError):
+            return InputError("a text holds a lone surrogate, which is not valid Unicode")
+        if isinstance(error, OverflowError):
+            return InputError("a number is too large")
+        name = self.path or "the knowledge base"
+        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+            return LamLamError(f"{name} is being written to by another program")
+        if isinstance(error, sqlite3.ProgrammingError):
+            return LamLamError(f"{name} cannot be used so: {error}")
+        return LamLamError(f"{name} is damaged or cannot be written: {error}")
+
+
+def _is_missing_or_empty(path: Path) -> bool:
+    return not path.exists() or (path.is_file() and path.stat().st_size == 0)
+
+
+def _is_writable(path: Path) -> bool:
+    """SQLite writes a log beside the file, so that its folder counts as well."""
+    return os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)
+
+
+def _check_file(path: Path, fresh: bool) -> None:
+    """Refuse what is plainly no knowledge base before SQLite touches it."""
+    if fresh:
+        if not path.absolute().parent.is_dir():
+            raise InputError("its folder does not exist", path=path)
+        return
+    if not path.exists():
+        raise InputError("no such knowledge base", path=path)
+    if not path.is_file():
+        raise InputError("is not a file", path=path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_MAGIC))
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=path) from error
+    if head != _MAGIC:
+        raise InputError("is not a knowledge base", path=path)
