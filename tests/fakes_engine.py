@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache, LlamaConfig
+from transformers import Cache, LlamaConfig
 
 from lamlam.engine import DecodingSettings, Engine
 from lamlam.kb.fact import Fact, Resolution, Source, Status
@@ -82,24 +82,25 @@ class ScriptedModel(nn.Module):
             vocab_size=len(vocabulary), max_position_embeddings=context, num_hidden_layers=1, num_attention_heads=1
         )
         self.device = torch.device("cpu")
-        self.read = 0  # tokens, padding included
 
     def forward(
         self,
         input_ids: Tensor,
         attention_mask: Tensor,
         position_ids: Tensor,
-        past_key_values: DynamicCache,
+        past_key_values: Cache,
+        logits_to_keep: int,
         **_: object,
     ) -> SimpleNamespace:
-        self.read += input_ids.numel()
         new = torch.stack([input_ids, position_ids], dim=-1)[:, None].double()
         seen, _values = past_key_values.update(new, new, 0)
-        assert attention_mask.shape == seen[:, 0, :, 0].shape
+        wanted = attention_mask[:, 0, -logits_to_keep:]  # [B, K, W]
+        assert wanted.shape[-1] == seen.shape[2]
         rows = [
-            self._logits(row[mask.bool()].long().tolist()) for row, mask in zip(seen[:, 0], attention_mask, strict=True)
+            torch.stack([self._logits(row[mask].long().tolist()) for mask in masks])
+            for row, masks in zip(seen[:, 0], wanted, strict=True)
         ]
-        return SimpleNamespace(logits=torch.stack(rows)[:, None])
+        return SimpleNamespace(logits=torch.stack(rows))
 
     def _logits(self, seen: list[list[int]]) -> Tensor:
         ids, positions = [token for token, _ in seen], [position for _, position in seen]
@@ -125,11 +126,16 @@ def planned(text: str, *calls: Call) -> AnnotatedDocument:
 
 
 def engine_that_writes(
-    *plans: AnnotatedDocument, kb: DictionaryFacts, vocabulary: Vocabulary, context: int = 512
+    *plans: AnnotatedDocument,
+    kb: DictionaryFacts,
+    vocabulary: Vocabulary,
+    context: int = 512,
+    speculate: bool = True,
 ) -> Engine:
     """An engine whose model wants to write the first plan; where it may not, the next that fits."""
     script = follow(*(encode(plan, vocabulary).ids for plan in plans))
-    return Engine(ScriptedModel(script, vocabulary, context), vocabulary, kb)  # type: ignore[arg-type]
+    model = ScriptedModel(script, vocabulary, context)
+    return Engine(model, vocabulary, kb, speculate=speculate)  # type: ignore[arg-type]
 
 
 FREE = DecodingSettings(entities="free", relations="free")

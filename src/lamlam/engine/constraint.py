@@ -37,6 +37,10 @@ class Names(Protocol):
         """What may follow the bytes `written` of a name; `logits` [V] say what the model would like best."""
         ...
 
+    def first(self) -> str | None:
+        """The name that comes first, where there is one that tells something."""
+        ...
+
 
 class CallConstraint:
     """The names that one sequence's calls may use."""
@@ -68,8 +72,12 @@ class NameSet:
     """Names that are all at hand."""
 
     def __init__(self, names: Iterable[str], lexicon: Lexicon) -> None:
-        self._names = {_written(name) for name in names}
+        self._listed = list(names)
+        self._names = {_written(name) for name in self._listed}
         self._lexicon = lexicon
+
+    def first(self) -> str | None:
+        return self._listed[0] if self._listed else None
 
     def after(self, written: bytes, logits: Tensor) -> Continuation:
         rests = {name[len(written) :] for name in self._names if name.startswith(written)}
@@ -88,6 +96,9 @@ class _KnownNames:
     def __init__(self, kb: FactSource, lexicon: Lexicon) -> None:
         self._kb, self._lexicon = kb, lexicon
         self._all: NameSet | None = None
+
+    def first(self) -> str | None:
+        return None
 
     def after(self, written: bytes, logits: Tensor) -> Continuation:
         if self._all is None:

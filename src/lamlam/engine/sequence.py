@@ -1,29 +1,30 @@
 """One sequence that is being decoded: a state machine over token ids.
 
 It says which token may come next, takes the token that was chosen, and keeps what was written: text, calls, values.
-Tokens are forced through a queue; text is never decoded, split and encoded again. Choosing tokens is the sampler's
-concern, running the model the batch's, looking facts up the engine's.
+A value enters as token ids, which the model then reads in one pass; text is never decoded, split and encoded again.
+Choosing tokens is the sampler's concern, running the model the batch's, looking facts up the engine's.
 
-    TEXT --<|db_entity|>--> ENTITY --<|db_relationship|>--> RELATION --<|db_return|>--> WAITING --value--> VALUE
-     ^                                                                                  |                   |
-     +------------------------------- dropped ------------------------------------------+----- <|db_end|> --+
+    PROMPT --> TEXT --<|db_entity|>--> ENTITY --<|db_relationship|>--> RELATION --<|db_return|>--> WAITING
+                ^                                                                                    |
+                +------ dropped, or <|db_end|> behind the VALUE that entered ------------------------+
 
-V is the width of the logits.
+V is the width of the logits, K the number of places that were read with a wish for their logits.
 """
 
-from collections import deque
+from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
 from enum import Enum, auto
 
-import torch
 from torch import Tensor
 
 from lamlam.engine.constraint import CallConstraint, Names
 from lamlam.engine.generation import CallBegun, CallResolved, Done, Event, Finish, Generation, Lookup, TextWritten
 from lamlam.engine.lexicon import Lexicon
+from lamlam.engine.sampling import Sampler
 from lamlam.engine.settings import DecodingSettings
 from lamlam.engine.writing import Writing
 from lamlam.kb.fact import Resolution
+from lamlam.markup import UNKNOWN
 from lamlam.vocab import Encoded, Kind, opened
 
 __all__ = ["Sequence", "State"]
@@ -32,11 +33,12 @@ __all__ = ["Sequence", "State"]
 class State(Enum):
     """Where in the grammar of text and calls a sequence stands."""
 
+    PROMPT = auto()  # not read yet
     TEXT = auto()
     ENTITY = auto()
     RELATION = auto()
     WAITING = auto()  # for the knowledge base
-    VALUE = auto()
+    VALUE = auto()  # entered and not read yet
     DONE = auto()
 
 
@@ -50,10 +52,14 @@ class Sequence:
         lexicon: Lexicon,
         constraint: CallConstraint,
         context: int,
-        generator: torch.Generator,
+        sampler: Sampler,
     ) -> None:
-        self.prompt, self.generator = prompt, generator
-        self.state = State.TEXT
+        self.prompt = prompt
+        self.state = State.PROMPT
+        self.read = 0  # how many of the ids the model has read
+        self.trail: list[int] = []  # what was written, without the names in calls and the values that came in
+        self.learnt = 0  # how much of the trail the drafter knows
+        self._sampler = sampler
         self._events: list[Event] = []
         self._settings, self._lexicon, self._constraint, self._context = settings, lexicon, constraint, context
         self._vocabulary = lexicon.vocabulary
@@ -63,11 +69,12 @@ class Sequence:
         self._said = bytearray(prompt.encode())  # what a reader of prompt, text and values has read
         self._text = Writing(settings.stop, opens=not prompt)
         self._text_tokens = self._calls = 0
-        self._queue: deque[tuple[int, Kind]] = deque()
         self._lookups: list[Lookup] = []
         self._finish: Finish = "length"
         self._call_refused = False  # right after a dropped call
-        self._call_start = 0  # index of the running call's first id
+        self._call_start = self._call_start_in_trail = 0  # indices of the running call's first id
+        self._echo: list[int] = []  # the tokens of the last value that the text has not written yet
+        self._asked: list[int] = []  # the tokens of the entity that was asked for last
         self._logits_before_call: Tensor | None = None
         self._names: Names | None = None
         self._written = bytearray()  # of the running entity or relation
@@ -80,6 +87,21 @@ class Sequence:
         return self._encoded.ids
 
     @property
+    def pending(self) -> list[int]:
+        """The ids that the model has not read."""
+        return self.ids[self.read :]
+
+    @property
+    def wants_nearest(self) -> bool:
+        """Whether a miss is to be answered with the nearest fact."""
+        return self._settings.on_miss == "nearest"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the model can read on in it."""
+        return self.state not in (State.WAITING, State.DONE)
+
+    @property
     def done(self) -> bool:
         return self.state is State.DONE
 
@@ -88,15 +110,54 @@ class Sequence:
         """Entity and relation of the call that waits for the knowledge base."""
         return self._entity, self._relation
 
-    def force(self) -> bool:
-        """Take the next token from the queue; False where it is empty and a token has to be chosen."""
-        if not self._queue:
-            return False
-        token, kind = self._queue.popleft()
-        if kind is Kind.VALUE:
-            self._said += self._lexicon.bytes_of[token]
-        self._append(token, kind, then=State.VALUE if self._queue else State.TEXT)
-        return True
+    def advance(self, logits: Tensor, drafted: SequenceOf[int]) -> int:
+        """Go on after the model has read all ids and then `drafted` tokens; logits [K, V], K = 1 + drafted tokens.
+
+        Every token is chosen as it would be without a draft, so that the draft changes nothing but the speed. Where
+        it names the token that was chosen, the model has read that one already. Returns how often it did.
+        """
+        self.read = len(self.ids)
+        if self.state in (State.PROMPT, State.VALUE):
+            self.state = State.TEXT
+        for place, row in enumerate(logits):
+            token = self.choose(row)
+            if place == len(drafted) or token != drafted[place]:
+                return place
+            self.read += 1
+            if self.state in (State.WAITING, State.DONE):
+                return place + 1
+        return len(drafted)
+
+    def choose(self, logits: Tensor) -> int:
+        """Choose the next token by its logits [V], and take it."""
+        token = self._sampler.choose(logits, self.allowed(logits), self.ids)
+        self.take(token, logits)
+        return token
+
+    # What may be expected, for drafts
+
+    def expected(self) -> list[int]:
+        """The tokens that are likely to come next: the value that came in, or the rest of an entity's name."""
+        if self.state in (State.TEXT, State.VALUE):
+            return list(self._echo)
+        if self.state is State.ENTITY:
+            written = self.ids[self._call_start + 1 :]
+            name = self.likely_name()
+            return name[len(written) :] if name[: len(written)] == written else []
+        return []
+
+    def likely_name(self) -> list[int]:
+        """The tokens of the name that a call is likely to ask for, and of its end; none where nothing tells."""
+        name = self._asked
+        if not name and self._names is not None and (known := self._names.first()):
+            name = self._vocabulary.encode(" " + known)
+        return [*name, self._vocabulary.relation_id] if name else []
+
+    def visible_in_trail(self, expected: SequenceOf[int]) -> list[int]:
+        """What expected tokens would add to the trail."""
+        return list(expected) if self.state is not State.ENTITY else list(expected[-1:])
+
+    # Choosing
 
     def allowed(self, logits: Tensor) -> Tensor:
         """The tokens among which the next is chosen, a mask [V], given its logits [V]."""
@@ -124,6 +185,13 @@ class Sequence:
         else:
             self._write(token)
 
+    def answer(self, resolution: Resolution) -> None:
+        """Go on with what the knowledge base answered to the waiting call."""
+        if self._settings.on_miss == "drop" and not resolution.found:
+            self.drop(resolution)
+        else:
+            self.resolve(resolution, resolution.text if resolution.found else UNKNOWN)
+
     def resolve(self, resolution: Resolution, value: str) -> None:
         """Enter `value` for the waiting call, cut to the longest that is allowed."""
         ids = self._vocabulary.encode(" " + value)
@@ -132,18 +200,21 @@ class Sequence:
             ids = ids[: self._settings.max_value_tokens]
             value = b"".join(self._lexicon.bytes_of[token] for token in ids).decode(errors="ignore")[1:]
         self._record(Lookup(*self.query, resolution, value, cut))
-        self._queue.extend((token, Kind.VALUE) for token in ids)
-        self._queue.append((self._vocabulary.end_id, Kind.END))
-        self.state = State.VALUE
+        self._said += b"".join(self._lexicon.bytes_of[token] for token in ids)
+        self._echo = self._vocabulary.encode(" " + resolution.values[0]) if len(resolution.facts) > 1 else list(ids)
+        for token, kind in (*((token, Kind.VALUE) for token in ids), (self._vocabulary.end_id, Kind.END)):
+            if not self.done:
+                self._append(token, kind, then=State.VALUE)
 
-    def drop(self, resolution: Resolution) -> tuple[int, Tensor]:
-        """Undo the waiting call. Returns how many of its tokens the model has read, and the logits [V] before it."""
+    def drop(self, resolution: Resolution) -> None:
+        """Undo the waiting call, and choose what comes in its place."""
         assert self._logits_before_call is not None
         self._record(Lookup(*self.query, resolution, ""))
-        read = len(self.ids) - self._call_start - 1  # the last one, `<|db_return|>`, is still unread
         del self._encoded.ids[self._call_start :], self._encoded.kinds[self._call_start :]
-        self.state, self._call_refused = State.TEXT, True
-        return read, self._logits_before_call
+        del self.trail[self._call_start_in_trail :]
+        self.learnt = min(self.learnt, len(self.trail))
+        self.state, self._call_refused, self.read = State.TEXT, True, self._call_start
+        self.choose(self._logits_before_call)
 
     def generation(self) -> Generation:
         """What was written."""
@@ -173,6 +244,7 @@ class Sequence:
         self._said += text
         self._text_tokens += 1
         self._call_refused = False
+        self._echo = self._echo[1:] if self._echo[:1] == [token] else []
         stopped = self._text.add(text)
         self._show()
         if stopped or self._text_tokens == self._settings.max_tokens:
@@ -183,7 +255,7 @@ class Sequence:
 
     def _begin_call(self, logits: Tensor) -> None:
         self._calls += 1
-        self._call_start = len(self.ids)
+        self._call_start, self._call_start_in_trail = len(self.ids), len(self.trail)
         self._logits_before_call = logits.clone() if self._settings.on_miss == "drop" else None
         self._events.append(CallBegun())
         self._begin_field(self._constraint.entities(self._said.decode(errors="ignore")))
@@ -191,7 +263,7 @@ class Sequence:
 
     def _take_in_call(self, token: int) -> None:
         if token == self._vocabulary.relation_id:
-            self._entity = self._field()
+            self._entity, self._asked = self._field(), self.ids[self._call_start + 1 :]
             self._begin_field(self._constraint.relations(self._entity))
             self._append(token, Kind.CONTROL, then=State.RELATION)
         elif token == self._vocabulary.return_id:
@@ -216,6 +288,8 @@ class Sequence:
 
     def _append(self, token: int, kind: Kind, *, then: State) -> None:
         self._encoded.add([token], kind)
+        if kind not in (Kind.ENTITY, Kind.VALUE):
+            self.trail.append(token)
         self.state = then
         if len(self.ids) >= self._context:
             self._end("length")

@@ -23,6 +23,10 @@ class DecodingSettings(BaseModel):
     top_p: float | None = Field(
         default=None, gt=0.0, le=1.0, description="sample among the likeliest tokens of this mass"
     )
+    repetition_penalty: float = Field(
+        default=1.0, gt=0.0, allow_inf_nan=False, description="above 1 avoids what was said"
+    )
+    samples: int = Field(default=1, ge=1, description="continuations of each prompt, with seeds in sequence")
     seed: int = Field(default=0, ge=0, lt=2**63, description="of each sequence's generator")
     stop: tuple[str, ...] = Field(default=(), description="strings before which the text ends")
     lookups: bool = Field(default=True, description="False forbids calls")

@@ -25,6 +25,7 @@ from torch import Tensor
 from lamlam.engine.constraint import CallConstraint
 from lamlam.engine.engine import Engine
 from lamlam.engine.lexicon import Lexicon
+from lamlam.engine.sampling import Sampler
 from lamlam.engine.sequence import Sequence as TokenSequence
 from lamlam.engine.sequence import State
 from lamlam.engine.settings import DecodingSettings
@@ -123,7 +124,7 @@ class _Reading(TokenSequence):
         constraint: CallConstraint,
         context: int,
     ) -> None:
-        super().__init__("", settings, lexicon, constraint, context, torch.Generator())
+        super().__init__("", settings, lexicon, constraint, context, Sampler(settings))
         self._gold = gold
         self._calls_here = 0
         self.log_probs: list[float] = []
@@ -156,7 +157,7 @@ class _Reader(Engine):
     """An engine that reads texts instead of writing them."""
 
     def __init__(self, engine: Engine) -> None:
-        super().__init__(engine.model, engine.vocabulary, engine.kb, device=engine.model.device)
+        super().__init__(engine.model, engine.vocabulary, engine.kb, device=engine.model.device, speculate=False)
 
     def read(self, documents: Sequence[AnnotatedDocument], settings: DecodingSettings) -> list[_Reading]:
         """One reading a document; all are decoded as one batch."""
@@ -180,8 +181,7 @@ class _Reader(Engine):
             )
             for document in documents
         ]
-        for _ in self._steps(list(readings), endless):
-            pass
+        self.run(readings)
         return readings
 
     def _text_of(self, document: AnnotatedDocument) -> list[int]:
