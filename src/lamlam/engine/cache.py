@@ -68,8 +68,8 @@ class _SlotLayer(CacheLayerMixin):
         return wider
 
     def move(self, source: int, target: int, columns: int) -> None:
-        if self.is_initialized:
-            for kept in (self.keys, self.values):
+        for kept in (self.keys, self.values):
+            if kept is not None:
                 kept[target, :, :columns] = kept[source, :, :columns]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
@@ -87,8 +87,8 @@ class SlotCache(Cache):
 
     def __init__(self, config: PreTrainedConfig, slots: int) -> None:
         self._plan = _Plan()
-        layers = config.get_text_config().num_hidden_layers
-        super().__init__(layers=[_SlotLayer(self._plan, slots) for _ in range(layers)])
+        self._layers = [_SlotLayer(self._plan, slots) for _ in range(config.get_text_config().num_hidden_layers)]
+        super().__init__(layers=list(self._layers))
 
     def plan(self, rows: Sequence[int], columns: Tensor, width: int) -> None:
         """The next pass reads tokens of the slots `rows`, at `columns` [B, Q]; a column past the last is padding."""
@@ -98,5 +98,5 @@ class SlotCache(Cache):
 
     def move(self, source: int, target: int, columns: int) -> None:
         """Let the sequence of one slot, of so many tokens, stand in another one."""
-        for layer in self.layers:
+        for layer in self._layers:
             layer.move(source, target, columns)

@@ -175,7 +175,8 @@ class Engine:
 
     def _by_length(self, ready: list[int], drafts: dict[int, list[int]]) -> list[list[int]]:
         """The slots to read together: those with little to read, and those with much."""
-        few, many = [], []
+        few: list[int] = []
+        many: list[int] = []
         for slot in ready:
             length = len(self._running[slot].pending) + len(drafts[slot])
             (many if length > _LONG_PIECE else few).append(slot)

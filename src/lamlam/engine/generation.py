@@ -48,7 +48,9 @@ class Generation:
     """A continuation: `text` has no calls in it, `ids` and `kinds` are the whole sequence from `[bos]` on.
 
     `finish` is "eos" where the model ended the text, "stop" at a stop string (which is left out of `text`), "length"
-    where `max_tokens` or the model's context was used up. A call that was dropped leaves nothing in `ids`.
+    where `max_tokens` or the model's context was used up. A call that was dropped leaves nothing in `ids`. `log_probs`,
+    where the settings ask for them, stand beside `ids`: the model's own, natural logarithm, before penalties, temperature
+    and constraints; None for what was not chosen but given.
     """
 
     prompt: str
@@ -57,6 +59,7 @@ class Generation:
     finish: Finish
     ids: tuple[int, ...]
     kinds: tuple[Kind, ...]
+    log_probs: tuple[float | None, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """An object for JSON, without the ids."""

@@ -70,6 +70,7 @@ class Sequence:
         self._text = Writing(settings.stop, opens=not prompt)
         self._text_tokens = self._calls = 0
         self._lookups: list[Lookup] = []
+        self._log_probs: dict[int, float] = {}  # by the index of the id
         self._finish: Finish = "length"
         self._call_refused = False  # right after a dropped call
         self._call_start = self._call_start_in_trail = 0  # indices of the running call's first id
@@ -131,6 +132,8 @@ class Sequence:
     def choose(self, logits: Tensor) -> int:
         """Choose the next token by its logits [V], and take it."""
         token = self._sampler.choose(logits, self.allowed(logits), self.ids)
+        if self._settings.log_probs:
+            self._log_probs[len(self.ids)] = float(logits.float().log_softmax(-1)[token])
         self.take(token, logits)
         return token
 
@@ -212,6 +215,7 @@ class Sequence:
         self._record(Lookup(*self.query, resolution, ""))
         del self._encoded.ids[self._call_start :], self._encoded.kinds[self._call_start :]
         del self.trail[self._call_start_in_trail :]
+        self._log_probs = {at: each for at, each in self._log_probs.items() if at < self._call_start}
         self.learnt = min(self.learnt, len(self.trail))
         self.state, self._call_refused, self.read = State.TEXT, True, self._call_start
         self.choose(self._logits_before_call)
@@ -225,6 +229,7 @@ class Sequence:
             finish=self._finish,
             ids=tuple(self.ids),
             kinds=tuple(self._encoded.kinds),
+            log_probs=tuple(self._log_probs.get(at) for at in range(len(self.ids))) if self._log_probs else (),
         )
 
     def take_events(self) -> list[Event]:
