@@ -194,8 +194,8 @@ def test_joins_leaves_and_speculation_change_no_token(engine: Engine) -> None:
                 running.cancel(cancelled[-1][2])
         while running.step():
             pass
-        for prompt, settings, sequence in wanted:
-            assert sequence.generation() == _alone(engine, prompt, settings, known)
+        for *request, sequence in wanted:
+            assert sequence.generation() == _alone(engine, *request, known)
     assert running.counters.accepted > 100, "drafts were verified, and some were right"
     assert not running.step()
 

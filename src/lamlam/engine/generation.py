@@ -49,8 +49,8 @@ class Generation:
 
     `finish` is "eos" where the model ended the text, "stop" at a stop string (which is left out of `text`), "length"
     where `max_tokens` or the model's context was used up. A call that was dropped leaves nothing in `ids`. `log_probs`,
-    where the settings ask for them, stand beside `ids`: the model's own, natural logarithm, before penalties, temperature
-    and constraints; None for what was not chosen but given.
+    where the settings ask for them, stand beside `ids`: natural logarithms, the model's own, before penalties,
+    temperature and constraints; None for what was not chosen but given.
     """
 
     prompt: str

@@ -6,7 +6,6 @@ Every request has settings of its own, and a random generator of its own.
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
 from transformers import GenerationConfig
 
 from lamlam.errors import InputError
