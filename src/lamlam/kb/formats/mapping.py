@@ -63,9 +63,14 @@ class Mapping(_Checked):
     html: bool = False
     source: Literal["path", "file"] = "path"
 
-    def chooses(self, name: str) -> bool:
-        """Whether a file of a folder, by its place in it, is one to read."""
-        return any(fnmatchcase(name, pattern) for pattern in self.files)
+    def chooses(self, path: Path) -> bool:
+        """Whether a file of a folder is one to read; patterns are compared with the end of its path."""
+        return any(fnmatchcase(path.resolve().as_posix(), f"*/{pattern}") for pattern in self.files)
+
+    def name_of(self, path: Path) -> str | None:
+        """The entity of a file whose name is given by the mapping."""
+        whole = path.resolve().as_posix()
+        return next((name for file, name in self.names.items() if whole.endswith(f"/{file}")), None)
 
 
 def under(keys: tuple[str, ...], path: tuple[str, ...], *, exactly: bool = False) -> bool:

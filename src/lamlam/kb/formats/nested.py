@@ -79,9 +79,8 @@ class _Entity:
                     aliases = ()
 
     def _name(self) -> str | None:
-        if self._file.name in self._mapping.names:
-            return self._mapping.names[self._file.name]
-        return next((line.text for path in self._mapping.entity for line in self._at(path)), None)
+        given = self._mapping.name_of(self._file.path)
+        return given or next((line.text for path in self._mapping.entity for line in self._at(path)), None)
 
     def _aliases(self, entity: str) -> tuple[str, ...]:
         """Other names, without the remark in brackets that says of which language one is."""

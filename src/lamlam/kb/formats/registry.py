@@ -80,7 +80,7 @@ def _in_folder(folder: Path, format: str | None, mapping: "Mapping | None") -> I
     found = False
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        chosen = mapping.chooses(name) if mapping else _ending(path) in endings
+        chosen = mapping.chooses(path) if mapping else _ending(path) in endings
         if chosen and path.is_file() and not any(part.startswith(".") for part in name.split("/")):
             found = True
             yield InputFile(path, name, format_of(path, format))

@@ -57,8 +57,8 @@ def _number(text: str) -> str:
         return text
     if not number.is_finite() or abs(number.adjusted()) > 20:
         return text
-    plain = f"{number:f}"
-    return (plain.rstrip("0").rstrip(".") if "." in plain else plain) or "0"
+    plain = f"{number:f}" if number else "0"
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
 def _date(text: str) -> str:
@@ -66,6 +66,6 @@ def _date(text: str) -> str:
     if match is None or not 1 <= int(match[3] or 1) <= 12:
         return text
     sign, year, month, day, clock, _ = match.groups()
-    words = [str(int(day))] * bool(day) + [_MONTHS[int(month) - 1]] * bool(month) + [str(int(year))]
-    words += ["BC"] * (sign == "-") + [clock or ""] * (clock not in (None, "00:00"))
-    return " ".join(words)
+    named = _MONTHS[int(month) - 1] if month else ""
+    era, time = "BC" if sign == "-" else "", clock if clock != "00:00" else ""
+    return " ".join(filter(None, (day and str(int(day)), named, str(int(year)), era, time)))
