@@ -7,21 +7,22 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.files import export_file, import_file
 from lamlam.kb.formats import FORMATS, InputFile, Mapping, Reading, format_of
 
-pyarrow = pytest.importorskip("pyarrow")
-parquet = pytest.importorskip("pyarrow.parquet")
-
 MAPPING = Mapping.model_validate({"entity": ["name"], "skip": ["name"]})
+V = b'{"entity": "a", "relation": "r", "value": "v"}\n'
+W = b'{"entity": "b", "relation": "r", "value": "w"}\n'
 GOOD = {
-    "jsonl": V + b'{"entity": "b", "relation": "r", "value": "w"}\n',
+    "jsonl": V + W,
     "csv": b"entity,relation,value\na,r,v\nb,r,w\n",
     "json": b'{"entities": ["a"], "triplets": [["a", "r", "v"], ["b", "r", "w"]], "return_values": []}',
     "nt": b'<http://x.org/t/a> <http://x.org/t/r> "v" .\n<http://x.org/t/b> <http://x.org/t/r> "w" .\n',
@@ -61,8 +62,6 @@ def test_each_format_is_read(kb: KnowledgeBase, tmp_path: Path, format: str) -> 
     assert _held(kb) == [("a", "r", "v"), ("b", "r", "w")]
 
 
-V = b'{"entity": "a", "relation": "r", "value": "v"}\n'
-W = b'{"entity": "b", "relation": "r", "value": "w"}\n'
 TRIPLETS = b'{"triplets": [["a", "r", "v"], %s, ["b", "r", "w"]]}'
 
 # The format, the file, what is told (line, field, reason), and how many rows are good.

@@ -9,8 +9,6 @@ from lamlam.kb import KnowledgeBase
 from lamlam.kb.files import import_file
 from lamlam.kb.formats.terms import entity_name, literal_text, relation_name
 
-pytest.importorskip("pyoxigraph")
-
 WIKIDATA = "http://www.wikidata.org/"
 LABEL = "<http://www.w3.org/2000/01/rdf-schema#label>"
 ALIAS = "<http://www.w3.org/2004/02/skos/core#altLabel>"
