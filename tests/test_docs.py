@@ -278,6 +278,25 @@ def test_every_field_of_a_mapping_is_described_with_its_default() -> None:
             assert default == ("none" if field.default is None else str(field.default).lower()), name
 
 
+def test_every_field_of_a_recipe_is_described_with_its_default() -> None:
+    from lamlam.pretrain import recipe
+
+    rows = re.findall(r"^\| `([a-z_.0-9]+)` \| ([^|]+) \|", FILES_PAGE, flags=re.MULTILINE)
+    described = {name: default.strip() for name, default in rows}
+    fields = dict(_fields(recipe.Recipe)) | {f"substitution.{n}": d for n, d in _fields(recipe.SubstitutionSettings)}
+    fields |= {"weight": 1.0}
+    assert fields.keys() <= described.keys()
+    for name, default in fields.items():
+        if default not in (None, {}, ...):
+            assert described[name].strip("`") == str(yaml.safe_load(json.dumps(default))).lower(), name
+    for source in (recipe.FolderSource, recipe.PaperSource, recipe.WebNLGSource, recipe.WorldSource):
+        [kind] = get_args(source.model_fields["kind"].annotation)
+        row = next(line for line in FILES_PAGE.splitlines() if line.startswith(f"| `{kind}` |"))
+        for name in source.model_fields.keys() - {"kind", "weight", "substitution"}:
+            default = source.model_fields[name]
+            assert (f"`{name}`" if default.is_required() else f"`{name}` (`{default.default}`)") in row
+
+
 def _fields(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, Any]]:
     for name, field in model.model_fields.items():
         if isinstance(field.default, BaseModel):
