@@ -93,6 +93,7 @@ BAD = [
      "must be text", 2),
     ("json", TRIPLETS % b'["a", " ", "v"]', None, "triplets[1].relation",
      "is blank", 2),
+    ("json", TRIPLETS % b'["a", "r", "\\ud83d"]', None, "triplets[1]", "half of a surrogate pair", 2),
     ("json", b'{"triplets": [["a", "r", "v"],\n\n ["b", "r"', 3, None, "is no whole JSON", 1),
     ("json", b'{"triplets": [["a", "r", "v"],\n["b", nonsense]]}\n\n', 2, None, "is no whole JSON", 1),
     ("json", b'{"triplets": {"item": ["a", "r", "v"]}}', None, "triplets", "must be a list", 0),
@@ -253,6 +254,14 @@ def test_a_bad_file_among_several_is_passed_over_alone(kb: KnowledgeBase, tmp_pa
         import_file(kb, tmp_path, on_error="shrug")
 
 
+def test_names_in_a_torn_file_do_not_keep_other_files_from_being_read(kb: KnowledgeBase, tmp_path: Path) -> None:
+    (tmp_path / "a.nt.gz").write_bytes(gzip.compress(GOOD["nt"])[:-9])
+    (tmp_path / "b.nt").write_bytes(GOOD["nt"])
+    report = import_file(kb, tmp_path, on_error="skip")
+    assert (report.added, report.skipped) == (2, 1)
+    assert "a.nt.gz: is no whole packed file" in str(report.bad[0])
+
+
 def test_only_the_first_of_many_bad_rows_are_kept_in_the_report(kb: KnowledgeBase, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("nonsense\n" * 1000)
     report = import_file(kb, tmp_path / "a.jsonl", on_error="skip")
@@ -286,6 +295,20 @@ def test_the_papers_json_is_read_as_a_stream(tmp_path: Path) -> None:
     assert next(rows)[1].entity == "a"
     assert read < path.stat().st_size * 0.9, "the first triplet came before the last was read"
     assert isinstance(next(rows), tuple)
+
+
+@pytest.mark.parametrize("before", range(65536 - 40, 65536 + 4))
+def test_escapes_of_the_papers_json_are_whole_wherever_blocks_of_the_file_end(tmp_path: Path, before: int) -> None:
+    start = b'{"triplets": [["a", "r", "'
+    path = tmp_path / "facts.json"
+    path.write_bytes(start + b"x" * (before - len(start)) + b'?\\ud83d\\ude00\\\\ud83d"]]}')
+    file = InputFile(path, path.name, "json")
+    [row] = FORMATS["json"].read(file, Reading([file]))
+    assert isinstance(row, tuple)
+    assert row[1].value.endswith("x?😀\\ud83d")
+    path.write_bytes(start + b"x" * (before - len(start)) + b'\\ud83d"]]}')
+    [row] = FORMATS["json"].read(file, Reading([file]))
+    assert isinstance(row, InputError)
 
 
 @pytest.mark.parametrize("format", ["json", "jsonl", "nested"])

@@ -60,7 +60,11 @@ def import_file(
     files = find_files(map(Path, places), format, mapping)
     reading = Reading(files, mapping, language, _counter(files, seen))
     intake = _Intake(reading, on_error)
-    added = kb.add(intake.records(), actor=actor, reason=reason)
+    try:
+        added = kb.add(intake.records(), actor=actor, reason=reason)
+    finally:
+        if reading.labels is not None:
+            reading.labels.close()
     return ImportReport(
         added.added, added.known, added.refused, intake.skipped, tuple(intake.bad), dict(reading.ignored)
     )

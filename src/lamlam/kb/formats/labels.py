@@ -43,20 +43,20 @@ class Labels:
 
     def add(self, statements: Iterable[tuple[str, str, str, str | None]]) -> None:
         """Take what (IRI, property, text, language) say about names."""
-        labels, aliases = [], []
-        for iri, named_by, text, language in statements:
-            name = " ".join(text.split())
-            if not name:
-                continue
-            if named_by == ALIAS:
-                if self.reads(language):
-                    aliases.append((iri, name))
-            else:
-                labels.append((iri, name, self._distance(language) * len(LABELS) + LABELS.index(named_by)))
         self._database.execute("BEGIN")
-        self._database.executemany(_LABEL, labels)
-        self._database.executemany("INSERT INTO alias VALUES (?, ?) ON CONFLICT DO NOTHING", aliases)
-        self._database.execute("COMMIT")
+        try:
+            for iri, named_by, text, language in statements:
+                if name := " ".join(text.split()):
+                    self._take(iri, named_by, name, language)
+        finally:
+            self._database.execute("COMMIT")
+
+    def _take(self, iri: str, named_by: str, name: str, language: str | None) -> None:
+        if named_by != ALIAS:
+            rank = self._distance(language) * len(LABELS) + LABELS.index(named_by)
+            self._database.execute(_LABEL, (iri, name, rank))
+        elif self.reads(language):
+            self._database.execute("INSERT INTO alias VALUES (?, ?) ON CONFLICT DO NOTHING", (iri, name))
 
     def finish(self) -> None:
         """Nothing more is to come."""

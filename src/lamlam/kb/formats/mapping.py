@@ -65,11 +65,11 @@ class Mapping(_Checked):
 
     def chooses(self, path: Path) -> bool:
         """Whether a file of a folder is one to read; patterns are compared with the end of its path."""
-        return any(fnmatchcase(path.resolve().as_posix(), f"*/{pattern}") for pattern in self.files)
+        return any(fnmatchcase(path.absolute().as_posix(), f"*/{pattern}") for pattern in self.files)
 
     def name_of(self, path: Path) -> str | None:
         """The entity of a file whose name is given by the mapping."""
-        whole = path.resolve().as_posix()
+        whole = path.absolute().as_posix()
         return next((name for file, name in self.names.items() if whole.endswith(f"/{file}")), None)
 
 

@@ -7,6 +7,7 @@ the extra `rdf` brings it.
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def _gather(reading: Reading) -> Labels:
     labels = Labels(reading.language)
     for file in reading.files:
         if file.format == "nt":
-            with opened(file.path, reading.seen) as lines:
+            with suppress(InputError), opened(file.path, reading.seen) as lines:  # the second pass tells of it
                 # A cheap look at the bytes first: most lines name nothing.
                 naming = (line for line in lines if any(mark in line for mark in _MARKS))
                 labels.add(_names(naming, file.path))

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -22,6 +23,8 @@ __all__ = ["read_paper", "write_paper"]
 
 _PARTS = ("entity", "relation", "value")
 _CHUNK = 1 << 16
+_PAIR = 12
+_ESCAPE = re.compile(rb"\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F])", re.DOTALL)
 
 # Events and not `ijson.items`: that one joins the keys above each event, which for deep nesting takes all the memory.
 _Events = Iterator[tuple[str, Any]]
@@ -31,13 +34,14 @@ def read_paper(file: InputFile, reading: Reading) -> Rows:
     """The triplets of a file. Raises `InputError`, with the line, where it is no whole JSON."""
     try:
         with opened(file.path, reading.seen) as raw:
-            yield from _rows(ijson.basic_parse(_Unmarked(raw), buf_size=_CHUNK), file.path)
+            blocks = _Blocks(raw)
+            yield from _rows(ijson.basic_parse(blocks, buf_size=_CHUNK), blocks, file.path)
     except (ijson.JSONError, ValueError) as error:
         reason, line = _broken(file.path)
         raise InputError(f"is no whole JSON ({reason})", path=file.path, line=line) from error
 
 
-def _rows(events: _Events, path: Path) -> Rows:
+def _rows(events: _Events, blocks: "_Blocks", path: Path) -> Rows:
     if next(events)[0] != "start_map":
         raise InputError("is no JSON object", path=path)
     found = False
@@ -46,14 +50,14 @@ def _rows(events: _Events, path: Path) -> Rows:
             found = True
             if next(events)[0] != "start_array":
                 raise InputError("must be a list of [entity, relation, value]", path=path, field="triplets")
-            yield from _triplets(events, path)
+            yield from _triplets(events, blocks, path)
         elif event == "map_key":
             _skip(events, next(events)[0])
     if not found:
         raise InputError("must be a list of [entity, relation, value]", path=path, field="triplets")
 
 
-def _triplets(events: _Events, path: Path) -> Rows:
+def _triplets(events: _Events, blocks: "_Blocks", path: Path) -> Rows:
     for index, (event, _) in enumerate(events):
         if event == "end_array":
             return
@@ -68,7 +72,10 @@ def _triplets(events: _Events, path: Path) -> Rows:
             parts.append(part if inner == "string" else None)
             if inner.startswith("start_"):
                 _skip(events, inner)
-        if len(parts) == len(_PARTS) and None not in parts:
+        if blocks.halved and any("?" in part for part in parts if part):
+            reason = "may hold half of a surrogate pair, which is no character"
+            yield InputError(reason, path=path, field=f"triplets[{index}]")
+        elif len(parts) == len(_PARTS) and None not in parts:
             yield vetted(path, None, FactRecord(*parts), f"triplets[{index}].")
         else:
             yield _wrong(index, path, parts)
@@ -91,7 +98,7 @@ def _wrong(index: int, path: Path, parts: list[str | None] | None = None) -> Inp
 def _broken(path: Path) -> tuple[str, int | None]:
     """What the parser says of a broken file, and the line: read once more, a line at a time, which is slow."""
     with opened(path) as raw:
-        lines = _Unmarked(raw, by_line=True)
+        lines = _Lines(raw)
         try:
             for _ in ijson.basic_parse(lines, buf_size=_CHUNK):
                 pass
@@ -101,24 +108,50 @@ def _broken(path: Path) -> tuple[str, int | None]:
     return "it changed while it was read", None
 
 
-class _Unmarked:
-    """Bytes without the mark that some programs put before UTF-8; at a line's pace, and with its number, if need be."""
+class _Blocks:
+    """The bytes of a file for the parser, without the mark that some programs put before UTF-8.
 
-    def __init__(self, raw: BinaryIO, *, by_line: bool = False) -> None:
-        self._raw, self._by_line = raw, by_line
-        self.line, self._ended = 0, True
-        self._begun = False
+    `halved` says whether an escape for half of a surrogate pair was among them, which the parser reads as "?".
+    """
 
-    def read(self, size: int = -1) -> bytes:
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw, self._begun, self._rest = raw, False, b""
+        self.halved = False
+
+    def read(self, size: int) -> bytes:
         if size == 0:
             return b""
-        block = self._raw.readline(size) if self._by_line else self._raw.read(size)
+        block = self._raw.read(size)
         if not self._begun:
-            self._begun = True
-            block = block.removeprefix(codecs.BOM_UTF8)
+            self._begun, block = True, block.removeprefix(codecs.BOM_UTF8)
+        text = self._rest + block
+        if block and len(text) <= _PAIR:
+            text += self._raw.read()
+        sure = self._checked(text, len(text) - _PAIR if block else len(text))
+        self._rest = text[sure:]
+        return text[:sure]
+
+    def _checked(self, text: bytes, sure: int) -> int:
+        """Look for halves up to a place behind which an escape may go on in the next block; that place, or further."""
+        for match in _ESCAPE.finditer(text) if b"\\u" in text else ():
+            if match.start() >= sure:
+                break
+            self.halved = self.halved or match[1] is not None
+            sure = max(sure, match.end())
+        return sure
+
+
+class _Lines:
+    """The bytes of a file for the parser at a line's pace, and the line's number."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw, self._ended, self.line = raw, True, 0
+
+    def read(self, size: int) -> bytes:
+        block = self._raw.readline(size)
         self.line += self._ended and block != b""
         self._ended = block.endswith(b"\n") if block else self._ended
-        return block
+        return block.removeprefix(codecs.BOM_UTF8) if self.line == 1 else block
 
 
 def write_paper(kb: "View", facts: Iterator[Fact], path: Path) -> None:
