@@ -19,9 +19,13 @@ __all__ = ["register"]
 File = Annotated[str, typer.Argument(metavar="FILE", help="The knowledge base.")]
 Actor = Annotated[str, typer.Option(help="Who does it, for the log.")]
 Reason = Annotated[str, typer.Option(help="Why, for the log.")]
-_FORMATS = "jsonl, csv, json (the paper's) or parquet"
-Format = Annotated[str | None, typer.Option(help=f"{_FORMATS}.  [default: as the file's ending says]")]
-ReadFormat = Annotated[str | None, typer.Option("--format", help=f"{_FORMATS}; nt.  [default: as endings say]")]
+Format = Annotated[
+    str | None, typer.Option(help="jsonl, csv, json (the paper's) or parquet; as the file's ending says by default.")
+]
+ReadFormat = Annotated[
+    str | None,
+    typer.Option("--format", help="jsonl, csv, json (the paper's), parquet or nt; as endings say by default."),
+]
 FactId = Annotated[int, typer.Argument(metavar="ID", help="The fact's id, as lookup shows it.")]
 Document = Annotated[str | None, typer.Option("--source", help="The document that states it.")]
 
@@ -39,7 +43,7 @@ def _register_files(kb: typer.Typer) -> None:
         file: File,
         sources: Annotated[
             list[Path],
-            typer.Argument(metavar="FACTS...", help="Files, and folders of files: .jsonl, .csv, .json, .parquet, .nt."),
+            typer.Argument(metavar="FACTS", help="Files, and folders of files: .jsonl, .csv, .json, .parquet, .nt."),
         ],
         format: ReadFormat = None,
         on_error: Annotated[str, typer.Option(help="What a bad row does: stop (nothing is kept) or skip.")] = "stop",
@@ -48,7 +52,7 @@ def _register_files(kb: typer.Typer) -> None:
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Add the facts of files; FILE is made where it is missing. A bad row is told, and nothing is imported."""
+        """Add the facts of files; FILE is made where it is missing. A bad row is told, and by default nothing is kept."""
         from lamlam.cli.kb_tables import print_import
         from lamlam.kb.files import import_file
         from lamlam.kb.formats import load_mapping
