@@ -52,7 +52,7 @@ def _register_files(kb: typer.Typer) -> None:
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Add the facts of files; FILE is made where it is missing. A bad row is told, and by default nothing is kept."""
+        """Add the facts of files; FILE is made where missing. A bad row is told, and by default nothing is kept."""
         from lamlam.cli.kb_tables import print_import
         from lamlam.kb.files import import_file
         from lamlam.kb.formats import load_mapping
