@@ -18,7 +18,7 @@ __all__ = ["read_nested"]
 
 _Keys = tuple[str, ...]
 _REMARK = re.compile(r"\s*\([^()]*\)\s*$")
-_NUMBERED = re.compile(r"^(note)\s*\d+$", re.IGNORECASE)
+_NOTE = re.compile(r"^note\s*\d*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class _Entity:
         inner = keys[self._mapping.outer :] or keys[-1:]
         at = next((rule.at for rule in self._mapping.split if under(keys, rule.path, exactly=True)), ())
         for line in self._lines(leaf.text):
-            label = _NUMBERED.sub(r"\1", line.label)
+            label = _NOTE.sub("note", line.label)
             relation = _relation((*inner, label) if label else inner)
             for value in _split(line.text, () if label else at):
                 value = _without_key(value, keys[-1])
