@@ -18,6 +18,7 @@ class Scan:
 
     `searched` strings were looked for in `files` (`bytes` in all). `shared` of them still stand there as part of what
     remains and is not erased, `short` ones of under four bytes cannot be told from chance, and `left_over` should be 0.
+    `unsearched` names what of the knowledge base could not be searched.
     """
 
     files: tuple[str, ...]
@@ -26,6 +27,7 @@ class Scan:
     shared: int
     short: int
     left_over: int
+    unsearched: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:

@@ -126,6 +126,17 @@ class SQLiteDatabase:
             if self._connection.in_transaction:
                 self.run("COMMIT")
 
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:
+        names = ", ".join(f'"{name}"' for name in columns)
+        self.many(f"INSERT INTO {table} ({names}) VALUES ({','.join('?' * len(columns))})", rows)
+        if last_id:
+            self.run("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+            self.run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, last_id))
+
+    def last_id(self, table: str) -> int:
+        counted = self.scalar("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,))
+        return int(counted or self.scalar(f"SELECT max(id) FROM {table}") or 0)
+
     def size(self) -> int:
         return int(self.scalar("PRAGMA page_count") * self.scalar("PRAGMA page_size"))
 

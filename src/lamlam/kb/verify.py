@@ -38,7 +38,7 @@ def _broken_file(database: Database) -> Iterator[str]:
 
 def _left_behind(database: Database) -> Iterator[str]:
     for problem, sql in _SHOULD_BE_EMPTY.items():
-        count = database.scalar(f"SELECT count(*) FROM ({sql})")
+        count = database.scalar(f"SELECT count(*) FROM ({sql}) AS found")
         if count:
             yield f"{count} {problem}"
 

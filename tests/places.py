@@ -1,0 +1,77 @@
+"""Where a test's knowledge base stands: in a file, or in a schema of a PostgreSQL server."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from postgres_server import PostgresServer
+
+from lamlam.kb import KnowledgeBase
+
+__all__ = ["FilePlace", "Place", "PostgresPlace"]
+
+
+class Place(Protocol):
+    address: str | Path
+
+    def open(self, *, create: bool = False) -> KnowledgeBase: ...
+
+    def fresh(self) -> "contextmanager[KnowledgeBase]":
+        """Another knowledge base, empty, which goes when the block ends."""
+        ...
+
+    def left(self, *texts: str) -> set[str]:
+        """Which of the texts, whatever their case, stand in some file of the knowledge base."""
+        ...
+
+
+class FilePlace:
+    """`folder` holds nothing else."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.address = folder, folder / "kb.sqlite"
+
+    def open(self, *, create: bool = False) -> KnowledgeBase:
+        return KnowledgeBase.open(self.address, create=create)
+
+    def fresh(self) -> KnowledgeBase:
+        return KnowledgeBase.open(":memory:")
+
+    def left(self, *texts: str) -> set[str]:
+        return _left(self.folder.iterdir(), texts)
+
+
+class PostgresPlace:
+    _numbers = itertools.count(1)
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server, self._schema = server, f"kb{next(self._numbers)}"
+        self.address = server.url(self._schema)
+        server.execute(f"CREATE SCHEMA {self._schema}")
+
+    def open(self, *, create: bool = False) -> KnowledgeBase:
+        return KnowledgeBase.open(self.address, create=create)
+
+    @contextmanager
+    def fresh(self) -> Iterator[KnowledgeBase]:
+        other = PostgresPlace(self._server)
+        try:
+            with other.open(create=True) as kb:
+                yield kb
+        finally:
+            other.remove()
+
+    def left(self, *texts: str) -> set[str]:
+        """In the files of the whole database; those that were dropped go with a checkpoint."""
+        self._server.execute("CHECKPOINT")
+        return _left((path for path in (self._server.data / "base").rglob("*") if path.is_file()), texts)
+
+    def remove(self) -> None:
+        self._server.execute(f"DROP SCHEMA {self._schema} CASCADE")
+
+
+def _left(files: Iterator[Path], texts: tuple[str, ...]) -> set[str]:
+    contents = [path.read_bytes().lower() for path in files]
+    return {text for text in texts if any(text.lower().encode() in content for content in contents)}
