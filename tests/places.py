@@ -2,13 +2,14 @@
 
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from postgres_server import PostgresServer
 
 from lamlam.kb import KnowledgeBase
+from lamlam.kb.dialect import PRIMARY_KEYS
 
 __all__ = ["FilePlace", "Place", "PostgresPlace"]
 
@@ -18,13 +19,18 @@ class Place(Protocol):
 
     def open(self, *, create: bool = False) -> KnowledgeBase: ...
 
-    def fresh(self) -> "contextmanager[KnowledgeBase]":
+    def fresh(self) -> AbstractContextManager[KnowledgeBase]:
         """Another knowledge base, empty, which goes when the block ends."""
         ...
 
     def left(self, *texts: str) -> set[str]:
         """Which of the texts, whatever their case, stand in some file of the knowledge base."""
         ...
+
+
+_COUNT_ANEW = """
+    SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S' AND relnamespace::regnamespace::name = current_schema()
+"""
 
 
 class FilePlace:
@@ -56,12 +62,16 @@ class PostgresPlace:
 
     @contextmanager
     def fresh(self) -> Iterator[KnowledgeBase]:
-        other = PostgresPlace(self._server)
-        try:
-            with other.open(create=True) as kb:
-                yield kb
-        finally:
-            other.remove()
+        """Tables are made once and emptied by DELETE, which for so few rows is the quickest."""
+        idle = self._server.idle
+        address = idle.pop() if idle else PostgresPlace(self._server).address
+        with KnowledgeBase.open(address, create=True) as kb:
+            yield kb
+        with KnowledgeBase.open(address) as kb:  # a connection of its own: the test's may be in any state
+            for table in reversed(PRIMARY_KEYS):
+                kb._database.run(f"DELETE FROM {table}" + (" WHERE key <> 'tombstone_key'" if table == "meta" else ""))
+            kb._database.run(_COUNT_ANEW)
+        idle.append(address)
 
     def left(self, *texts: str) -> set[str]:
         """In the files of the whole database; those that were dropped go with a checkpoint."""

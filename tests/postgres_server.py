@@ -7,9 +7,11 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+import psycopg
+
 __all__ = ["PostgresServer", "find_binaries"]
 
-USER, PASSWORD = "lamlam", "not-a-secret"
+USER = "lamlam"
 _DEBIAN = Path("/usr/lib/postgresql/15/bin")
 # Nothing of it outlives the tests, so that it need not outlive a power failure either.
 _SETTINGS = {
@@ -22,6 +24,11 @@ _SETTINGS = {
     "max_wal_size": "512MB",
     "autovacuum": "off",
 }
+
+_WHO_MAY_CONNECT = """
+host all locked 127.0.0.1/32 scram-sha-256
+host all all 127.0.0.1/32 trust
+"""
 
 
 def find_binaries() -> Path | None:
@@ -42,27 +49,37 @@ class PostgresServer:
         if self._as_user:
             shutil.chown(folder, "nobody")
         self.port = _free_port()
-        password = folder / "password"
-        password.write_text(PASSWORD)
-        self._run("initdb", "-D", str(self.data), "-U", USER, "-A", "scram-sha-256", f"--pwfile={password}",
-                  "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")  # fmt: skip
+        self.idle: list[str] = []  # addresses of empty knowledge bases
+        self._connection: psycopg.Connection | None = None
+        self._run("initdb", "-D", str(self.data), "-U", USER, "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+        (self.data / "pg_hba.conf").write_text(_WHO_MAY_CONNECT)
         settings = {**_SETTINGS, "port": self.port}
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
         self._run("pg_ctl", "-D", str(self.data), "-w", "-s", "-l", str(folder / "log"), "-o", options, "start")
 
+    def execute(self, sql: str) -> None:
+        """Run a statement as the superuser."""
+        if self._connection is None:
+            self._connection = psycopg.connect(self.url(), autocommit=True)
+        self._connection.execute(sql.encode())
+
     def stop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
         self._run("pg_ctl", "-D", str(self.data), "-w", "-s", "-m", "immediate", "stop")
 
-    def url(self, schema: str | None = None, *, user: str = USER, password: str = PASSWORD) -> str:
+    def url(self, schema: str | None = None, *, user: str = USER, database: str = "postgres") -> str:
         """The address of a schema, by default of none in particular."""
         named = f"?options=-csearch_path%3D{schema}" if schema else ""
-        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/postgres{named}"
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}{named}"
 
     def _run(self, program: str, *arguments: str) -> None:
         command: Sequence[str] = [*self._as_user, str(self._binaries / program), *arguments]
         # Output goes to a file: the server would keep a pipe open, and this wait for its end.
         with (self._folder / "commands").open("ab") as log:
-            done = subprocess.run(command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=60)
+            done = subprocess.run(
+                command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=60
+            )
         if done.returncode:
             raise RuntimeError(f"{program} failed: {(self._folder / 'commands').read_text(errors='replace')}")
 

@@ -21,8 +21,9 @@ _TYPES = {
     r"\) WITHOUT ROWID": ")",
 }
 _TOKEN = re.compile(
-    r"""(?P<kept>'(?:[^']|'')*'|"(?:[^"]|"")*"|::)|(?P<mark>\?)|(?P<percent>%)|:(?P<name>[a-z_]\w*)|(?P<instr>\binstr\()""",
-    re.IGNORECASE,
+    r"""(?P<kept>'(?:[^']|'')*'|"(?:[^"]|"")*"|::)|(?P<mark>\?)|(?P<percent>%)|:(?P<name>[a-z_]\w*)|
+    (?P<instr>\binstr\()|(?P<nothing>\bIN\s*\(\))""",
+    re.IGNORECASE | re.VERBOSE,
 )
 _TABLE = re.compile(r"CREATE TABLE (\w+) \((.*?)\)(?: WITHOUT ROWID)?;", re.DOTALL)
 
@@ -45,6 +46,8 @@ def _token(found: re.Match[str]) -> str:
         return f"%({found['name']})s"
     if found["kept"]:
         return found["kept"].replace("%", "%%")
+    if found["nothing"]:
+        return "IN (NULL)"
     return "%s" if found["mark"] else "%%" if found["percent"] else "strpos("
 
 
