@@ -3,10 +3,11 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from places import FilePlace, Place, PostgresPlace
 from postgres_server import PostgresServer, find_binaries
 
@@ -57,16 +58,28 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
         shutil.rmtree(folder)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    """A place for a knowledge base: the tests of its contract are run against both databases."""
-    if request.param == "sqlite":
-        folder = tmp_path / "place"
-        folder.mkdir()
-        yield FilePlace(folder)
-        return
-    chosen = PostgresPlace(request.getfixturevalue("postgres"))
+@pytest.fixture
+def make_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Place]]:
+    """Makes places for knowledge bases, each apart, which go when the test ends."""
+    made: list[Place] = []
+
+    def make(kind: str) -> Place:
+        if kind == "sqlite":
+            folder = tmp_path / f"place-{len(made)}"
+            folder.mkdir()
+            made.append(FilePlace(folder))
+        else:
+            made.append(PostgresPlace(request.getfixturevalue("postgres")))
+        return made[-1]
+
     try:
-        yield chosen
+        yield make
     finally:
-        chosen.remove()
+        for place in made:
+            place.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, make_place: Callable[[str], Place]) -> Place:
+    """A place for a knowledge base: the tests of its contract are run against both databases."""
+    return make_place(request.param)

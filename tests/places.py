@@ -6,10 +6,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from postgres_server import PostgresServer
-
 from lamlam.kb import KnowledgeBase
-from lamlam.kb.dialect import PRIMARY_KEYS
+from lamlam.kb.layout import LAYOUT
+from postgres_server import PostgresServer
 
 __all__ = ["FilePlace", "Place", "PostgresPlace"]
 
@@ -27,9 +26,12 @@ class Place(Protocol):
         """Which of the texts, whatever their case, stand in some file of the knowledge base."""
         ...
 
+    def remove(self) -> None: ...
+
 
 _COUNT_ANEW = """
-    SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S' AND relnamespace::regnamespace::name = current_schema()
+    SELECT setval(oid, 1, false) FROM pg_class
+    WHERE relkind = 'S' AND relnamespace::regnamespace::name = current_schema()
 """
 
 
@@ -48,14 +50,17 @@ class FilePlace:
     def left(self, *texts: str) -> set[str]:
         return _left(self.folder.iterdir(), texts)
 
+    def remove(self) -> None:
+        """The folder goes with the test's own."""
+
 
 class PostgresPlace:
     _numbers = itertools.count(1)
 
     def __init__(self, server: PostgresServer) -> None:
-        self._server, self._schema = server, f"kb{next(self._numbers)}"
-        self.address = server.url(self._schema)
-        server.execute(f"CREATE SCHEMA {self._schema}")
+        self._server, self.schema = server, f"kb{next(self._numbers)}"
+        self.address = server.url(self.schema)
+        server.execute(f"CREATE SCHEMA {self.schema}")
 
     def open(self, *, create: bool = False) -> KnowledgeBase:
         return KnowledgeBase.open(self.address, create=create)
@@ -68,7 +73,7 @@ class PostgresPlace:
         with KnowledgeBase.open(address, create=True) as kb:
             yield kb
         with KnowledgeBase.open(address) as kb:  # a connection of its own: the test's may be in any state
-            for table in reversed(PRIMARY_KEYS):
+            for table in reversed(LAYOUT):
                 kb._database.run(f"DELETE FROM {table}" + (" WHERE key <> 'tombstone_key'" if table == "meta" else ""))
             kb._database.run(_COUNT_ANEW)
         idle.append(address)
@@ -79,7 +84,7 @@ class PostgresPlace:
         return _left((path for path in (self._server.data / "base").rglob("*") if path.is_file()), texts)
 
     def remove(self) -> None:
-        self._server.execute(f"DROP SCHEMA {self._schema} CASCADE")
+        self._server.execute(f"DROP SCHEMA {self.schema} CASCADE")
 
 
 def _left(files: Iterator[Path], texts: tuple[str, ...]) -> set[str]:

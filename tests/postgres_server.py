@@ -6,6 +6,7 @@ import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -51,7 +52,9 @@ class PostgresServer:
         self.port = _free_port()
         self.idle: list[str] = []  # addresses of empty knowledge bases
         self._connection: psycopg.Connection | None = None
-        self._run("initdb", "-D", str(self.data), "-U", USER, "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+        # By default this server sorts as English does, so that a text which is not sorted by its bytes is noticed.
+        self._run("initdb", "-D", str(self.data), "-U", USER, "--no-sync", "-E", "UTF8", "--locale=C.UTF-8",
+                  "--locale-provider=icu", "--icu-locale=en-US")  # fmt: skip
         (self.data / "pg_hba.conf").write_text(_WHO_MAY_CONNECT)
         settings = {**_SETTINGS, "port": self.port}
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
@@ -59,9 +62,15 @@ class PostgresServer:
 
     def execute(self, sql: str) -> None:
         """Run a statement as the superuser."""
+        self._superuser().execute(sql.encode())
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._superuser().execute(sql.encode()).fetchall()
+
+    def _superuser(self) -> psycopg.Connection:
         if self._connection is None:
             self._connection = psycopg.connect(self.url(), autocommit=True)
-        self._connection.execute(sql.encode())
+        return self._connection
 
     def stop(self) -> None:
         if self._connection is not None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from places import Place
 
 from lamlam.corpus import FactRecord
 from lamlam.errors import InputError
 from lamlam.kb import KnowledgeBase, Source
 from lamlam.kb.files import export_file, import_file
+from places import Place
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=8).filter(
     lambda text: text.replace("_", " ").strip()

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from places import FilePlace, Place
 
 from lamlam.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
@@ -18,6 +17,7 @@ from lamlam.kb import Certificate, KnowledgeBase, Source, Status
 from lamlam.kb.database import Database
 from lamlam.kb.pages import blank_free_bytes
 from lamlam.kb.scan import Scan, search
+from places import FilePlace, Place
 
 in_a_file = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from places import Place
 
 from lamlam.kb import KnowledgeBase, Status
 from lamlam.kb.names import normalise
 from lamlam.kb.similarity import name_similarity, relation_similarity
+from places import Place
 
 FACTS = [
     ("Marie Curie", "Birthplace", "Warsaw"),

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from places import FilePlace, Place
 
 from lamlam.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb import KnowledgeBase, Source, Status
+from places import FilePlace, Place
 
 CURIE = ("Marie Curie", "Birthplace", "Warsaw")
 FACTS = [CURIE, ("Marie Curie", "Field", "physics"), ("Pierre Curie", "Birthplace", "Paris")]

@@ -11,11 +11,13 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb.database import Parameters
-from lamlam.kb.dialect import PRIMARY_KEYS, definitions, translated
+from lamlam.kb.dialect import definitions, translated
+from lamlam.kb.layout import LAYOUT
 from lamlam.kb.postgres_erasure import Eraser
 from lamlam.kb.scan import Scan, search
 from lamlam.kb.schema import APPLICATION_ID, VERSION
@@ -35,7 +37,7 @@ _WRITING = re.compile(r"\s*(INSERT|UPDATE)\b", re.IGNORECASE)
 class PostgresDatabase:
     """A connection to a server; to be used by the thread that opened it."""
 
-    path = None
+    path: Path | None = None
 
     def __init__(self, url: str, *, create: bool = False) -> None:
         """Open the knowledge base in the URL's database, or make its tables where `create` says so.
@@ -138,9 +140,8 @@ class PostgresDatabase:
                 self.run("COMMIT")
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:
-        names = ", ".join(f'"{name}"' for name in columns)
         try:
-            with self._connection.cursor().copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+            with self._connection.cursor().copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(row)
         except self._faults as error:
@@ -158,7 +159,7 @@ class PostgresDatabase:
 
     def faults(self) -> Iterator[str]:
         invalid = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid AND indrelid = to_regclass(?)"
-        for table in PRIMARY_KEYS:
+        for table in LAYOUT:
             yield from (f"the index {row[0]} is not valid" for row in self.rows(invalid, (table,)))
         broken = sum(self._dangling(*row) for row in self.rows(_FOREIGN_KEYS))
         if broken:
@@ -181,8 +182,8 @@ class PostgresDatabase:
         """SHA-256 of the rows of all tables, in the order of their keys, as COPY writes them."""
         digest = hashlib.sha256()
         try:
-            for table, key in PRIMARY_KEYS.items():
-                sql = f"COPY (SELECT * FROM {table} ORDER BY {', '.join(key)}) TO STDOUT"
+            for table, layout in LAYOUT.items():
+                sql = f"COPY (SELECT * FROM {table} ORDER BY {', '.join(layout.key)}) TO STDOUT"
                 with (self._before or self._connection).cursor().copy(sql) as copy:
                     for part in copy:
                         digest.update(part)
@@ -270,8 +271,11 @@ class PostgresDatabase:
         return comment
 
     def _make(self) -> None:
-        # Without parameters several statements go at once.
-        self._connection.execute(f"{definitions()}; COMMENT ON TABLE meta IS '{_MARK}{VERSION}'".encode())
+        sql = f"{definitions()}; COMMENT ON TABLE meta IS '{_MARK}{VERSION}'"
+        try:
+            self._connection.execute(sql.encode())  # without parameters several statements go at once
+        except self._faults as error:
+            raise self._told(error) from error
         self.run("INSERT INTO meta VALUES ('tombstone_key', ?)", (secrets.token_bytes(32),))
 
     # Statements and faults
@@ -292,6 +296,8 @@ class PostgresDatabase:
         errors = self._psycopg.errors
         if isinstance(error, UnicodeEncodeError):
             return InputError("a text holds a lone surrogate, which is not valid Unicode")
+        if isinstance(error, errors.DataError) and "NUL" in str(error):
+            return InputError("a text holds a NUL character, which no database keeps")
         if isinstance(error, errors.NumericValueOutOfRange):
             return InputError("a number is too large")
         if isinstance(error, errors.ProgramLimitExceeded):
@@ -313,7 +319,8 @@ _STATE = """
     pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool
 """
 _RIGHTS = """
-    SELECT 'meta'::regclass::oid::bigint, has_table_privilege('fact', 'INSERT') AND has_table_privilege('fact', 'DELETE')
+    SELECT 'meta'::regclass::oid::bigint, has_table_privilege('fact', 'INSERT') AND
+    has_table_privilege('fact', 'DELETE')
 """
 _FOREIGN_KEYS = f"""
     SELECT c.conrelid::regclass::text, quote_ident(a.attname), c.confrelid::regclass::text, quote_ident(b.attname)

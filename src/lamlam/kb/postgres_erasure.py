@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from lamlam.kb.dialect import PRIMARY_KEYS
+from lamlam.kb.layout import LAYOUT
 
 if TYPE_CHECKING:
     import psycopg
@@ -22,7 +22,7 @@ _PAUSE_SECONDS = 0.05
 _REWRITTEN_BYTES = 1 << 30  # a larger knowledge base would be locked for minutes
 _CHUNK = 1 << 22
 _SEGMENT = 1 << 30
-_TABLES = list(PRIMARY_KEYS)
+_TABLES = list(LAYOUT)
 _OLD_READERS = """
     SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
     AND backend_type = 'client backend' AND age(backend_xmin) > age(%s::xid8::xid) LIMIT 1

@@ -127,9 +127,9 @@ class SQLiteDatabase:
                 self.run("COMMIT")
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:
-        names = ", ".join(f'"{name}"' for name in columns)
-        self.many(f"INSERT INTO {table} ({names}) VALUES ({','.join('?' * len(columns))})", rows)
-        if last_id:
+        self.run("PRAGMA defer_foreign_keys = ON")  # rows may point at later ones
+        self.many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({','.join('?' * len(columns))})", rows)
+        if last_id and self.one("SELECT 1 FROM sqlite_master WHERE name = ? AND instr(sql, 'AUTOINCREMENT')", (table,)):
             self.run("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
             self.run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, last_id))
 
