@@ -243,6 +243,21 @@ def test_a_role_that_may_not_read_files_is_told_what_was_not_searched(
         assert place.left("Birthplace", "Bob") == set()
 
 
+def test_what_only_the_owner_may_rewrite_waits_for_the_owner(
+    kb: KnowledgeBase, place: PostgresPlace, postgres: PostgresServer
+) -> None:
+    _grant(postgres, place, "writing", "USAGE", "SELECT, INSERT, UPDATE, DELETE")
+    with KnowledgeBase.open(postgres.url(place.schema, user="writing")) as writer:
+        assert writer.add([("Eve", "Field", "secrets")]).added
+        assert not writer.forget(1).clean
+        assert writer.lookup(*FACTS[0][:2]).status is Status.FORGOTTEN
+    with KnowledgeBase.open(postgres.url(place.schema, user="writing")) as writer:
+        assert "an erasure was interrupted before the file was cleaned" in writer.verify()
+    with place.open() as owner:
+        assert owner.verify() == []
+    assert place.left("Xanthippe", "Wrzeszcz") == set()
+
+
 def test_a_large_knowledge_base_is_not_rewritten_and_the_certificate_tells_it(
     kb: KnowledgeBase, place: PostgresPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

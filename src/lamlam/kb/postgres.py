@@ -290,7 +290,8 @@ class PostgresDatabase:
         return self._connection.execute(translated(sql), [None if _is_nul(part) else part for part in parameters])
 
     def _in_transaction(self) -> bool:
-        return self._connection.info.transaction_status != self._psycopg.pq.TransactionStatus.IDLE
+        status = self._psycopg.pq.TransactionStatus
+        return self._connection.info.transaction_status not in (status.IDLE, status.UNKNOWN)
 
     def _told(self, error: Exception) -> LamLamError:
         errors = self._psycopg.errors
@@ -308,7 +309,7 @@ class PostgresDatabase:
             return LamLamError(f"{self.name} is being written to by another program")
         if isinstance(error, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction):
             return LamLamError(f"{self.name} may not be used so: {_first_line(error)}")
-        if isinstance(error, self._psycopg.OperationalError):
+        if self._connection.broken:
             return LamLamError(f"the connection to {self.name} failed: {_first_line(error)}")
         return LamLamError(f"{self.name} cannot be used so: {_first_line(error)}")
 

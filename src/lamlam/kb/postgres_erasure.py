@@ -35,6 +35,10 @@ _FILES = """
     SELECT h.relname, pg_relation_filepath(c.oid) FROM heaps h JOIN pg_class c ON c.oid = h.oid
     OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = h.oid) ORDER BY 1, 2
 """
+_OWNED = """
+    SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class
+    WHERE oid IN (SELECT to_regclass(name) FROM unnest(%s::text[]) name)
+"""
 _STATISTICS = """
     SELECT coalesce(most_common_vals::text, '') || coalesce(histogram_bounds::text, '') FROM pg_stats
     WHERE schemaname = current_schema() AND tablename = ANY (%s)
@@ -52,9 +56,14 @@ class Eraser:
         self.rewritten = False
 
     def rewrite(self, patient: bool = True) -> bool:
-        """Rewrite; False where another program erases just now, or reads what stood there before and does not end."""
+        """Rewrite; False where another program erases just now, or reads what stood there before and does not end.
+
+        False, too, for a role that does not own the tables: PostgreSQL lets it write, but not rewrite them.
+        """
         from psycopg.errors import LockNotAvailable
 
+        if not self._scalar(_OWNED, _TABLES):
+            return False
         wait = _WAIT_SECONDS if patient else 0.0
         if not _until(lambda: self._scalar("SELECT pg_try_advisory_lock(%s)", self._lock), wait):
             return False
