@@ -220,7 +220,7 @@ import os, sys
 from lamlam.kb import KnowledgeBase
 kb = KnowledgeBase.open(sys.argv[1])
 def facts():
-    for number in range(5000):
+    for number in range(1000):
         yield f"Entity {number}", "r", "v"
     os._exit(9)
 kb.add(facts())
