@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import psycopg
+
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.layout import LAYOUT
 from postgres_server import PostgresServer
@@ -67,9 +69,12 @@ class PostgresPlace:
 
     @contextmanager
     def fresh(self) -> Iterator[KnowledgeBase]:
-        """Tables are made once and emptied by DELETE, which for so few rows is the quickest."""
+        """Tables are made once and emptied by DELETE, which for so few rows is the quickest.
+
+        They stand in a database of their own: `left` would find the rows deleted.
+        """
         idle = self._server.idle
-        address = idle.pop() if idle else PostgresPlace(self._server).address
+        address = idle.pop() if idle else self._another()
         with KnowledgeBase.open(address, create=True) as kb:
             yield kb
         with KnowledgeBase.open(address) as kb:  # a connection of its own: the test's may be in any state
@@ -78,10 +83,19 @@ class PostgresPlace:
             kb._database.run(_COUNT_ANEW)
         idle.append(address)
 
+    def _another(self) -> str:
+        if not self._server.rows("SELECT 1 FROM pg_database WHERE datname = 'fresh'"):
+            self._server.execute("CREATE DATABASE fresh")
+        name = f"kb{next(self._numbers)}"
+        with psycopg.connect(self._server.url(database="fresh"), autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {name}")
+        return self._server.url(name, database="fresh")
+
     def left(self, *texts: str) -> set[str]:
         """In the files of the whole database; those that were dropped go with a checkpoint."""
         self._server.execute("CHECKPOINT")
-        return _left((path for path in (self._server.data / "base").rglob("*") if path.is_file()), texts)
+        [(number,)] = self._server.rows("SELECT oid FROM pg_database WHERE datname = current_database()")
+        return _left((self._server.data / "base" / str(number)).iterdir(), texts)
 
     def remove(self) -> None:
         self._server.execute(f"DROP SCHEMA {self.schema} CASCADE")
