@@ -115,6 +115,55 @@ def test_the_same_said_in_other_words_goes_too(kb: KnowledgeBase) -> None:
     assert certificate.clean, "a name that other facts use is not left over"
 
 
+def test_a_statement_the_other_way_round_goes_too(kb: KnowledgeBase) -> None:
+    kb.add([(SECRET, "Mother", "Zoe Quarles"), ("zoe quarles", "Child", SECRET), ("Zoe Quarles", "Niece", SECRET)])
+    assert kb.inverse("Mother", "Child")
+    assert not kb.inverse("Child", "Mother")
+    kb.alias("X. Quarles", entity=SECRET)
+    planned = kb.forget(entity=SECRET, relation="Mother", dry_run=True)
+    assert planned.reasons == ("asked", "states the same the other way round")
+    assert [kb.fact(number).relation for number in planned.related] == ["Niece"], "not declared, but told"
+    certificate = kb.forget(entity=SECRET, relation="Mother")
+    assert (certificate.facts, certificate.related) == (planned.facts, planned.related)
+    assert kb.lookup("Zoe Quarles", "Child").status is Status.FORGOTTEN
+    again = [
+        ("Zoe Quarles", "Child", "X. Quarles"),
+        ("X. Quarles", "Mother", "Zoe Quarles"),
+        ("Zoe Quarles", "Child", "Y"),
+    ]
+    report = kb.add(again)
+    assert [record.value for record in report.refused] == ["X. Quarles", "Zoe Quarles"]
+
+
+def test_a_dry_run_says_why_each_fact_would_go_and_what_stays_near(kb: KnowledgeBase) -> None:
+    kb.add([("XANTHIPPE QUARLES", "Place of Birth", "Wrzeszcz"), (SECRET, "Home", "Wrzeszcz")])
+    new = kb.edit(1, value="Oliwa")
+    planned = kb.forget(new.id, dry_run=True)
+    assert dict(zip(planned.facts, planned.reasons, strict=True)) == {
+        1: "superseded by one of these", 5: "states the same", new.id: "asked",
+    }  # fmt: skip
+    assert [kb.fact(number).relation for number in planned.related] == ["Home"]
+
+
+def test_who_knows_the_request_can_prove_the_certificate(kb: KnowledgeBase) -> None:
+    certificate = kb.forget(entity=SECRET, relation="Field")
+    assert certificate.asked == ("entity", "relation")
+    assert certificate.request == kb.request_digest(entity=SECRET.lower(), relation="Field")
+    assert certificate.request != kb.request_digest(entity="Ada Lovelace", relation="Field")
+
+
+def test_what_was_forgotten_is_let_in_again_only_when_it_is_allowed(kb: KnowledgeBase) -> None:
+    kb.forget(source="dossier-77")
+    again = FACTS[1]
+    assert kb.add([again]).refused == (again,)
+    report = kb.add([again], allow=True)
+    assert (report.added, report.allowed, report.refused) == (1, 1, ())
+    assert kb.lookup(SECRET, "Field").values == ("botany",)
+    assert kb.add([again]).known == 1, "allowed once, it is no longer refused"
+    assert kb.add([FACTS[0]]).refused == (FACTS[0],), "another forgotten fact still is"
+    assert kb.verify() == []
+
+
 def test_history_goes_with_its_fact(kb: KnowledgeBase, place: Place) -> None:
     second = kb.edit(1, value="Sopot")
     third = kb.edit(second.id, value="Hel Peninsula")
@@ -195,9 +244,9 @@ def test_a_certificate_tells_the_file_as_it_was_and_as_it_is(kb: KnowledgeBase, 
     assert (certificate.before, certificate.after) == (before, after)
 
 
-def _search(folder: Path, *texts: str, remains: bool = False) -> Scan:
+def _search(folder: Path, *texts: str, rows_only: tuple[str, ...] = ()) -> Scan:
     files = {path.name: iter([path.read_bytes()[:-1], b"."]) for path in sorted(folder.iterdir())}
-    return search(files, texts, lambda _: remains)
+    return search(files, texts, rows_only)
 
 
 @in_a_file
@@ -228,9 +277,32 @@ def test_blanking_pages_leaves_every_row_and_no_gap(place: FilePlace) -> None:
         assert (kb.digest(), kb.verify()) == (digest, [])
 
 
+def test_blanking_reaches_free_blocks_and_free_pages(tmp_path: Path) -> None:
+    """As SQLite leaves them without `secure_delete`: rows of one page deleted here and there, and whole pages."""
+    path = tmp_path / "plain.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT)")
+        rows = ((n, f"{'gone' if n % 3 == 0 or n < 900 else 'kept'}-{n:05}") for n in range(3000))
+        connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+        connection.execute("INSERT INTO t VALUES (9999, ?)", ("gone" * 5000,))
+        connection.execute("DELETE FROM t WHERE x LIKE 'gone%'")
+        assert connection.execute("PRAGMA freelist_count").fetchone()[0] > 5
+        kept = connection.execute("SELECT * FROM t").fetchall()
+    assert path.read_bytes().count(b"gone") > 1000
+    with path.open("r+b", buffering=0) as file:
+        assert blank_free_bytes(file) > 0
+        assert blank_free_bytes(file) == 0
+    assert b"gone" not in path.read_bytes()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("SELECT * FROM t").fetchall() == kept
+
+
 @in_a_file
 def test_the_scan_finds_what_is_there(kb: KnowledgeBase, place: FilePlace) -> None:
-    found = _search(place.folder, "Wrzeszcz", "no such string", "abc", remains=True)
+    every = tuple(path.name for path in place.folder.iterdir())
+    found = _search(place.folder, "Wrzeszcz", "no such string", "abc", rows_only=every)
     assert (found.searched, found.short, found.shared, found.left_over) == (2, 1, 1, 0)
     assert _search(place.folder, "Wrzeszcz").left_over == 1
     assert _search(place.folder, "Wrzeszcz", *(f"no such string {number}" for number in range(20))).left_over == 1

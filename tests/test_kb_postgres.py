@@ -2,7 +2,7 @@
 
 import multiprocessing
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -209,6 +209,17 @@ def test_the_planners_statistics_forget_too(kb: KnowledgeBase, place: PostgresPl
     assert "pg_statistic" in certificate.scan.files
     assert not kb._database.scalar(statistics, (place.schema,))
     assert place.left("secret of Wrzeszcz") == set()
+
+
+def test_what_another_knowledge_base_of_the_server_holds_is_not_left_over(
+    kb: KnowledgeBase, make_place: Callable[[str], PostgresPlace]
+) -> None:
+    with make_place("postgres").open(create=True) as other:
+        other.add((f"Entity {number % 9}", "born in", "Wrzeszcz") for number in range(99))
+        other._database.run("ANALYZE")
+        certificate = kb.forget(1)
+        assert certificate.clean
+        assert certificate.scan.shared == 1
 
 
 def test_what_somebody_still_reads_is_told_and_erased_at_the_next_opening(

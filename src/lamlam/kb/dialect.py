@@ -20,6 +20,11 @@ _TYPES = {
     r"\bBLOB\b": "bytea",
     r"\) WITHOUT ROWID": ")",
 }
+# What is rolled back uses up an identity, but no number of a revision: these have no gaps. One writes at a time.
+_REVISIONS = """
+CREATE FUNCTION next_revision() RETURNS bigint LANGUAGE sql AS 'SELECT coalesce(max(id), 0) + 1 FROM revision';
+ALTER TABLE revision ALTER id DROP IDENTITY, ALTER id SET DEFAULT next_revision()
+"""
 _TOKEN = re.compile(
     r"""(?P<kept>'(?:[^']|'')*'|"(?:[^"]|"")*"|::)|(?P<mark>\?)|(?P<percent>%)|:(?P<name>[a-z_]\w*)|
     (?P<instr>\binstr\()|(?P<nothing>\bIN\s*\(\))""",
@@ -29,7 +34,7 @@ _TOKEN = re.compile(
 
 def definitions() -> str:
     """The statements that make all tables and indexes."""
-    return _retyped(TABLES) + ";\n".join(_retyped(sql) for sql in INDEXES.values())
+    return ";\n".join([_retyped(TABLES).rstrip().rstrip(";"), _REVISIONS, *map(_retyped, INDEXES.values())])
 
 
 @lru_cache(maxsize=2048)

@@ -8,9 +8,8 @@ opened and not before.
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from lamlam.kb.database import Parameters
 from lamlam.kb.dialect import definitions, translated
 from lamlam.kb.layout import LAYOUT
 from lamlam.kb.postgres_erasure import Eraser
-from lamlam.kb.scan import Scan, search
+from lamlam.kb.scan import Scan
 from lamlam.kb.schema import APPLICATION_ID, VERSION
 
 if TYPE_CHECKING:
@@ -146,13 +145,19 @@ class PostgresDatabase:
                     copy.write_row(row)
         except self._faults as error:
             raise self._told(error) from error
-        if last_id:
-            self.run(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), ?)", (last_id,))
+        if last_id and (sequence := self._sequence(table)):
+            self.run("SELECT setval(?, ?)", (sequence, last_id))
         self.run(f"ANALYZE {table}")
 
     def last_id(self, table: str) -> int:
-        sequence = self.scalar("SELECT pg_get_serial_sequence(?, 'id')", (table,))
+        sequence = self._sequence(table)
+        if sequence is None:
+            return int(self.scalar(f"SELECT max(id) FROM {table}") or 0)
         return int(self.scalar(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}"))
+
+    def _sequence(self, table: str) -> str | None:
+        sequence: str | None = self.scalar("SELECT pg_get_serial_sequence(?, 'id')", (table,))
+        return sequence
 
     def size(self) -> int:
         return self._eraser.size()
@@ -194,21 +199,17 @@ class PostgresDatabase:
     def erased(self) -> bool:
         return self.scalar("SELECT 1 FROM meta WHERE key = 'erasing'") is None
 
-    def erase(self, strings: Iterable[str], remains: Callable[[str], bool]) -> Scan:
+    def erase(self, strings: Iterable[str]) -> Scan:
         """Have the server rewrite the tables without their deleted rows, and search for `strings` what it lets us read.
 
         Where others' reading prevents the rewriting, every string counts as left over that no row holds.
         """
-        wanted = list(strings)
         self._forget_before()
         finished = self.finish_erasing()
         try:
-            found = search(self._eraser.readable(), wanted, remains)
+            return self._eraser.search(strings, finished)
         except self._faults as error:
             raise self._told(error) from error
-        sure = finished and (self._eraser.rewritten or self._eraser.may_read())
-        left_over = found.left_over if sure else found.searched - found.shared
-        return replace(found, left_over=left_over, unsearched=self._eraser.unsearched())
 
     def finish_erasing(self, patient: bool = True) -> bool:
         """Rewrite the tables; False while somebody reads from before. The mark "erasing" stays until it is done."""

@@ -6,11 +6,12 @@ searched. The write-ahead log is the server's: it cannot be emptied from here.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from lamlam.kb.layout import LAYOUT
+from lamlam.kb.scan import Scan, occurring, searched_for
 
 if TYPE_CHECKING:
     import psycopg
@@ -40,13 +41,13 @@ _OWNED = """
     WHERE oid IN (SELECT to_regclass(name) FROM unnest(%s::text[]) name)
 """
 _STATISTICS = """
-    SELECT coalesce(most_common_vals::text, '') || coalesce(histogram_bounds::text, '') FROM pg_stats
-    WHERE schemaname = current_schema() AND tablename = ANY (%s)
+    SELECT coalesce(most_common_vals::text, '') || coalesce(histogram_bounds::text, '') FROM pg_stats WHERE
 """
+_OURS = "(schemaname = current_schema() AND tablename = ANY (%s))"
 
 
 class Eraser:
-    """Rewrites a knowledge base's tables without their deleted rows, and reads what is to be searched.
+    """Rewrites a knowledge base's tables without their deleted rows, and searches for what must be gone.
 
     `rewritten` says whether all tables were rewritten at last, or only tidied, since they are large.
     """
@@ -91,10 +92,26 @@ class Eraser:
         sql = "SELECT has_function_privilege('pg_read_binary_file(text, bigint, bigint, boolean)', 'EXECUTE')"
         return bool(self._scalar(sql))
 
-    def unsearched(self) -> tuple[str, ...]:
-        return ("write-ahead log",) if self.may_read() else ("files of the server", "write-ahead log")
+    def search(self, strings: Iterable[str], finished: bool) -> Scan:
+        """Search all that the role may read; what no row holds is left over.
 
-    def readable(self) -> dict[str, Iterator[bytes]]:
+        So is, without looking, what no row holds where the tables were not rewritten and their files cannot be read.
+        """
+        wanted, short = searched_for(strings)
+        readable = self._readable()
+        found: set[bytes] = set()
+        size = 0
+        for chunks in readable.values():
+            here, length = occurring(chunks, wanted)
+            found, size = found | here, size + length
+        sure = finished and (self.rewritten or self.may_read())
+        suspected = found if sure else wanted
+        held, _ = occurring(self._held(), suspected) if suspected else (set(), 0)
+        unsearched = () if self.may_read() else ("files of the server",)
+        left_over, shared = len(suspected - held), len(found & held)
+        return Scan(tuple(readable), size, len(wanted), shared, short, left_over, (*unsearched, "write-ahead log"))
+
+    def _readable(self) -> dict[str, Iterator[bytes]]:
         """By table, in chunks: its files, with those of its indexes, and the statistics; or else all rows."""
         if not self.may_read():
             tables = {f"rows of {table}": self._rows(table) for table in _TABLES}
@@ -138,8 +155,15 @@ class Eraser:
         with self._connection.cursor().copy(f"COPY {table} TO STDOUT (FORMAT binary)") as copy:
             yield from (bytes(part) for part in copy)
 
-    def _statistics(self) -> Iterator[bytes]:
-        yield from (row[0].encode() for row in self._connection.execute(_STATISTICS, (_TABLES,)))
+    def _held(self) -> Iterator[bytes]:
+        """All rows, and the statistics of tables that are none of the knowledge base's."""
+        for table in _TABLES:
+            yield from self._rows(table)
+        yield from self._statistics(others=True)
+
+    def _statistics(self, others: bool = False) -> Iterator[bytes]:
+        sql = _STATISTICS + ("NOT " if others else "") + _OURS
+        yield from (row[0].encode() for row in self._connection.execute(sql, (_TABLES,)))
 
     def _scalar(self, sql: str, *parameters: Any) -> Any:
         row = self._connection.execute(sql, parameters).fetchone()
