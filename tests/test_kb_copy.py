@@ -96,7 +96,7 @@ def test_what_is_there_is_not_written_over(place: Place, tmp_path: Path) -> None
 def test_a_copy_that_fails_leaves_nothing_of_it(place: Place, tmp_path: Path) -> None:
     _fill(place)
 
-    def fail() -> None:
+    def fail(rows: int) -> None:
         raise KeyboardInterrupt
 
     with place.fresh() as empty, closing(connect(place.address)) as whole:

@@ -357,12 +357,12 @@ def _write_json(value: dict[str, Any], path: Path) -> None:
 
 
 @contextmanager
-def _progress(label: str) -> Iterator[Callable[[], None]]:
-    """A counter on standard error, and what makes it count."""
+def _progress(label: str) -> Iterator[Callable[..., None]]:
+    """A counter on standard error, and what makes it count: one, or as many as it is told."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn(label), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda: bar.advance(task)
+        yield lambda number=1: bar.advance(task, number)

@@ -14,12 +14,15 @@ from lamlam.kb.schema import INDEXES
 
 __all__ = ["copy_database"]
 
+_TOLD_ROWS = 1000
 
-def copy_database(source: Database, target: Database, *, seen: Callable[[], object] = lambda: None) -> int:
+
+def copy_database(source: Database, target: Database, *, seen: Callable[[int], object] = lambda rows: None) -> int:
     """Copy all rows, in one transaction, and go on counting ids where the source stands; how many rows.
 
-    `seen` is called for each. Raises `LamLamError` where the target holds something; it is left as it is then.
-    Whoever has the target open besides must open it anew: the key of its tombstones is another one.
+    `seen` is told now and then how many rows there were since. Raises `LamLamError` where the target holds something;
+    it is left as it is then. Whoever has the target open besides must open it anew: the key of its tombstones is
+    another one.
     """
     count = 0
 
@@ -27,10 +30,14 @@ def copy_database(source: Database, target: Database, *, seen: Callable[[], obje
         nonlocal count
         where = "WHERE key <> 'erasing'" if table == "meta" else ""
         columns, key = ", ".join(layout.columns), ", ".join(layout.key)
+        told = count
         for row in source.stream(f"SELECT {columns} FROM {table} {where} ORDER BY {key}"):
             yield row
             count += 1
-            seen()
+            if count - told == _TOLD_ROWS:
+                seen(_TOLD_ROWS)
+                told = count
+        seen(count - told)
 
     with source.snapshot(), target.transaction():
         if any(target.one(f"SELECT 1 FROM {table} LIMIT 1") for table in LAYOUT if table != "meta"):
