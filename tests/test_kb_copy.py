@@ -31,6 +31,7 @@ def _fill(place: Place) -> None:
             actor="me",
         )
         kb.edit(1, value="poetry", reason="a poet")
+        kb.merge("Bob", into="Ada")
         gone = kb.add([("Eve", "Field", "secrets")])
         assert gone.added == 1
         kb.forget(entity="Eve")
@@ -41,8 +42,12 @@ def _told(kb: KnowledgeBase) -> list[Any]:
     view = kb.at(1)
     return [
         kb.digest(), kb.log(), replace(kb.stats(), bytes=0), kb.lookup_many(lookups), view.lookup_many(lookups),
-        list(kb.facts()), kb.history(1), list(kb.aliases()), kb.entities_starting(""), kb.verify(),
+        list(kb.facts()), kb.history(1), list(kb.aliases()), kb.entities_starting(""), kb.verify(), _settings(kb),
     ]  # fmt: skip
+
+
+def _settings(kb: KnowledgeBase) -> dict[str, bytes]:
+    return {k: v.encode() if isinstance(v, str) else v for k, v in kb._database.rows("SELECT * FROM meta")}
 
 
 def _copy(source: str | Path, target: str | Path) -> int:

@@ -32,7 +32,7 @@ def copy_database(source: Database, target: Database, *, seen: Callable[[int], o
         columns, key = ", ".join(layout.columns), ", ".join(layout.key)
         told = count
         for row in source.stream(f"SELECT {columns} FROM {table} {where} ORDER BY {key}"):
-            yield row
+            yield _settings(row) if table == "meta" else row
             count += 1
             if count - told == _TOLD_ROWS:
                 seen(_TOLD_ROWS)
@@ -51,3 +51,9 @@ def copy_database(source: Database, target: Database, *, seen: Callable[[int], o
         for definition in INDEXES.values():
             target.run(definition)
     return count
+
+
+def _settings(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A setting with its value as bytes: SQLite keeps text in such a column, too, and PostgreSQL would unescape it."""
+    key, value = row
+    return key, value.encode() if isinstance(value, str) else value
