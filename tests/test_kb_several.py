@@ -134,7 +134,7 @@ def test_readers_see_whole_revisions_while_one_writes_and_forgets(place: Place) 
     readers = [_child(lambda: _read(place, until)) for _ in range(READERS)]
     count = 0
     with place.open() as kb:
-        while time.monotonic() < until:
+        while time.monotonic() < until or count <= 20:  # on a busy machine, long enough to have forgotten once
             count += 1
             with kb.transaction():
                 for side in ("Left", "Right"):
@@ -143,7 +143,6 @@ def test_readers_see_whole_revisions_while_one_writes_and_forgets(place: Place) 
                 kb.add([("Fleeting", "count", f"fleeting {count}")], allow=True)
                 kb.forget(entity="Fleeting")
         assert [_joined(reader) for reader in readers] == [0] * READERS
-        assert count > 20
         assert kb.verify() == []
     with place.open() as kb:
         assert kb.lookup("Left", "count").values == (str(count),)
