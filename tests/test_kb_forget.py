@@ -284,7 +284,9 @@ def test_blanking_reaches_free_blocks_and_free_pages(tmp_path: Path) -> None:
         connection.execute("PRAGMA secure_delete = OFF")
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT)")
         rows = ((n, f"{'gone' if n % 3 == 0 or n < 900 else 'kept'}-{n:05}") for n in range(3000))
+        connection.execute("BEGIN")
         connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+        connection.execute("COMMIT")
         connection.execute("INSERT INTO t VALUES (9999, ?)", ("gone" * 5000,))
         connection.execute("DELETE FROM t WHERE x LIKE 'gone%'")
         assert connection.execute("PRAGMA freelist_count").fetchone()[0] > 5
