@@ -26,6 +26,8 @@ def normalise_prefix(prefix: str) -> str:
 
 def checked(text: str, field: str) -> str:
     """`text` as it may be stored. Raises `InputError` when it is blank or not valid Unicode."""
+    if type(text) is str and text.isascii() and text.isprintable() and text.strip(" _"):
+        return text  # nearly every one, at a fraction of the cost
     if not isinstance(text, str):
         raise InputError(f"expected text, not {type(text).__name__}", field=field)
     if not normalise(text):

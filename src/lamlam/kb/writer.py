@@ -14,7 +14,7 @@ from lamlam.kb.fact import Source
 from lamlam.kb.names import checked, normalise
 from lamlam.kb.tombstones import Tombstones
 
-__all__ = ["AddReport", "Writer"]
+__all__ = ["AddReport", "Writer", "checked_span"]
 
 _CACHED_NAMES = 500_000
 _LAST_CHARACTER = 2**63 - 1
@@ -99,9 +99,7 @@ class Writer:
         self._database.run("UPDATE fact SET until = ? WHERE id = ?", (self._revision, fact))
 
     def source(self, fact: int, source: Source) -> None:
-        start, end = source.start or 0, source.end or 0
-        if (source.start is None) != (source.end is None) or not 0 <= start <= end <= _LAST_CHARACTER:
-            raise InputError(f"is no span: {source.start} to {source.end}", field="source")
+        checked_span(source.start, source.end)
         document = self._id("document", source.document)
         self._database.run(
             'INSERT INTO source (fact, document, start, "end", since) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
@@ -154,3 +152,10 @@ class Writer:
             self._database.many(
                 "INSERT INTO entity_key VALUES (?, ?, ?)", ((k, target, alias) for k in stored_keys(norm))
             )
+
+
+def checked_span(start: int | None, end: int | None) -> tuple[int | None, int | None]:
+    """A span of characters as it may be stored. Raises `InputError` when it is none."""
+    if (start is None) != (end is None) or not 0 <= (start or 0) <= (end or 0) <= _LAST_CHARACTER:
+        raise InputError(f"is no span: {start} to {end}", field="source")
+    return start, end
