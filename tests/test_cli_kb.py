@@ -88,6 +88,25 @@ def test_facts_are_added_edited_and_ended(file: Path) -> None:
         assert kb.digest() in told
 
 
+def test_revisions_are_undone_and_entities_merged_and_split(file: Path) -> None:
+    _done("retract", file, 2)
+    assert _done("undo", file, 2, "--reason", "a slip").startswith("Revision 2 is undone: 1 fact")
+    assert "physics" in _done("lookup", file, "Marie Curie", "Field")
+    _done("add", file, "Maria Sklodowska", "Prize", "Nobel")
+    assert _done("merge", file, "Maria Sklodowska", "--into", "Marie Curie") == "1 facts are those of Marie Curie now."
+    assert _done("lookup", file, "Maria Sklodowska", "Field").startswith("alias")
+    assert _done("split", file, "Maria Sklodowska") == "1 facts are those of Maria Sklodowska again."
+    assert _done("alias", file, "Nobel Prize", "--value", "Nobel") == "The alias is added."
+    assert _done("inverse", file, "Field", "Prize") == "They are inverse now."
+    assert _done("verify", file).endswith("is sound.")
+
+
+def test_what_was_forgotten_comes_back_only_with_allow(file: Path) -> None:
+    told = _done("forget", file, "--id", 2, "--yes")
+    assert "Erased in revision 2" in told
+    assert _done("add", file, "Marie Curie", "Field", "physics", "--allow") == "The fact is added."
+
+
 def test_facts_go_out_and_come_in_elsewhere(file: Path, tmp_path: Path) -> None:
     out = tmp_path / "facts.jsonl"
     assert _done("export", file, out).startswith("2 facts")
@@ -153,7 +172,7 @@ def test_an_unsound_file_is_told_with_exit_code_1(file: Path) -> None:
         (["edit", "KB", "99", "x"], "no fact 99"),
         (["edit", "KB", "1", " "], "field 'value': is blank"),
         (["retract", "KB", "99"], "no fact 99"),
-        (["alias", "KB", "x"], "either an entity or a relation"),
+        (["alias", "KB", "x"], "an entity, or a relation, or a value"),
         (["forget", "KB", "--entity", "Nobody", "--yes"], "no entity 'Nobody'"),
         (["forget", "KB"], "say what to forget"),
         (["import", "KB", "nowhere.jsonl"], "nowhere.jsonl: no such file"),

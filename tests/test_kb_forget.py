@@ -119,6 +119,55 @@ def test_the_same_said_in_other_words_goes_too(kb: KnowledgeBase, tmp_path: Path
     assert certificate.clean, "a name that other facts use is not left over"
 
 
+def test_a_statement_the_other_way_round_goes_too(kb: KnowledgeBase, tmp_path: Path) -> None:
+    kb.add([(SECRET, "Mother", "Zoe Quarles"), ("zoe quarles", "Child", SECRET), ("Zoe Quarles", "Niece", SECRET)])
+    assert kb.inverse("Mother", "Child")
+    assert not kb.inverse("Child", "Mother")
+    kb.alias("X. Quarles", entity=SECRET)
+    planned = kb.forget(entity=SECRET, relation="Mother", dry_run=True)
+    assert planned.reasons == ("asked", "states the same the other way round")
+    assert [kb.fact(number).relation for number in planned.related] == ["Niece"], "not declared, but told"
+    certificate = kb.forget(entity=SECRET, relation="Mother")
+    assert (certificate.facts, certificate.related) == (planned.facts, planned.related)
+    assert kb.lookup("Zoe Quarles", "Child").status is Status.FORGOTTEN
+    again = [
+        ("Zoe Quarles", "Child", "X. Quarles"),
+        ("X. Quarles", "Mother", "Zoe Quarles"),
+        ("Zoe Quarles", "Child", "Y"),
+    ]
+    report = kb.add(again)
+    assert [record.value for record in report.refused] == ["X. Quarles", "Zoe Quarles"]
+
+
+def test_a_dry_run_says_why_each_fact_would_go_and_what_stays_near(kb: KnowledgeBase) -> None:
+    kb.add([("XANTHIPPE QUARLES", "Place of Birth", "Wrzeszcz"), (SECRET, "Home", "Wrzeszcz")])
+    new = kb.edit(1, value="Oliwa")
+    planned = kb.forget(new.id, dry_run=True)
+    assert dict(zip(planned.facts, planned.reasons, strict=True)) == {
+        1: "superseded by one of these", 5: "states the same", new.id: "asked",
+    }  # fmt: skip
+    assert [kb.fact(number).relation for number in planned.related] == ["Home"]
+
+
+def test_who_knows_the_request_can_prove_the_certificate(kb: KnowledgeBase) -> None:
+    certificate = kb.forget(entity=SECRET, relation="Field")
+    assert certificate.asked == ("entity", "relation")
+    assert certificate.request == kb.request_digest(entity=SECRET.lower(), relation="Field")
+    assert certificate.request != kb.request_digest(entity="Ada Lovelace", relation="Field")
+
+
+def test_what_was_forgotten_is_let_in_again_only_when_it_is_allowed(kb: KnowledgeBase) -> None:
+    kb.forget(source="dossier-77")
+    again = FACTS[1]
+    assert kb.add([again]).refused == (again,)
+    report = kb.add([again], allow=True)
+    assert (report.added, report.allowed, report.refused) == (1, 1, ())
+    assert kb.lookup(SECRET, "Field").values == ("botany",)
+    assert kb.add([again]).known == 1, "allowed once, it is no longer refused"
+    assert kb.add([FACTS[0]]).refused == (FACTS[0],), "another forgotten fact still is"
+    assert kb.verify() == []
+
+
 def test_history_goes_with_its_fact(kb: KnowledgeBase, tmp_path: Path) -> None:
     second = kb.edit(1, value="Sopot")
     third = kb.edit(second.id, value="Hel Peninsula")

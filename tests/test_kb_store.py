@@ -177,7 +177,7 @@ def test_an_alias_is_a_pointer_to_what_the_entity_has_now(kb: KnowledgeBase) -> 
 def test_an_alias_needs_one_thing_to_point_at(kb: KnowledgeBase) -> None:
     with pytest.raises(InputError, match="no entity 'Nobody'"):
         kb.alias("X", entity="Nobody")
-    with pytest.raises(InputError, match="either"):
+    with pytest.raises(InputError, match="an entity, or a relation, or a value"):
         kb.alias("X", entity="Marie Curie", relation="Field")
 
 

@@ -20,6 +20,7 @@ File = Annotated[str, typer.Argument(metavar="FILE", help="The knowledge base.")
 Actor = Annotated[str, typer.Option(help="Who does it, for the log.")]
 Reason = Annotated[str, typer.Option(help="Why, for the log.")]
 Format = Annotated[str | None, typer.Option(help="jsonl, csv or json.  [default: as the file's ending says]")]
+Allow = Annotated[bool, typer.Option("--allow", help="Let in what was forgotten, too.")]
 FactId = Annotated[int, typer.Argument(metavar="ID", help="The fact's id, as lookup shows it.")]
 Document = Annotated[str | None, typer.Option("--source", help="The document that states it.")]
 
@@ -27,7 +28,7 @@ Document = Annotated[str | None, typer.Option("--source", help="The document tha
 def register(app: typer.Typer) -> None:
     kb = typer.Typer(no_args_is_help=True, help="Read, edit and erase facts; import and export them.")
     app.add_typer(kb, name="kb")
-    for group in (_register_files, _register_reading, _register_changes, _register_forget):
+    for group in (_register_files, _register_reading, _register_changes, _register_revisions, _register_forget):
         group(kb)
 
 
@@ -37,6 +38,7 @@ def _register_files(kb: typer.Typer) -> None:
         file: File,
         source: Annotated[Path, typer.Argument(metavar="FACTS", help="Facts: .jsonl, .csv or the paper's .json.")],
         format: Format = None,
+        allow: Allow = False,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
@@ -45,7 +47,7 @@ def _register_files(kb: typer.Typer) -> None:
         from lamlam.kb.files import import_file
 
         with _made_if_missing(file) as facts, _progress("importing facts") as seen:
-            report = import_file(facts, source, format, actor=actor, reason=reason, seen=seen)
+            report = import_file(facts, source, format, allow=allow, actor=actor, reason=reason, seen=seen)
         print_import(report)
 
     @kb.command()
@@ -130,12 +132,14 @@ def _register_changes(kb: typer.Typer) -> None:
         relation: Annotated[str, typer.Argument(help="Which one.")],
         value: Annotated[str, typer.Argument(help="Its value.")],
         source: Document = None,
+        allow: Allow = False,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
         """Add a fact; FILE is made where it is missing."""
         with _made_if_missing(file) as facts:
-            report = facts.add([(entity, relation, value)], source=_source(source), actor=actor, reason=reason)
+            record, origin = (entity, relation, value), _source(source)
+            report = facts.add([record], source=origin, allow=allow, actor=actor, reason=reason)
         if report.refused:
             raise LamLamError("this fact is refused: it, or the document that states it, was forgotten")
         typer.echo("The fact is added." if report.added else "The fact was known already.")
@@ -172,15 +176,76 @@ def _register_changes(kb: typer.Typer) -> None:
         name: Annotated[str, typer.Argument(help="Another name.")],
         entity: Annotated[str | None, typer.Option(help="The entity that it names.")] = None,
         relation: Annotated[str | None, typer.Option(help="The relation that it names.")] = None,
+        value: Annotated[str | None, typer.Option(help="The value that it is as well.")] = None,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Give an entity or a relation another name."""
+        """Give an entity, a relation or a value another name."""
         from lamlam.kb import KnowledgeBase
 
         with KnowledgeBase.open(file) as facts:
-            new = facts.alias(name, entity=entity, relation=relation, actor=actor, reason=reason)
+            new = facts.alias(name, entity=entity, relation=relation, value=value, actor=actor, reason=reason)
         typer.echo("The alias is added." if new else "The alias was known already.")
+
+    @kb.command()
+    def inverse(
+        file: File,
+        relation: Annotated[str, typer.Argument(help="A relation.")],
+        other: Annotated[str, typer.Argument(help="The one that says the same the other way round.")],
+        actor: Actor = "",
+        reason: Reason = "",
+    ) -> None:
+        """Declare two relations inverse, so that a fact is forgotten in both directions."""
+        from lamlam.kb import KnowledgeBase
+
+        with KnowledgeBase.open(file) as facts:
+            new = facts.inverse(relation, other, actor=actor, reason=reason)
+        typer.echo("They are inverse now." if new else "They were known to be inverse.")
+
+
+def _register_revisions(kb: typer.Typer) -> None:
+    @kb.command()
+    def undo(
+        file: File,
+        revision: Annotated[int, typer.Argument(help="Which one, as log shows it.")],
+        actor: Actor = "",
+        reason: Reason = "",
+    ) -> None:
+        """Revert an edit, a retraction or another change, by a new revision. Forgetting cannot be undone."""
+        from lamlam.kb import KnowledgeBase
+
+        with KnowledgeBase.open(file) as facts:
+            changed = facts.undo(revision, actor=actor, reason=reason)
+        typer.echo(f"Revision {revision} is undone: {changed:,} facts or names changed.")
+
+    @kb.command()
+    def merge(
+        file: File,
+        entity: Annotated[str, typer.Argument(help="The entity that is no other than")],
+        into: Annotated[str, typer.Option(help="this one, which gets its facts and its name.")],
+        actor: Actor = "",
+        reason: Reason = "",
+    ) -> None:
+        """Make two entities one."""
+        from lamlam.kb import KnowledgeBase
+
+        with KnowledgeBase.open(file) as facts:
+            moved = facts.merge(entity, into=into, actor=actor, reason=reason)
+        typer.echo(f"{moved:,} facts are those of {into} now.")
+
+    @kb.command()
+    def split(
+        file: File,
+        entity: Annotated[str, typer.Argument(help="The entity that was merged into another.")],
+        actor: Actor = "",
+        reason: Reason = "",
+    ) -> None:
+        """Take a merger back: the entity gets its own facts again, as they stand now."""
+        from lamlam.kb import KnowledgeBase
+
+        with KnowledgeBase.open(file) as facts:
+            moved = facts.split(entity, actor=actor, reason=reason)
+        typer.echo(f"{moved:,} facts are those of {entity} again.")
 
 
 def _register_forget(kb: typer.Typer) -> None:
@@ -199,14 +264,14 @@ def _register_forget(kb: typer.Typer) -> None:
         reason: Reason = "",
     ) -> None:
         """Erase facts for good, from FILE and its history, and search FILE for what is left of them."""
-        from lamlam.cli.kb_tables import print_certificate, print_facts
+        from lamlam.cli.kb_tables import print_certificate, print_closure
         from lamlam.kb import KnowledgeBase
 
         described: dict[str, Any] = {"entity": entity, "relation": relation, "value": value, "source": source}
         with KnowledgeBase.open(file) as facts:
             done = facts.forget(id, **described, dry_run=True)
             if dry_run or not yes:
-                print_facts([facts.fact(number) for number in done.facts], "To be erased")
+                print_closure(facts, done)
             if not dry_run:
                 yes or typer.confirm("Erase this for good?", abort=True, err=True)
                 done = facts.forget(id, **described, actor=actor, reason=reason)

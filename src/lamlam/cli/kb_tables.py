@@ -8,11 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from lamlam.kb import AddReport, Certificate, Fact, Resolution, Revision, Source, Stats
+    from lamlam.kb import AddReport, Certificate, Fact, KnowledgeBase, Resolution, Revision, Source, Stats
 
 __all__ = [
     "places",
     "print_certificate",
+    "print_closure",
     "print_facts",
     "print_import",
     "print_log",
@@ -27,12 +28,9 @@ _PLACES = 3
 def print_import(report: "AddReport") -> None:
     """The counts of an import, and the first of the rows that were refused."""
     refused = len(report.refused)
-    Console().print(
-        _counts(
-            {"added": report.added, "known already": report.known, "refused, as they were forgotten": refused},
-            "Facts imported",
-        )
-    )
+    counts = {"added": report.added, "known already": report.known, "refused, as they were forgotten": refused}
+    counts |= {"let in, though they were forgotten": report.allowed} if report.allowed else {}
+    Console().print(_counts(counts, "Facts imported"))
     if refused:
         rows = [(fact.entity, fact.relation, fact.value) for fact in report.refused[:_SHOWN]]
         Console().print(_table(("entity", "relation", "value"), rows, _some("Refused", refused)))
@@ -101,6 +99,21 @@ def print_log(revisions: Iterable["Revision"]) -> None:
     ]
     headings = ("revision", "time (UTC)", "action", "actor", "reason", "began", "ended")
     Console().print(_table(headings, rows, "Writes"))
+
+
+def print_closure(kb: "KnowledgeBase", certificate: "Certificate") -> None:
+    """What a forgetting would erase, and why each fact, and the facts that stay but tell of it."""
+    reasons = dict(zip(certificate.facts, certificate.reasons, strict=True))
+    groups = {"To be erased": certificate.facts, "Not erased, but it might be inferred from": certificate.related}
+    for title, numbers in groups.items():
+        shown = [kb.fact(number) for number in numbers[:_SHOWN]]
+        rows = [
+            (str(each.id), each.entity, each.relation, each.value, reasons.get(each.id, ""), places(each.sources))
+            for each in shown
+        ]
+        if rows:
+            headings = ("fact", "entity", "relation", "value", "why", "sources")
+            Console().print(_table(headings, rows, _some(title, len(numbers))))
 
 
 def print_certificate(certificate: "Certificate") -> None:

@@ -10,15 +10,21 @@ __all__ = ["Certificate"]
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The facts erased, by their ids; what went with them; digests of the file before and after; the search of it.
+    """What was asked; the facts erased, and why; what went with them; digests of the file before and after; its search.
 
-    `erased` counts the rows of each table that are gone. A dry run changes nothing: it has ids and the counts of facts
-    and sources, and neither a revision nor an "after".
+    `asked` names the fields of the request, and `request` is its keyed digest: who knows the request can prove by
+    `KnowledgeBase.request_digest` that this is the answer, and nobody else learns it. `facts` are ids and `reasons`
+    stand beside them; `erased` counts the rows of each table that are gone. `related` are facts that remain and from
+    which an erased one might be inferred. A dry run changes nothing: it has neither a revision nor an "after".
     """
 
     time: str
     dry_run: bool
+    asked: tuple[str, ...]
+    request: str
     facts: tuple[int, ...]
+    reasons: tuple[str, ...]
+    related: tuple[int, ...]
     erased: dict[str, int]
     before: str
     after: str | None = None
@@ -32,4 +38,5 @@ class Certificate:
         return self.scan is not None and self.scan.clean
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "facts": list(self.facts), "clean": self.clean}
+        lists = {name: list(getattr(self, name)) for name in ("asked", "facts", "reasons", "related")}
+        return {**asdict(self), **lists, "clean": self.clean}

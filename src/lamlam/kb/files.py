@@ -37,14 +37,15 @@ def import_file(
     path: str | Path,
     format: str | None = None,
     *,
+    allow: bool = False,
     actor: str = "",
     reason: str = "",
     seen: Callable[[], object] = lambda: None,
 ) -> AddReport:
     """Add the facts of a file, in one transaction; `format` is one of `FORMATS`, or as the file's ending says.
 
-    `seen` is called for each row. What was forgotten is refused and told. Raises `InputError`, with file, line and
-    field, for a bad row; nothing is imported then.
+    `seen` is called for each row. What was forgotten is refused and told, unless `allow` lets it in. Raises
+    `InputError`, with file, line and field, for a bad row; nothing is imported then.
     """
     source = Path(path)
     read = _READERS[_format(source, format)]
@@ -59,8 +60,8 @@ def import_file(
 
     try:
         if source.stat().st_size >= _LARGE:
-            return kb.load(records(), identity=_identity(source), actor=actor, reason=reason)
-        return kb.add(records(), actor=actor, reason=reason)
+            return kb.load(records(), identity=_identity(source), allow=allow, actor=actor, reason=reason)
+        return kb.add(records(), allow=allow, actor=actor, reason=reason)
     except InputError as error:
         if error.path is not None:
             raise

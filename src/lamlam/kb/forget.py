@@ -1,8 +1,6 @@
-"""Forgetting: which rows a proposition stands in, under all its names, and erasing them from every file.
+"""Forgetting: erasing the rows of what was selected and all that only they used, and leaving tombstones in their place.
 
-A proposition is forgotten in all its namings: spelling variants and aliases of its entity and its relation, and
-relations of the same words; with the facts that it superseded. Tombstones are left in its place. Transactions, and the
-rewriting of the file afterwards, are left to `kb.store`.
+Which facts go together is left to `kb.closure`; transactions, and the rewriting of the file afterwards, to `kb.store`.
 """
 
 import re
@@ -10,20 +8,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from lamlam.errors import InputError
 from lamlam.kb.blocking import digest, stored_keys
+from lamlam.kb.closure import Closure, Selection
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
 from lamlam.kb.names import normalise
-from lamlam.kb.reader import Name, Reader
-from lamlam.kb.similarity import relation_key
+from lamlam.kb.reader import Reader
 from lamlam.kb.tombstones import Tombstones
 
-__all__ = ["Erased", "Forgetter", "Selection"]
+__all__ = ["Erased", "Forgetter"]
 
 _TABLES = ("entity", "relation", "document")
 _REDACTED = "[erased]"
 _MARKED = "(SELECT id FROM marked)"
+_NAMED = "(SELECT id FROM document WHERE name = ?)"
 _HOLDING = (
     "SELECT 1 FROM entity WHERE instr(name, ?) > 0",
     "SELECT 1 FROM entity_spelling WHERE instr(norm, ?) > 0",
@@ -31,20 +29,11 @@ _HOLDING = (
     "SELECT 1 FROM relation_spelling WHERE instr(norm, ?) > 0",
     "SELECT 1 FROM entity_alias WHERE instr(name, ?) > 0",
     "SELECT 1 FROM relation_alias WHERE instr(name, ?) > 0",
+    "SELECT 1 FROM value_alias WHERE instr(norm || target || name, ?) > 0",
     "SELECT 1 FROM fact WHERE instr(value, ?) > 0",
     "SELECT 1 FROM document WHERE instr(name, ?) > 0",
     "SELECT 1 FROM revision WHERE instr(time || actor || action || reason, ?) > 0",
 )
-_NAMED = "(SELECT id FROM document WHERE name = ?)"
-
-
-@dataclass(slots=True)
-class Selection:
-    """What is to be erased: facts by id, in order, and a document with the sources that name it."""
-
-    facts: list[int]
-    document: str | None = None
-    sources: int = 0
 
 
 @dataclass(slots=True)
@@ -57,123 +46,17 @@ class Erased:
 
 
 class Forgetter:
-    """Selects and erases. `erase` wants an open transaction."""
+    """Erases what a closure selected. Wants an open transaction."""
 
-    def __init__(self, database: Database, tombstones: Tombstones) -> None:
-        self._database, self._tombstones = database, tombstones
+    def __init__(self, database: Database, tombstones: Tombstones, closure: Closure) -> None:
+        self._database, self._tombstones, self._closure = database, tombstones, closure
         self._reader = Reader(database)
-
-    # What to erase
-
-    def select(
-        self,
-        fact_id: int | None = None,
-        entity: str | None = None,
-        relation: str | None = None,
-        value: str | None = None,
-        source: str | None = None,
-    ) -> Selection:
-        """The facts that a description names, past ones too, and all that state the same. Raises `InputError` for none.
-
-        A document's facts are those that no other document states; the others lose this source only.
-        """
-        if source is not None:
-            chosen, sources = self._of_document(source)
-        elif fact_id is not None:
-            chosen, sources = [fact.id for fact in self._reader.by_id([fact_id])], 0
-        else:
-            chosen, sources = self._described(entity, relation, value), 0
-        if not chosen and not sources:
-            raise InputError("there is nothing to forget: no fact is so described")
-        facts = sorted(self._closure(chosen))
-        self._mark(facts)
-        sql = f"SELECT count(*) FROM source WHERE fact IN {_MARKED} OR document IN {_NAMED}"
-        return Selection(facts, source, self._database.scalar(sql, (source,)))
-
-    def _of_document(self, document: str) -> tuple[list[int], int]:
-        facts = self._database.rows(
-            "SELECT DISTINCT s.fact FROM source s JOIN document d ON d.id = s.document WHERE d.name = ?", (document,)
-        )
-        sql = "SELECT 1 FROM source s JOIN document d ON d.id = s.document WHERE s.fact = ? AND d.name <> ?"
-        alone = [row[0] for row in facts if not self._database.one(sql, (row[0], document))]
-        return alone, len(facts)
-
-    def _described(self, entity: str | None, relation: str | None, value: str | None) -> list[int]:
-        if entity is None and relation is None:
-            return [fact.id for fact in self._reader.valued_ever(value or "")]
-        where, parameters = [], []
-        if entity is not None:
-            where.append("f.entity = ?")
-            parameters.append(self._owner(entity).id)
-        if relation is not None:
-            kinds = self._relations(relation)
-            where.append(f"{'+' if entity is not None else ''}f.relation IN ({_marks(kinds)})")
-            parameters += kinds
-        sql = "SELECT f.id, f.value FROM fact f WHERE " + " AND ".join(where)
-        rows = self._database.rows(sql, parameters)
-        return [row[0] for row in rows if value is None or normalise(row[1]) == normalise(value)]
-
-    def _owner(self, entity: str) -> Name:
-        found = self._reader.entities_spelled(entity) or self._reader.entities_aliased(entity)
-        if not found:
-            raise InputError(f"there is no entity '{entity}'", field="entity")
-        if len(found) > 1:
-            names = ", ".join(f"'{row.name}'" for row in found)
-            raise InputError(f"'{entity}' may mean {names}: give the exact name", field="entity")
-        return found[0]
-
-    def _relations(self, relation: str) -> list[int]:
-        names = {normalise(relation), *self._reader.relation_synonyms(relation)}
-        sql = f"SELECT target FROM relation_spelling WHERE alias = 0 AND norm IN ({_marks(names)})"
-        return [row[0] for row in self._database.rows(sql, tuple(names))]
-
-    def _closure(self, chosen: Iterable[int]) -> set[int]:
-        """With every fact: what it superseded, and the facts that state the same in other names."""
-        closed: set[int] = set()
-        waiting = set(chosen)
-        while waiting:
-            closed |= waiting
-            facts = self._reader.by_id(sorted(waiting))
-            reached = {fact.supersedes for fact in facts if fact.supersedes is not None}
-            for fact in facts:
-                reached |= self._saying_the_same(fact)
-            waiting = reached - closed
-        return closed
-
-    def _saying_the_same(self, fact: Fact) -> set[int]:
-        names, relations = self._entity_names(fact.entity), self._relation_names(fact.relation)
-        keys = {relation_key(relation) for relation in relations}
-        sql = f"""
-            SELECT f.id, r.name, f.value FROM entity_spelling s JOIN fact f ON f.entity = s.target
-            JOIN relation r ON r.id = f.relation WHERE s.alias = 0 AND s.norm IN ({_marks(names)})
-        """
-        value = normalise(fact.value)
-        return {
-            row[0]
-            for row in self._database.rows(sql, tuple(names))
-            if normalise(row[2]) == value and (normalise(row[1]) in relations or relation_key(row[1]) in keys)
-        }
-
-    def _entity_names(self, entity: str) -> set[str]:
-        """The normalised names of an entity: its own, its aliases, and those of which it is itself an alias."""
-        norm = normalise(entity)
-        sql = """
-            SELECT a.name FROM entity_spelling s JOIN entity e ON e.id = s.target JOIN entity_alias a ON a.target = e.id
-            WHERE s.norm = ? AND s.alias = 0 AND e.name = ?
-            UNION SELECT e.name FROM entity_spelling s JOIN entity e ON e.id = s.target WHERE s.norm = ? AND s.alias > 0
-        """
-        return {norm, *(normalise(row[0]) for row in self._database.rows(sql, (norm, entity, norm)))}
-
-    def _relation_names(self, relation: str) -> set[str]:
-        return {normalise(relation), *self._reader.relation_synonyms(relation)}
-
-    # Erasing it
 
     def erase(self, selection: Selection, revision: int) -> Erased:
         """Delete the rows and all that only they used; leave tombstones. Returns the strings that must now be gone."""
-        facts = self._reader.by_id(selection.facts)
+        facts = self._reader.by_id(list(selection.facts))
         before = self._tombstone_count()
-        namings = {fact.entity: self._entity_names(fact.entity) for fact in facts}
+        namings = {fact.entity: self._closure.entity_names(fact.entity) for fact in facts}
         self._bury(facts, namings, selection.document, revision)
         touched = self._touched(selection)
         run = self._database.run
@@ -187,8 +70,9 @@ class Forgetter:
             for number in ids:
                 self._collect(table, number, erased)
         self._bury_entities(namings, revision)
-        erased.strings |= {fact.value for fact in facts if not self._stated(fact.value)}
+        self._collect_values({fact.value for fact in facts}, erased)
         self._redact(erased.strings)
+        self._database.run("INSERT INTO meta VALUES ('erasing', '1') ON CONFLICT DO NOTHING")
         erased.tombstones = self._tombstone_count() - before
         return erased
 
@@ -197,10 +81,13 @@ class Forgetter:
         for name in {name for names in namings.values() for name in names}:
             stones.put(stones.lessened(name), revision)
         for fact in facts:
-            for entity, relation in product(
-                namings[fact.entity], {fact.relation, *self._relation_names(fact.relation)}
-            ):
-                for stone in (*stones.propositions(entity, relation, fact.value), *stones.slots(entity, relation)):
+            names, values = namings[fact.entity], self._closure.values(fact.value)
+            for entity, relation in product(names, {fact.relation, *self._closure.relation_names(fact.relation)}):
+                graves = {stone for value in values for stone in stones.propositions(entity, relation, value)}
+                for stone in (*graves, *stones.slots(entity, relation)):
+                    stones.put(stone, revision)
+            for value, inverse, entity in product(values, self._closure.inverses(fact.relation), names):
+                for stone in stones.propositions(value, inverse, entity):
                     stones.put(stone, revision)
         if document is not None:
             stones.put(stones.document(document), revision)
@@ -254,6 +141,20 @@ class Forgetter:
         run(f"DELETE FROM {table}_alias WHERE target = ?", (number,))
         if table == "relation":
             run("DELETE FROM relation_pair WHERE a = ? OR b = ?", (number, number))
+            run("DELETE FROM inverse WHERE relation = ? OR other = ?", (number, number))
+
+    def _collect_values(self, values: Iterable[str], erased: Erased) -> None:
+        """Values that no fact states any more are gone, and what they are as well, where no fact states that either."""
+        for value in values:
+            if not self._stated(value):
+                erased.strings.add(value)
+            names = self._closure.values(value)
+            if len(names) == 1 or any(self._reader.valued_ever(name) for name in names):
+                continue
+            for norm in names:
+                rows = self._database.rows("SELECT name, norm, target FROM value_alias WHERE norm = ?", (norm,))
+                erased.strings |= {text for row in rows for text in row}
+                erased.counts["alias"] += self._database.run("DELETE FROM value_alias WHERE norm = ?", (norm,))
 
     def _stated(self, value: str) -> bool:
         return any(fact.value == value for fact in self._reader.valued_ever(value))
@@ -278,7 +179,3 @@ class Forgetter:
 
     def _tombstone_count(self) -> int:
         return int(self._database.scalar("SELECT count(*) FROM tombstone"))
-
-
-def _marks(values: Iterable[object]) -> str:
-    return ",".join("?" for _ in values)

@@ -4,11 +4,11 @@ The questions that resolution, export and reports ask, each a few index probes. 
 `kb.resolve`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from lamlam.errors import LamLamError
+from lamlam.errors import InputError, LamLamError
 from lamlam.kb.blocking import digest, probed_keys
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact, Source
@@ -46,14 +46,16 @@ class Reader:
     def __init__(self, database: Database, revision: int | None = None) -> None:
         self.database = database
         if revision is None:
-            self._holds, self._ended, self._made, self._known = "f.until = 0", "f.until > 0", "", ""
+            self._holds, self._ended, self._made, self._known = "f.until = 0", "f.until > 0", " AND a.until = 0", ""
+            self._read = ""
         else:
             at = int(revision)
             if not 0 <= at <= (database.scalar("SELECT max(id) FROM revision") or 0):
                 raise LamLamError(f"there is no revision {at}")
             self._holds = f"+f.since <= {at} AND (f.until = 0 OR f.until > {at})"
             self._ended = f"f.until > 0 AND f.until <= {at}"
-            self._made = f" AND a.since <= {at}"
+            self._made = f" AND a.since <= {at} AND (a.until = 0 OR a.until > {at})"
+            self._read = f" AND s.since <= {at}"
             self._known = f" AND EXISTS (SELECT 1 FROM fact k WHERE k.entity = e.id AND k.since <= {at})"
 
     # Entities and relations
@@ -75,6 +77,21 @@ class Reader:
             JOIN entity e ON e.id = s.target WHERE s.norm = ? AND s.alias > 0 {self._made} {self._known} ORDER BY e.id
         """
         return [_named(*row) for row in self.database.rows(sql, (normalise(name),))]
+
+    def owner(self, name: str) -> Name:
+        """The one entity that a name names: with facts still before with facts once, by name before by alias.
+
+        Raises `InputError` where there is none, or several.
+        """
+        spelled, aliased = self.entities_spelled(name), self.entities_aliased(name)
+        held = [row for row in spelled if self.has_facts(row.id)]
+        found = held or aliased or spelled
+        if not found:
+            raise InputError(f"there is no entity '{name}'", field="entity")
+        if len(found) > 1:
+            names = ", ".join(f"'{row.name}'" for row in found)
+            raise InputError(f"'{name}' may mean {names}: give the exact name", field="entity")
+        return found[0]
 
     def entities_alike(self, name: str, limit: int) -> list[tuple[Name, str]]:
         """Entities that share a key with a name, each with the spelling (name or alias) that does; at most `limit`."""
@@ -151,8 +168,8 @@ class Reader:
     def entities_named(self, names: Sequence[str]) -> dict[str, str]:
         """Each of `names` that belongs to one entity, to that entity's canonical name.
 
-        The exact name comes before the normalised one, that before an alias. Where several entities share the name,
-        the one that has facts still is meant; among several of those the name is left out.
+        The exact name comes before the normalised one, that before an alias; but a name whose entity has no facts any
+        more, as after a merger, is that of the one with facts. A name that several of these share is left out.
         """
         norms = {name: normalise(name) for name in names}
         wanted = sorted(set(norms.values()) - {""})
@@ -169,10 +186,8 @@ class Reader:
         )
         found = {}
         for name, norm in norms.items():
-            owners = spelled.get(norm) or aliased.get(norm) or {}
-            holding = [owner for owner, holds in owners.items() if holds] or list(owners)
-            if name in owners or len(holding) == 1:
-                found[name] = name if name in owners else holding[0]
+            if owner := _owner(name, spelled.get(norm, {}), aliased.get(norm, {})):
+                found[name] = owner
         return found
 
     def _owners(self, sql: str, norms: Sequence[str]) -> dict[str, dict[str, bool]]:
@@ -245,6 +260,30 @@ class Reader:
             found += self.database.rows(f"{_FACT} WHERE f.id IN ({','.join('?' * len(part))})", part)
         return self._facts(sorted(found))
 
+    def began(self, revision: int) -> Iterator[Fact]:
+        """The facts that began with a revision, whether or not they still hold; ids follow the order of revisions."""
+        last, stop = self._first_since(revision) - 1, self._first_since(revision + 1)
+        sql = f"{_FACT} WHERE f.id > ? AND f.id < ? ORDER BY f.id LIMIT {_BATCH}"
+        while rows := self.database.rows(sql, (last, stop)):
+            yield from self._facts(rows)
+            last = rows[-1][0]
+
+    def _first_since(self, revision: int) -> int:
+        """The least id from which on all facts began with a revision or later; found by halving."""
+        low, high = 1, (self.database.scalar("SELECT max(id) FROM fact") or 0) + 1
+        while low < high:
+            middle = (low + high) // 2
+            row = self.database.one("SELECT id, since FROM fact WHERE id >= ? ORDER BY id LIMIT 1", (middle,))
+            if row is None or row[1] >= revision:
+                high = middle
+            else:
+                low = row[0] + 1
+        return low
+
+    def stated_only_in(self, fact_id: int, document: str) -> bool:
+        sql = "SELECT 1 FROM source s JOIN document d ON d.id = s.document WHERE s.fact = ? AND d.name <> ? LIMIT 1"
+        return self.database.one(sql, (fact_id, document)) is None
+
     def lineage(self, fact_id: int) -> list[Fact]:
         """A fact, what it superseded, and what superseded it, however far; ordered by id."""
         sql = """
@@ -285,7 +324,7 @@ class Reader:
         for fact, document, start, end in self.database.rows(
             f"""
             SELECT s.fact, d.name, s.start, s."end" FROM source s JOIN document d ON d.id = s.document
-            WHERE s.fact IN ({",".join("?" * len(facts))}) {self._made.replace("a.since", "s.since")} ORDER BY s.id
+            WHERE s.fact IN ({",".join("?" * len(facts))}) {self._read} ORDER BY s.id
             """,
             tuple(facts),
         ):
@@ -293,6 +332,15 @@ class Reader:
         for fact, read in sources.items():
             facts[fact] = replace(facts[fact], sources=tuple(read))
         return list(facts.values())
+
+
+def _owner(name: str, spelled: Mapping[str, bool], aliased: Mapping[str, bool]) -> str | None:
+    """Whose name it is, of the entities that are so spelled and so aliased; each with whether it has facts."""
+    held, meant = ([owner for owner, holds in owners.items() if holds] for owners in (spelled, aliased))
+    if name in spelled and (name in held or not meant):
+        return name
+    owners = held or meant or list(spelled) or list(aliased)
+    return owners[0] if len(owners) == 1 else None
 
 
 def _named(id: int, name: str) -> Name:

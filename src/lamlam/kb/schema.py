@@ -11,7 +11,7 @@ it. `relation_pair` counts the entities for which two relations share a value, o
 __all__ = ["APPLICATION_ID", "INDEXES", "TABLES", "VERSION"]
 
 APPLICATION_ID = 0x4C6D4B42  # "LmKB", in the header of the file
-VERSION = 2
+VERSION = 3
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -29,7 +29,8 @@ CREATE TABLE entity_alias (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
     target INTEGER NOT NULL REFERENCES entity (id),
-    since INTEGER NOT NULL REFERENCES revision (id)
+    since INTEGER NOT NULL REFERENCES revision (id),
+    until INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE entity_spelling (
     norm TEXT NOT NULL, target INTEGER NOT NULL, alias INTEGER NOT NULL, PRIMARY KEY (norm, target, alias)
@@ -43,7 +44,8 @@ CREATE TABLE relation_alias (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
     target INTEGER NOT NULL REFERENCES relation (id),
-    since INTEGER NOT NULL REFERENCES revision (id)
+    since INTEGER NOT NULL REFERENCES revision (id),
+    until INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE relation_spelling (
     norm TEXT NOT NULL, target INTEGER NOT NULL, alias INTEGER NOT NULL, PRIMARY KEY (norm, target, alias)
@@ -63,6 +65,22 @@ CREATE TABLE fact (
     CHECK (until = 0 OR until >= since)
 );
 CREATE TABLE value_key (key INTEGER NOT NULL, fact INTEGER NOT NULL, PRIMARY KEY (key, fact)) WITHOUT ROWID;
+
+CREATE TABLE value_alias (
+    id INTEGER PRIMARY KEY,
+    norm TEXT NOT NULL,
+    target TEXT NOT NULL,
+    name TEXT NOT NULL,
+    since INTEGER NOT NULL REFERENCES revision (id),
+    until INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE inverse (
+    id INTEGER PRIMARY KEY,
+    relation INTEGER NOT NULL REFERENCES relation (id),
+    other INTEGER NOT NULL REFERENCES relation (id),
+    since INTEGER NOT NULL REFERENCES revision (id),
+    until INTEGER NOT NULL DEFAULT 0
+);
 
 CREATE TABLE document (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE source (
@@ -86,8 +104,11 @@ INDEXES = {
     "fact_relation": "CREATE INDEX fact_relation ON fact (relation)",
     "fact_supersedes": "CREATE INDEX fact_supersedes ON fact (supersedes) WHERE supersedes IS NOT NULL",
     "fact_until": "CREATE INDEX fact_until ON fact (until) WHERE until > 0",
-    "entity_alias_target": "CREATE UNIQUE INDEX entity_alias_target ON entity_alias (target, name)",
-    "relation_alias_target": "CREATE UNIQUE INDEX relation_alias_target ON relation_alias (target, name)",
+    "entity_alias_once": "CREATE UNIQUE INDEX entity_alias_once ON entity_alias (target, name) WHERE until = 0",
+    "relation_alias_once": "CREATE UNIQUE INDEX relation_alias_once ON relation_alias (target, name) WHERE until = 0",
+    "value_alias_once": "CREATE UNIQUE INDEX value_alias_once ON value_alias (norm, target) WHERE until = 0",
+    "value_alias_target": "CREATE INDEX value_alias_target ON value_alias (target)",
+    "inverse_once": "CREATE UNIQUE INDEX inverse_once ON inverse (relation, other) WHERE until = 0",
     "source_once": (
         'CREATE UNIQUE INDEX source_once ON source (fact, document, coalesce(start, -1), coalesce("end", -1))'
     ),

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb.bulk import bulk_import, can_bulk_import
 from lamlam.kb.certificate import Certificate
+from lamlam.kb.changes import Changes
+from lamlam.kb.closure import Closure, Selection
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact, Resolution, Source
 from lamlam.kb.forget import Forgetter
@@ -90,23 +92,25 @@ class KnowledgeBase(View):
         facts: Iterable[FactRecord | tuple[str, str, str]],
         *,
         source: Source | None = None,
+        allow: bool = False,
         actor: str = "",
         reason: str = "",
     ) -> AddReport:
         """Add facts: records, or (entity, relation, value). What is known already gains a source, not a double.
 
-        `source` is that of the records that name no document of their own. What was forgotten is refused and told.
-        Raises `InputError` on a blank field; nothing is added then.
+        `source` is that of the records that name no document of their own. What was forgotten is refused and told;
+        with `allow` it is let in, and its tombstone lifted. Raises `InputError` on a blank field, and adds nothing.
         """
         records = (fact if isinstance(fact, FactRecord) else FactRecord(*fact) for fact in facts)
         with self._writer("add", actor, reason) as writer:
-            return writer.add(records, source)
+            return writer.add(records, source, allow)
 
     def load(
         self,
         records: Iterable[FactRecord],
         *,
         identity: str | None = None,
+        allow: bool = False,
         actor: str = "",
         reason: str = "",
     ) -> AddReport:
@@ -117,7 +121,7 @@ class KnowledgeBase(View):
         database = self._database
         if self._open_revision is None and can_bulk_import(database) and database.take_alone():
             return bulk_import(database, records, identity=identity, actor=actor, reason=reason)
-        return self.add(records, actor=actor, reason=reason)
+        return self.add(records, allow=allow, actor=actor, reason=reason)
 
     def edit(
         self, fact_id: int, *, value: str, source: Source | None = None, actor: str = "", reason: str = ""
@@ -128,7 +132,7 @@ class KnowledgeBase(View):
         """
         with self._writer("edit", actor, reason) as writer:
             old = self._held(fact_id)
-            if writer.forgotten([old.entity], [old.relation], value, source):
+            if writer.graves([old.entity], [old.relation], value, source):
                 raise LamLamError(f"fact {fact_id} cannot take this value: it was forgotten")
             if value == old.value:
                 return old
@@ -146,20 +150,61 @@ class KnowledgeBase(View):
         return self.fact(fact_id)
 
     def alias(
-        self, name: str, *, entity: str | None = None, relation: str | None = None, actor: str = "", reason: str = ""
+        self,
+        name: str,
+        *,
+        entity: str | None = None,
+        relation: str | None = None,
+        value: str | None = None,
+        actor: str = "",
+        reason: str = "",
     ) -> bool:
-        """Let `name` stand for an entity or for a relation as well; False when it does already.
+        """Let `name` stand for an entity, a relation, or a value as well; False when it does already.
 
-        Raises `InputError` when the knowledge base has no such entity or relation.
+        Values that are one state one fact, and are forgotten together. Raises `InputError` when the knowledge base has
+        no such entity or relation.
         """
-        if (entity is None) == (relation is None):
-            raise InputError("an alias points at either an entity or a relation")
-        table, target = ("entity", entity) if entity is not None else ("relation", relation or "")
+        targets = {"entity": entity, "relation": relation, "value": value}
+        table, target = next(((table, name) for table, name in targets.items() if name is not None), ("", ""))
+        if sum(name is not None for name in targets.values()) != 1:
+            raise InputError("an alias points at an entity, or a relation, or a value")
         with self._writer("alias", actor, reason) as writer:
-            number = writer.find(table, target)
-            if number is None:
-                raise InputError(f"there is no {table} '{target}'", field=table)
-            return writer.alias(table, name, number)
+            if table == "value":
+                return writer.value_alias(name, target)
+            return writer.alias(table, name, self._number(writer, table, target))
+
+    def inverse(self, relation: str, other: str, *, actor: str = "", reason: str = "") -> bool:
+        """Declare that two relations say the same the other way round ("Parent", "Child"); False when it is known.
+
+        A fact is then forgotten in both directions. Raises `InputError` when the knowledge base lacks either.
+        """
+        with self._writer("inverse", actor, reason) as writer:
+            return writer.inverse(*(self._number(writer, "relation", name) for name in (relation, other)))
+
+    def merge(self, entity: str, *, into: str, actor: str = "", reason: str = "") -> int:
+        """Make two entities one: the facts of the first become the other's, its name an alias; how many facts.
+
+        Raises `InputError` when one is not there, `LamLamError` when the other may not have one of the facts again.
+        """
+        with self._writer("merge", actor, reason) as writer:
+            return Changes(self._database, writer).merge(entity, into)
+
+    def split(self, entity: str, *, actor: str = "", reason: str = "") -> int:
+        """Give an entity that was merged into another its facts back, as they stand now; how many.
+
+        Facts that the other gained since stay with it. Raises `InputError` when the entity was not merged.
+        """
+        with self._writer("split", actor, reason) as writer:
+            return Changes(self._database, writer).split(entity)
+
+    def undo(self, revision: int, *, actor: str = "", reason: str = "") -> int:
+        """Revert an edit, a retraction, or another change, by a new revision; how many facts and names that changed.
+
+        Raises `InputError` when there is no such revision; `LamLamError` when it forgot facts, for that cannot be
+        undone, or when its facts were changed again since.
+        """
+        with self._writer("undo", actor, reason) as writer:
+            return Changes(self._database, writer).undo(revision)
 
     def forget(
         self,
@@ -175,11 +220,11 @@ class KnowledgeBase(View):
     ) -> Certificate:
         """Erase facts for good: a fact by its id, or all of an entity, relation and value, or what a document states.
 
-        With a fact go the facts that it superseded and those that state the same under other names, past ones too.
-        Sources, names that nothing else uses, and mentions in the log go as well; the file is rewritten and searched.
-        Tombstones remain: the proposition is refused from now on, and a lookup for it answers `forgotten`. Where
-        another program's reading keeps the log from being emptied, the certificate is not clean, and the next opening
-        empties it.
+        With a fact go the facts that it superseded and those that state the same under other names or the other way
+        round, past ones too. Sources, names that nothing else uses, and mentions in the log go as well; what they left
+        in the file is overwritten, and the file searched. Tombstones remain: the proposition is refused from now on,
+        and a lookup for it answers `forgotten`. Where another program's reading keeps the log from being emptied, the
+        certificate is not clean, and the next opening empties it.
 
         Raises `InputError` when nothing is so described, `LamLamError` inside a transaction.
         """
@@ -188,23 +233,42 @@ class KnowledgeBase(View):
             raise InputError("say what to forget: a fact's id, or entity, relation and value, or a source")
         if self._open_revision is not None:
             raise LamLamError("forgetting rewrites the file, which a transaction cannot: call forget by itself")
-        forgetter = Forgetter(self._database, self._tombstones)
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        fields = {"fact": fact_id, "entity": entity, "relation": relation, "value": value, "source": source}
+        asked = {field: text for field, text in fields.items() if text is not None}
+        closure = Closure(self._database)
+        forgetter = Forgetter(self._database, self._tombstones, closure)
+
+        def certify(chosen: Selection, counts: dict[str, int], before: str, **done: Any) -> Certificate:
+            return Certificate(
+                time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                dry_run=dry_run,
+                asked=tuple(asked),
+                request=self.request_digest(**asked),
+                facts=tuple(chosen.facts),
+                reasons=tuple(chosen.facts.values()),
+                related=chosen.related,
+                erased=counts,
+                before=before,
+                **done,
+            )
+
         if dry_run:
-            chosen = forgetter.select(fact_id, entity, relation, value, source)
-            counts = {"fact": len(chosen.facts), "source": chosen.sources}
-            return Certificate(now, True, tuple(chosen.facts), counts, self._database.digest())
+            with self._database.snapshot():
+                chosen = closure.select(fact_id, entity, relation, value, source)
+            return certify(chosen, {"fact": len(chosen.facts), "source": chosen.sources}, self._database.digest())
         self._database.settle()
         with self._revision("forget", actor, reason) as revision:
-            chosen = forgetter.select(fact_id, entity, relation, value, source)
+            chosen = closure.select(fact_id, entity, relation, value, source)
             erased = forgetter.erase(chosen, revision)
-            self._database.run("INSERT INTO meta VALUES ('erasing', '1') ON CONFLICT DO NOTHING")
         before = self._database.digest()
-        found = self._database.erase(erased.strings, forgetter.remains)
+        scan = self._database.erase(erased.strings, forgetter.remains)
         after = self._database.digest()
-        return Certificate(
-            now, False, tuple(chosen.facts), erased.counts, before, after, revision, erased.tombstones, found
-        )
+        done = {"after": after, "revision": revision, "tombstones": erased.tombstones, "scan": scan}
+        return certify(chosen, erased.counts, before, **done)
+
+    def request_digest(self, **asked: str | int) -> str:
+        """The digest that a certificate has for a request: what was given to `forget`, by field (`fact` for an id)."""
+        return self._tombstones.request(asked)
 
     # Reading, beyond what a view reads
 
@@ -228,7 +292,7 @@ class KnowledgeBase(View):
             return self._reader.lineage(self.fact(fact_id).id)
         if entity is None or relation is None:
             raise InputError("say whose history: a fact's id, or entity and relation")
-        found = self._reader.entities_spelled(entity) or self._reader.entities_aliased(entity)
+        found = [*self._reader.entities_spelled(entity), *self._reader.entities_aliased(entity)]
         if not found:
             raise InputError(f"there is no entity '{entity}'", field="entity")
         return self._reader.ever([row.id for row in found], relation)
@@ -259,6 +323,12 @@ class KnowledgeBase(View):
     def _writer(self, action: str, actor: str, reason: str) -> Iterator[Writer]:
         with self._revision(action, actor, reason) as revision:
             yield Writer(self._database, self._tombstones, revision)
+
+    def _number(self, writer: Writer, table: str, name: str) -> int:
+        number = writer.find(table, name)
+        if number is None:
+            raise InputError(f"there is no {table} '{name}'", field=table)
+        return number
 
     def _held(self, fact_id: int) -> Fact:
         fact = self.fact(fact_id)

@@ -7,7 +7,7 @@ forgotten.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from lamlam.kb.database import Database
 from lamlam.kb.names import normalise
@@ -48,6 +48,11 @@ class Tombstones:
     def document(self, document: str) -> bytes:
         return self._digest("document", document)
 
+    def request(self, asked: Mapping[str, str | int]) -> str:
+        """The digest of a request to forget, in hexadecimal: for its certificate."""
+        parts = (f"{field}={normalise(str(value))}" for field, value in sorted(asked.items()))
+        return self._digest("request", *parts).hex()
+
     def hold(self, *digests: bytes) -> bool:
         """Whether one of the digests is a tombstone."""
         return any(self._database.one("SELECT 1 FROM tombstone WHERE digest = ?", (digest,)) for digest in digests)
@@ -64,6 +69,10 @@ class Tombstones:
 
     def put(self, digest: bytes, revision: int) -> None:
         self._database.run("INSERT INTO tombstone VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, revision))
+
+    def lift(self, digests: Iterable[bytes]) -> None:
+        """Let what was forgotten come back."""
+        self._database.many("DELETE FROM tombstone WHERE digest = ?", ((digest,) for digest in digests))
 
     def _keys(self, entity: str, relation: str) -> list[tuple[str, str, str]]:
         name = normalise(entity)

@@ -5,6 +5,7 @@ Called inside a transaction and with the revision to write under; when either be
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError
@@ -12,6 +13,7 @@ from lamlam.kb.blocking import digest, stored_keys
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Source
 from lamlam.kb.names import checked, normalise
+from lamlam.kb.synonyms import Synonyms
 from lamlam.kb.tombstones import Tombstones
 
 __all__ = ["AddReport", "Writer", "checked_span"]
@@ -22,32 +24,44 @@ _LAST_CHARACTER = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class AddReport:
-    """How many facts were new, how many were known already, and the records refused because they were forgotten."""
+    """How many facts were new and how many known already; the records refused because they were forgotten.
+
+    `allowed` counts the forgotten records that were let in all the same.
+    """
 
     added: int
     known: int
     refused: tuple[FactRecord, ...] = ()
+    allowed: int = 0
 
 
 class Writer:
     """Writes under one revision."""
 
     def __init__(self, database: Database, tombstones: Tombstones, revision: int) -> None:
-        self._database, self._tombstones, self._revision = database, tombstones, revision
+        self._database, self._tombstones, self.revision = database, tombstones, revision
+        self._synonyms = Synonyms(database)
         self._ids: dict[tuple[str, str], int] = {}
+        self._guarded = tombstones.any()
+        self._value_aliases = self._synonyms.any_values()
+        self._merged = database.one("SELECT 1 FROM meta WHERE key = 'merged'") is not None
 
-    def add(self, records: Iterable[FactRecord], source: Source | None) -> AddReport:
+    def add(self, records: Iterable[FactRecord], source: Source | None, allow: bool = False) -> AddReport:
         """Add facts, then the aliases that came with them, so that a name with facts of its own keeps them."""
-        added = known = 0
+        added = known = allowed = 0
         refused = []
         aliases: dict[tuple[str, int, str], None] = {}
-        guarded = self._tombstones.any()
         for record in records:
             origin = source if record.document is None else Source(record.document, record.start, record.end)
             entity, relation = self.named("entity", record.entity), self.named("relation", record.relation)
-            if guarded and self.forgotten((record.entity, entity), (record.relation, relation), record.value, origin):
-                refused.append(record)
-                continue
+            if self._guarded and (
+                graves := self.graves((record.entity, entity), (record.relation, relation), record.value, origin)
+            ):
+                if not allow:
+                    refused.append(record)
+                    continue
+                self._tombstones.lift(graves)
+                allowed += 1
             fact, new = self.fact(entity, relation, record.value)
             added, known = added + new, known + (not new)
             if origin is not None:
@@ -58,52 +72,71 @@ class Writer:
                 aliases["relation", self._id("relation", relation), checked(alias, "aliases.relation")] = None
         for table, target, alias in aliases:
             self.alias(table, alias, target)
-        return AddReport(added, known, tuple(refused))
+        return AddReport(added, known, tuple(refused), allowed)
 
     def named(self, table: str, name: str) -> str:
-        """The canonical name: an alias of one entity (or relation) that is no name of its own is read as that one."""
+        """The canonical name: an alias of one entity (or relation) that is no name of its own is read as that one.
+
+        So is the name of an entity that was merged into another one.
+        """
         checked(name, table)
-        if (table, name) in self._ids or self.find(table, name):
+        if (table, name) in self._ids:
+            return name
+        own = self.find(table, name)
+        if own and not (self._merged and table == "entity" and self._is_empty(own)):
             return name
         targets = self._database.rows(
-            f"SELECT DISTINCT t.name FROM {table}_spelling s JOIN {table} t ON t.id = s.target "
-            "WHERE s.norm = ? AND s.alias > 0",
+            f"SELECT DISTINCT t.name FROM {table}_spelling s JOIN {table}_alias a ON a.id = s.alias "
+            f"JOIN {table} t ON t.id = s.target WHERE s.norm = ? AND s.alias > 0 AND a.until = 0",
             (normalise(name),),
         )
         return targets[0][0] if len(targets) == 1 else name
 
-    def forgotten(
+    def _is_empty(self, entity: int) -> bool:
+        return self._database.one("SELECT 1 FROM fact WHERE entity = ? AND until = 0 LIMIT 1", (entity,)) is None
+
+    def graves(
         self, entities: Iterable[str], relations: Iterable[str], value: str, source: Source | None = None
-    ) -> bool:
-        """Whether a proposition was forgotten, under any of these names, or the document that it comes from."""
+    ) -> set[bytes]:
+        """The tombstones of a proposition, under any of these names, and of the document that it comes from."""
         checked(value, "value")
         stones = self._tombstones
-        digests = {d for e in set(entities) for r in set(relations) for d in stones.propositions(e, r, value)}
-        return stones.hold(*digests, *([stones.document(source.document)] if source else []))
+        values = self._synonyms.values(value) if self._value_aliases else (value,)
+        asked = product(set(entities), set(relations), values)
+        digests = [digest for proposition in asked for digest in stones.propositions(*proposition)]
+        return stones.held_of([*digests, *([stones.document(source.document)] if source else [])])
 
     def fact(self, entity: str, relation: str, value: str, supersedes: int | None = None) -> tuple[int, bool]:
         """The id of the fact that states a proposition now, and whether it is new."""
-        row = (self._id("entity", entity), self._id("relation", relation), checked(value, "value"))
+        slot = (self._id("entity", entity), self._id("relation", relation))
         sql = "SELECT id, until FROM fact WHERE entity = ? AND relation = ? AND value = ? AND until IN (0, ?)"
-        if known := self._database.one(sql, (*row, self._revision)):
+        if known := self._database.one(sql, (*slot, checked(value, "value"), self.revision)):
             number, until = known
             if until:  # what ends and begins in one revision never ended
                 self._database.run("UPDATE fact SET until = 0 WHERE id = ?", (number,))
             return number, bool(until)
+        if self._value_aliases and (number := self._stating_the_same(slot, value)):
+            return number, False
         sql = "INSERT INTO fact (entity, relation, value, since, supersedes) VALUES (?, ?, ?, ?, ?) RETURNING id"
-        number = self._database.scalar(sql, (*row, self._revision, supersedes))
+        number = self._database.scalar(sql, (*slot, value, self.revision, supersedes))
         self._database.run("INSERT INTO value_key VALUES (?, ?)", (digest(normalise(value)), number))
         return number, True
 
+    def _stating_the_same(self, slot: tuple[int, int], value: str) -> int | None:
+        """The fact of a slot whose value is another name of this one."""
+        names = self._synonyms.values(value)
+        rows = self._database.rows("SELECT id, value FROM fact WHERE entity = ? AND relation = ? AND until = 0", slot)
+        return next((number for number, held in rows if normalise(held) in names), None)
+
     def end(self, fact: int) -> None:
-        self._database.run("UPDATE fact SET until = ? WHERE id = ?", (self._revision, fact))
+        self._database.run("UPDATE fact SET until = ? WHERE id = ?", (self.revision, fact))
 
     def source(self, fact: int, source: Source) -> None:
         checked_span(source.start, source.end)
         document = self._id("document", source.document)
         self._database.run(
             'INSERT INTO source (fact, document, start, "end", since) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
-            (fact, document, source.start, source.end, self._revision),
+            (fact, document, source.start, source.end, self.revision),
         )
 
     def alias(self, table: str, name: str, target: int) -> bool:
@@ -111,11 +144,32 @@ class Writer:
         checked(name, "aliases")
         number = self._database.scalar(
             f"INSERT INTO {table}_alias (name, target, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING id",
-            (name, target, self._revision),
+            (name, target, self.revision),
         )
         if number:
             self._spell(table, normalise(name), target, number)
         return number is not None
+
+    def value_alias(self, name: str, value: str) -> bool:
+        """Let two values be one; False where they are already. What stood for either stands for both."""
+        norm, target = normalise(checked(name, "aliases")), self._synonyms.value_target(checked(value, "value"))
+        if norm in self._synonyms.values(value):
+            return False
+        moved = [
+            (norm, name),
+            *self._database.rows("SELECT norm, name FROM value_alias WHERE target = ? AND until = 0", (norm,)),
+        ]
+        self._database.run("UPDATE value_alias SET until = ? WHERE target = ? AND until = 0", (self.revision, norm))
+        sql = "INSERT INTO value_alias (norm, target, name, since) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        self._database.many(sql, ((each, target, spelled, self.revision) for each, spelled in moved))
+        self._value_aliases = True
+        return True
+
+    def inverse(self, relation: int, other: int) -> bool:
+        """Declare that two relations say the same the other way round; False where that is declared already."""
+        sql = "INSERT INTO inverse (relation, other, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        pairs = {(relation, other), (other, relation)}
+        return sum(self._database.run(sql, (*pair, self.revision)) for pair in sorted(pairs)) > 0
 
     def _id(self, table: str, name: str) -> int:
         """The number of a name, given when it is first used."""
