@@ -26,7 +26,10 @@ class BuildProcess:
     """What a `Builder` does, elsewhere. `rows` facts are stored when it starts."""
 
     def __init__(self, path: Path, identity: str) -> None:
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "SQLITE_TMPDIR": str(path.absolute().parent)}
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "SQLITE_TMPDIR": str(path.absolute().parent),
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )

@@ -26,7 +26,7 @@ __all__ = ["Batch", "Builder", "discard"]
 
 _REVISION = 1
 _COMMIT_ROWS = 500_000
-_FEW_KIB, _MANY_KIB = 16 * 1024, 128 * 1024  # of cache: while rows are appended, while they are sorted
+_FEW_KIB, _MANY_KIB = 16 * 1024, 64 * 1024  # of cache: while rows are appended, while they are sorted
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _AT_ONCE = 40_000
 _PAGE = 4096

@@ -59,7 +59,7 @@ def import_file(
             seen()
 
     try:
-        if source.stat().st_size >= _LARGE:
+        if source.is_file() and source.stat().st_size >= _LARGE:
             return kb.load(records(), identity=_identity(source), allow=allow, actor=actor, reason=reason)
         return kb.add(records(), allow=allow, actor=actor, reason=reason)
     except InputError as error:
