@@ -1,4 +1,4 @@
-"""Importing in bulk: the same content as fact by fact, going on after kill -9, and taking the place of an empty file."""
+"""Importing in bulk: the same content as fact by fact, going on after kill -9, and replacing an empty file."""
 
 import json
 import os

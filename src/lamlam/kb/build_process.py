@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -26,10 +27,8 @@ class BuildProcess:
     """What a `Builder` does, elsewhere. `rows` facts are stored when it starts."""
 
     def __init__(self, path: Path, identity: str) -> None:
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "SQLITE_TMPDIR": str(path.absolute().parent),
-        }
+        folder = str(path.absolute().parent)  # where there is room for a knowledge base
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "SQLITE_TMPDIR": folder}
         self._process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
@@ -50,10 +49,8 @@ class BuildProcess:
     ) -> None:
         assert self._process.stdin
         assert self._process.stdout
-        try:
+        with suppress(BrokenPipeError):
             self._process.stdin.close()
-        except BrokenPipeError:
-            pass
         self._process.wait()
         self._process.stdout.close()
 
@@ -126,5 +123,5 @@ def _build(requests: IO[bytes], answers: IO[bytes]) -> None:
 
 def _end_with(pipe: IO[bytes]) -> None:
     """End this process, in the middle of a statement if need be, when the pipe is closed."""
-    if not pipe.read(1):
+    if not os.read(pipe.fileno(), 1):
         os._exit(1)

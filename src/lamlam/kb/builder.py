@@ -7,16 +7,18 @@ and how the file becomes a knowledge base, is left to `kb.bulk`.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 import numpy as np
 
-from lamlam.kb.blocking import digest, stored_keys
+from lamlam.kb.blocking import stored_keys, value_key
 from lamlam.kb.dictionary import Dictionary
 from lamlam.kb.names import normalise
 from lamlam.kb.schema import APPLICATION_ID, INDEXES, TABLES, VERSION
@@ -29,7 +31,9 @@ _COMMIT_ROWS = 500_000
 _FEW_KIB, _MANY_KIB = 16 * 1024, 64 * 1024  # of cache: while rows are appended, while they are sorted
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _AT_ONCE = 40_000
-_PAGE = 4096
+_PRAGMAS = (
+    "locking_mode = EXCLUSIVE", "journal_mode = TRUNCATE", "synchronous = NORMAL", "temp_store = FILE", "threads = 2",
+)  # fmt: skip
 _WAIT_SECONDS = 60.0
 _DOUBLES = 10_000  # compared at once
 _OWN_TABLES = """
@@ -37,10 +41,13 @@ CREATE TABLE progress (identity TEXT NOT NULL, rows INTEGER NOT NULL, step INTEG
 CREATE TABLE staged_alias (kind TEXT NOT NULL, target INTEGER NOT NULL, name TEXT NOT NULL);
 CREATE TABLE double (id INTEGER PRIMARY KEY, kept INTEGER NOT NULL);
 """
+_FACT_TABLE = TABLES[TABLES.index("CREATE TABLE fact (") : TABLES.index(");\nCREATE TABLE value_key") + 1]
+_LAST_COLUMNS = _FACT_TABLE[_FACT_TABLE.index(",\n    until ") : -2]
+_NARROW_TABLES = TABLES.replace(_LAST_COLUMNS, "")
 
 
 class Batch(NamedTuple):
-    """Facts as columns. `sources` are (place, document, start, end), `aliases` (place, "entity" or "relation", name)."""
+    """Facts as columns. `sources`: (place, document, start, end); `aliases`: (place, "entity" or "relation", name)."""
 
     entities: list[str]
     relations: list[str]
@@ -81,7 +88,7 @@ class Builder:
         if not self._connection.in_transaction:
             self._connection.execute("BEGIN")
         entities, relations = self._named("entity", batch.entities), self._named("relation", batch.relations)
-        keys = np.fromiter((digest(normalise(value)) for value in batch.values), np.int32, len(batch.values))
+        keys = np.fromiter(map(value_key, batch.values), np.int32, len(batch.values))
         numbers = list(range(self.rows + 1, self.rows + len(keys) + 1))
         flat = interleaved(numbers, entities, relations, batch.values)
         insert(self._connection, "fact (id, entity, relation, value, since)", 4, flat, f",{_REVISION}")
@@ -107,8 +114,15 @@ class Builder:
         self.commit()
         self._numbers.clear()
         self._connection.execute(f"PRAGMA cache_size = -{_MANY_KIB}")
-        steps = [self._point_aliases, self._drop_doubles, self._key_values, self._key_entities, self._spell]
-        steps += [lambda sql=sql: self._connection.execute(sql) for sql in INDEXES.values()]
+        steps: list[Callable[[], object]] = [
+            self._point_aliases,
+            self._drop_doubles,
+            self._key_values,
+            self._key_entities,
+            self._spell,
+        ]
+        steps += [self._complete_table]
+        steps += [partial(self._connection.execute, sql) for sql in INDEXES.values()]
         steps += [lambda: self._tell(actor, reason)]
         for number, step in enumerate(steps, 1):
             if number > self._step:
@@ -135,7 +149,8 @@ class Builder:
         return numbers
 
     def _stage_keys(self, names: list[str], numbers: range) -> None:
-        keys, owners = [], []
+        keys: list[int] = []
+        owners: list[int] = []
         for name, number in zip(names, numbers, strict=True):
             found = stored_keys(normalise(name))
             keys += found
@@ -164,6 +179,7 @@ class Builder:
         run = self._connection.execute
         for doubles in self._doubles():
             self._connection.executemany("INSERT INTO double VALUES (?, ?)", doubles)
+        self._staging.drop("proposition")
         if not run("SELECT 1 FROM double").fetchone():
             return
         run("UPDATE source SET fact = (SELECT kept FROM double WHERE id = fact) WHERE fact IN (SELECT id FROM double)")
@@ -196,7 +212,7 @@ class Builder:
         ends = [*(np.flatnonzero(digests[1:] != digests[:-1]) + 1).tolist(), len(facts)]
         start = 0
         while start < len(facts):
-            end = ends[min(np.searchsorted(ends, start + _DOUBLES), len(ends) - 1)]
+            end = ends[min(bisect_left(ends, start + _DOUBLES), len(ends) - 1)]
             yield self._same(facts[start:end].tolist())
             start = end
 
@@ -218,6 +234,7 @@ class Builder:
                 kept = ~np.isin(facts, doubles) if len(doubles) else np.ones(len(facts), bool)
                 self._insert_keys(table, keys[kept], facts[kept])
         self._connection.execute("DROP TABLE double")
+        self._staging.drop("value")
 
     def _key_entities(self) -> None:
         """The keys of names, then those of aliases."""
@@ -229,6 +246,7 @@ class Builder:
             for part in in_order(lambda: self._staging.read("entity_key", np.uint64)):
                 self._insert_keys(table, *unkeyed(part), ",0")
             self._connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", keyed_aliases)
+        self._staging.drop("entity_key")
 
     def _spell(self) -> None:
         self._connection.create_function("normalise", 1, normalise, deterministic=True)
@@ -239,15 +257,21 @@ class Builder:
                     f"SELECT normalise(name), target, id FROM {kind}_alias ORDER BY 1, 2, 3"
                 )
 
+    def _complete_table(self) -> None:
+        """Give the table of facts its last columns: rows without them have the defaults, and are two bytes shorter."""
+        run = self._connection.execute
+        run("PRAGMA writable_schema = ON")
+        run("UPDATE sqlite_master SET sql = ? WHERE name = 'fact'", (_FACT_TABLE,))
+        run("PRAGMA writable_schema = RESET")
+
     def _tell(self, actor: str, reason: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         sql = "INSERT INTO revision (id, time, actor, action, reason) VALUES (?, ?, ?, 'add', ?)"
         self._connection.execute(sql, (_REVISION, now, actor, reason))
-        self._staging.drop()
 
     @contextmanager
     def _packed(self, table: str) -> Iterator[str]:
-        """A table like `table` to fill in order, which is copied from there: SQLite fills the pages of a copy wholly."""
+        """A table like `table` to fill in order and to copy from, since SQLite fills the pages of a copy wholly."""
         run = self._connection.execute
         (sql,) = run("SELECT sql FROM main.sqlite_master WHERE name = ?", (table,)).fetchone()
         run(sql.replace(f"CREATE TABLE {table}", f"CREATE TABLE packing.{table}"))
@@ -264,9 +288,7 @@ class Builder:
 
     def _opened(self, path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
-        pragmas = (f"page_size = {_PAGE}", "locking_mode = EXCLUSIVE", "journal_mode = TRUNCATE")
-        pragmas += ("synchronous = NORMAL", "temp_store = FILE", f"cache_size = -{_FEW_KIB}", "threads = 2")
-        for pragma in pragmas:
+        for pragma in (*_PRAGMAS, f"cache_size = -{_FEW_KIB}"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("ATTACH '' AS packing")
         return connection
@@ -280,7 +302,7 @@ class Builder:
 
     def _make(self, identity: str) -> None:
         run = self._connection.execute
-        self._connection.executescript(f"BEGIN; {TABLES} {_OWN_TABLES}")
+        self._connection.executescript(f"BEGIN; {_NARROW_TABLES} {_OWN_TABLES}")
         Staging(self._connection).make()
         run("INSERT INTO progress VALUES (?, 0, 0)", (identity,))
         run("COMMIT")
@@ -295,8 +317,9 @@ class Builder:
     def _seal(self) -> None:
         run = self._connection.execute
         self._connection.executescript(
-            f"BEGIN; DROP TABLE progress; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; "
-            "COMMIT; DETACH packing; PRAGMA locking_mode = NORMAL; PRAGMA synchronous = FULL;"
+            f"BEGIN; DROP TABLE progress; DROP TABLE staged; PRAGMA application_id = {APPLICATION_ID}; "
+            f"PRAGMA user_version = {VERSION}; COMMIT; DETACH packing; "
+            "PRAGMA locking_mode = NORMAL; PRAGMA synchronous = FULL;"
         )
         run("PRAGMA journal_mode = WAL")
 

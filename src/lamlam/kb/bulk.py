@@ -89,9 +89,7 @@ def _batches(records: Iterator[FactRecord], source: Source | None) -> Iterator[B
         elif source is not None:
             batch.sources.append((place, checked(source.document, "document"), *checked_span(source.start, source.end)))
         if record.entity_aliases or record.relation_aliases:
-            batch.aliases.extend((place, "entity", checked(name, "aliases.entity")) for name in record.entity_aliases)
-            batch.aliases.extend(
-                (place, "relation", checked(name, "aliases.relation")) for name in record.relation_aliases
-            )
+            for kind, names in (("entity", record.entity_aliases), ("relation", record.relation_aliases)):
+                batch.aliases.extend((place, kind, checked(name, f"aliases.{kind}")) for name in names)
     if batch.values:
         yield batch

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from lamlam.errors import InputError, LamLamError
-from lamlam.kb.blocking import digest, probed_keys
+from lamlam.kb.blocking import probed_keys, value_key
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact, Source
 from lamlam.kb.names import normalise, normalise_prefix
@@ -244,7 +244,7 @@ class Reader:
         """The facts that state a value, up to normalisation, whether or not they still hold; ordered by id."""
         norm = normalise(value)
         sql = f"{_FACT} JOIN value_key k ON k.fact = f.id WHERE k.key = ? ORDER BY f.id"
-        rows = self.database.rows(sql, (digest(norm),))
+        rows = self.database.rows(sql, (value_key(value),))
         return self._facts([row for row in rows if normalise(row[3]) == norm])
 
     def fact(self, fact_id: int) -> Fact | None:

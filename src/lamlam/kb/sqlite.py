@@ -307,7 +307,7 @@ class SQLiteDatabase:
         """`secure_delete` overwrites what is deleted with zeros, at once."""
         pragmas = ("foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL", "temp_store = MEMORY")
         if self.path is not None and self.writable:
-            pragmas = ("journal_mode = WAL", *pragmas)  # again, where a bulk import was killed
+            self._connection.execute("PRAGMA journal_mode = WAL")  # again, where a bulk import was killed
         for pragma in (*pragmas, f"cache_size = -{_CACHE_KIB}"):
             self._connection.execute(f"PRAGMA {pragma}")
 

@@ -26,8 +26,9 @@ class Staging:
     def make(self) -> None:
         self._connection.execute(_TABLE)
 
-    def drop(self) -> None:
-        self._connection.execute("DROP TABLE staged")
+    def drop(self, kind: str) -> None:
+        """Free the room of an array, for what is written next."""
+        self._connection.execute("DELETE FROM staged WHERE kind = ?", (kind,))
 
     def append(self, kind: str, array: np.ndarray) -> None:
         if len(array):

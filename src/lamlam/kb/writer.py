@@ -9,7 +9,7 @@ from itertools import product
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError
-from lamlam.kb.blocking import digest, stored_keys
+from lamlam.kb.blocking import stored_keys, value_key
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Source
 from lamlam.kb.names import checked, normalise
@@ -119,7 +119,7 @@ class Writer:
             return number, False
         sql = "INSERT INTO fact (entity, relation, value, since, supersedes) VALUES (?, ?, ?, ?, ?) RETURNING id"
         number = self._database.scalar(sql, (*slot, value, self.revision, supersedes))
-        self._database.run("INSERT INTO value_key VALUES (?, ?)", (digest(normalise(value)), number))
+        self._database.run("INSERT INTO value_key VALUES (?, ?)", (value_key(value), number))
         return number, True
 
     def _stating_the_same(self, slot: tuple[int, int], value: str) -> int | None:
