@@ -11,7 +11,7 @@ import numpy as np
 
 __all__ = ["Staging", "insert"]
 
-_AT_ONCE = 1 << 22  # values sorted in memory
+_AT_ONCE = 1 << 21  # values sorted in memory
 _BINS = 1 << 16
 _ROWS = 400  # in one statement: a third of the time that a row a statement takes
 _TABLE = "CREATE TABLE staged (kind TEXT NOT NULL, data BLOB NOT NULL)"
@@ -68,7 +68,9 @@ def in_order(pieces: Pieces) -> Iterator[np.ndarray]:
         end = max(start + 1, int(np.searchsorted(ends, before + _AT_ONCE, side="right")))
         part = [piece[_within(piece, start, end)] for piece in pieces()] if ends[end - 1] > before else []
         if part:
-            yield np.sort(np.concatenate(part))
+            joined = np.concatenate(part)
+            joined.sort()
+            yield joined
         start = end
 
 
