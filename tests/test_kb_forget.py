@@ -246,9 +246,9 @@ def test_a_certificate_tells_the_file_as_it_was_and_as_it_is(kb: KnowledgeBase, 
     assert (certificate.before, certificate.after) == (before, after)
 
 
-def _search(folder: Path, *texts: str, remains: bool = False) -> Scan:
+def _search(folder: Path, *texts: str, rows_only: tuple[str, ...] = ()) -> Scan:
     files = {path.name: iter([path.read_bytes()[:-1], b"."]) for path in sorted(folder.iterdir())}
-    return search(files, texts, lambda _: remains)
+    return search(files, texts, rows_only)
 
 
 def test_pages_whose_rows_were_moved_about_keep_no_copy(tmp_path: Path) -> None:
@@ -277,8 +277,31 @@ def test_blanking_pages_leaves_every_row_and_no_gap(tmp_path: Path) -> None:
         assert (kb.digest(), kb.verify()) == (digest, [])
 
 
+def test_blanking_reaches_free_blocks_and_free_pages(tmp_path: Path) -> None:
+    """As SQLite leaves them without `secure_delete`: rows of one page deleted here and there, and whole pages."""
+    path = tmp_path / "plain.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT)")
+        rows = ((n, f"{'gone' if n % 3 == 0 or n < 900 else 'kept'}-{n:05}") for n in range(3000))
+        connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+        connection.execute("INSERT INTO t VALUES (9999, ?)", ("gone" * 5000,))
+        connection.execute("DELETE FROM t WHERE x LIKE 'gone%'")
+        assert connection.execute("PRAGMA freelist_count").fetchone()[0] > 5
+        kept = connection.execute("SELECT * FROM t").fetchall()
+    assert path.read_bytes().count(b"gone") > 1000
+    with path.open("r+b", buffering=0) as file:
+        assert blank_free_bytes(file) > 0
+        assert blank_free_bytes(file) == 0
+    assert b"gone" not in path.read_bytes()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("SELECT * FROM t").fetchall() == kept
+
+
 def test_the_scan_finds_what_is_there(kb: KnowledgeBase, tmp_path: Path) -> None:
-    found = _search(tmp_path, "Wrzeszcz", "no such string", "abc", remains=True)
+    every = tuple(path.name for path in tmp_path.iterdir())
+    found = _search(tmp_path, "Wrzeszcz", "no such string", "abc", rows_only=every)
     assert (found.searched, found.short, found.shared, found.left_over) == (2, 1, 1, 0)
     assert _search(tmp_path, "Wrzeszcz").left_over == 1
     assert _search(tmp_path, "Wrzeszcz", *(f"no such string {number}" for number in range(20))).left_over == 1

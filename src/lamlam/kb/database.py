@@ -4,7 +4,7 @@ One dialect of SQL serves all: question marks for parameters, `ON CONFLICT`, `RE
 to the modules that use it; files, logs and free pages to the database itself.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -78,6 +78,6 @@ class Database(Protocol):
         """Whether no erasure waits to be finished."""
         ...
 
-    def erase(self, strings: Iterable[str], remains: Callable[[str], bool]) -> Scan:
+    def erase(self, strings: Iterable[str]) -> Scan:
         """Make deleted rows unreadable in every file, and search the files for `strings`; the `Scan`."""
         ...

@@ -22,18 +22,6 @@ _TABLES = ("entity", "relation", "document")
 _REDACTED = "[erased]"
 _MARKED = "(SELECT id FROM marked)"
 _NAMED = "(SELECT id FROM document WHERE name = ?)"
-_HOLDING = (
-    "SELECT 1 FROM entity WHERE instr(name, ?) > 0",
-    "SELECT 1 FROM entity_spelling WHERE instr(norm, ?) > 0",
-    "SELECT 1 FROM relation WHERE instr(name, ?) > 0",
-    "SELECT 1 FROM relation_spelling WHERE instr(norm, ?) > 0",
-    "SELECT 1 FROM entity_alias WHERE instr(name, ?) > 0",
-    "SELECT 1 FROM relation_alias WHERE instr(name, ?) > 0",
-    "SELECT 1 FROM value_alias WHERE instr(norm || target || name, ?) > 0",
-    "SELECT 1 FROM fact WHERE instr(value, ?) > 0",
-    "SELECT 1 FROM document WHERE instr(name, ?) > 0",
-    "SELECT 1 FROM revision WHERE instr(time || actor || action || reason, ?) > 0",
-)
 
 
 @dataclass(slots=True)
@@ -170,12 +158,6 @@ class Forgetter:
             clean = tuple(_REDACTED if telling.search(normalise(text)) else text for text in (actor, reason))
             if clean != (actor, reason):
                 self._database.run("UPDATE revision SET actor = ?, reason = ? WHERE id = ?", (*clean, revision))
-
-    def remains(self, text: str) -> bool:
-        """Whether some row that is not erased holds the string, alone or within a longer one."""
-        if self._reader.valued_ever(text) or self._reader.entities_spelled(text):
-            return True
-        return any(self._database.one(f"{query} LIMIT 1", (text,)) for query in _HOLDING)
 
     def _tombstone_count(self) -> int:
         return int(self._database.scalar("SELECT count(*) FROM tombstone"))

@@ -1,66 +1,106 @@
-"""The free bytes of an SQLite file's pages, and blanking them.
+"""The free bytes of an SQLite file, and blanking them.
 
-Source: "Database File Format", https://www.sqlite.org/fileformat2.html, section 1.6 (b-tree pages). Between the array
-of cell pointers and the cells of a page lies a gap, which keeps old bytes when cells are moved; `secure_delete` blanks
-what is deleted, but not these copies.
+Source: "Database File Format", https://www.sqlite.org/fileformat2.html, sections 1.5 (free pages) and 1.6 (b-tree
+pages). A b-tree page has a gap between the array of cell pointers and the cells, which keeps old bytes when cells are
+moved, and a chain of free blocks between cells. `secure_delete` blanks what is deleted, but not the copies in gaps.
 """
 
 import os
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 
 __all__ = ["blank_free_bytes"]
 
+# P pages of S bytes; a span is (page, start, end).
 _HEADER = 100  # of the file, at the start of page 1
 _INTERIOR, _LEAF = (2, 5), (10, 13)
 _PAGES_AT_ONCE = 2048
+_BLOCK_HEADER = 4  # of a free block: where the next one is, and the size of this one
+_TRUNK_HEADER = 8  # of a list of free pages: its next page, and how many it names
+
+Span = tuple[int, int, int]
 
 
 def blank_free_bytes(file: BinaryIO) -> int:
-    """Write zeros over the gaps of all b-tree pages that are not blank; how many pages that were.
+    """Write zeros over all free bytes of the file that are none yet; how many stretches that were.
 
-    Nobody else may write to the file meanwhile. Cells, pointers and lists of free blocks are not touched, so that an
+    Nobody else may write to the file meanwhile. Cells, pointers and lists of what is free are not touched, so that an
     interruption does no harm.
     """
     fd = file.fileno()
-    size = _page_size(os.pread(fd, _HEADER, 0))
-    blanked = at = 0
-    while chunk := os.pread(fd, size * _PAGES_AT_ONCE, at):
-        pages = np.frombuffer(chunk[: len(chunk) // size * size], np.uint8).reshape(-1, size)  # [P, S]
-        first = _HEADER if at == 0 else 0
-        for page, start, end in _dirty_gaps(pages[1:] if first else pages, 0):
-            os.pwrite(fd, bytes(end - start), at + (page + bool(first)) * size + start)
-            blanked += 1
-        for _, start, end in _dirty_gaps(pages[:1], first) if first else ():
-            os.pwrite(fd, bytes(end - start), start)
-            blanked += 1
-        at += len(chunk)
+    header = os.pread(fd, _HEADER, 0)
+    size = int.from_bytes(header[16:18], "big")
+    size = 65536 if size == 1 else size
+    blanked = 0
+    for page, start, end in (*_free_pages(fd, size, header), *_free_spans(fd, size)):
+        os.pwrite(fd, bytes(end - start), page * size + start)
+        blanked += 1
     os.fsync(fd)
     return blanked
 
 
-def _page_size(header: bytes) -> int:
-    stated = int.from_bytes(header[16:18], "big")
-    return 65536 if stated == 1 else stated
+def _free_pages(fd: int, size: int, header: bytes) -> Iterator[Span]:
+    """The dirty bytes of pages that belong to nothing: whole ones, and those behind the list of such pages."""
+    trunk = int.from_bytes(header[32:36], "big")
+    while trunk:
+        content = os.pread(fd, size, (trunk - 1) * size)
+        numbers = np.frombuffer(content, ">u4")
+        listed = int(numbers[1])
+        for page in (int(number) - 1 for number in numbers[2 : 2 + listed]):
+            if any(os.pread(fd, size, page * size)):
+                yield page, 0, size
+        end = _TRUNK_HEADER + 4 * listed
+        if any(content[end:]):
+            yield trunk - 1, end, size
+        trunk = int(numbers[0])
 
 
-def _dirty_gaps(pages: np.ndarray, header: int) -> list[tuple[int, int, int]]:
-    """(page, start, end) of each gap with a byte other than zero; pages [P, S] uint8, headers at byte `header`."""
-    if not len(pages):
-        return []
-    size = pages.shape[1]
+def _free_spans(fd: int, size: int) -> Iterator[Span]:
+    """The dirty free bytes within the pages of b-trees."""
+    first = 0
+    while chunk := os.pread(fd, size * _PAGES_AT_ONCE, first * size):
+        pages = np.frombuffer(chunk[: len(chunk) // size * size], np.uint8).reshape(-1, size)  # [P, S]
+        for header, part in ((_HEADER, pages[:1]), (0, pages[1:])) if first == 0 else ((0, pages),):
+            offset = first + (first == 0 and header == 0)
+            yield from ((offset + page, start, end) for page, start, end in _dirty_spans(part, header))
+        first += len(pages)
+
+
+def _dirty_spans(pages: np.ndarray, header: int) -> list[Span]:
+    """Gaps and free blocks with a byte other than zero; pages [P, S] uint8, whose headers stand at byte `header`."""
+    number, size = pages.shape
     kind = pages[:, header]
-    cells, content = (_number(pages, header + at) for at in (3, 5))
+    cells, content = (_number(pages, np.full(number, header + at)) for at in (3, 5))
     content = np.where(content == 0, 65536, content)
     start = header + np.where(np.isin(kind, _INTERIOR), 12, 8) + 2 * cells
-    sound = np.isin(kind, _INTERIOR + _LEAF) & (start < content) & (content <= size)
-    columns = np.arange(size)
-    gap = (columns >= start[:, None]) & (columns < content[:, None]) & sound[:, None]  # [P, S]
-    dirty = np.flatnonzero((gap & (pages != 0)).any(axis=1))
-    return [(int(page), int(start[page]), int(content[page])) for page in dirty]
+    sound = np.isin(kind, _INTERIOR + _LEAF) & (start <= content) & (content <= size)
+    dirty = _dirty(pages, np.flatnonzero(sound), start[sound], content[sound])
+    block = np.where(sound, _number(pages, np.full(number, header + 1)), 0)
+    while len(rows := np.flatnonzero(block)):
+        begin = block[rows]
+        end = np.minimum(begin + _number(pages[rows], begin + 2), size)
+        dirty += _dirty(pages, rows, np.minimum(begin + _BLOCK_HEADER, end), end)
+        following = _number(pages[rows], begin)
+        block[rows] = np.where(following > begin, following, 0)
+    return dirty
 
 
-def _number(pages: np.ndarray, at: int) -> np.ndarray:
-    """The big-endian 16-bit number at byte `at` of each page; [P] int64."""
-    return pages[:, at].astype(np.int64) * 256 + pages[:, at + 1]
+def _dirty(pages: np.ndarray, rows: np.ndarray, start: np.ndarray, end: np.ndarray) -> list[Span]:
+    """The stretches of these rows that are not blank; rows, start, end [R]."""
+    rows, start, end = rows[start < end], start[start < end], end[start < end]
+    bounds = (rows * pages.shape[1])[:, None] + np.stack([start, end], axis=1)  # [R, 2]
+    if not len(rows):
+        return []
+    until_end = bounds[-1, 1] == pages.size
+    greatest = np.maximum.reduceat(pages.reshape(-1), bounds.reshape(-1)[: -1 if until_end else None])
+    found = np.flatnonzero(greatest[::2])  # the odd ones are of the bytes in between
+    return [(int(rows[at]), int(start[at]), int(end[at])) for at in found]
+
+
+def _number(pages: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """The big-endian 16-bit number at a byte of each page; pages [P, S], at [P], to [P] int64."""
+    rows = np.arange(len(pages))
+    at = np.minimum(at, pages.shape[1] - 2)
+    return pages[rows, at].astype(np.int64) * 256 + pages[rows, at + 1]

@@ -1,6 +1,6 @@
 """Looking for erased strings in the bytes of a knowledge base's files."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,9 @@ _SLOTS = 1 << 22
 class Scan:
     """What a search of the files for the erased strings found.
 
-    `searched` strings were looked for in `files` (`bytes` in all). `shared` of them still stand there as part of what
-    remains and is not erased, `short` ones of under four bytes cannot be told from chance, and `left_over` should be 0.
+    `searched` strings were looked for in `files` (`bytes` in all). `shared` of them still stand in rows that remain,
+    alone or as part of a longer text; `short` ones of under four bytes cannot be told from chance; and `left_over`
+    should be 0.
     """
 
     files: tuple[str, ...]
@@ -32,22 +33,26 @@ class Scan:
         return self.left_over == 0
 
 
-def search(files: Mapping[str, Iterator[bytes]], strings: Iterable[str], remains: Callable[[str], bool]) -> Scan:
-    """Search files, given in chunks, for strings that should be gone; `remains` tells which stand in a row still."""
-    encoded = {text.encode(): text for text in strings}
+def search(files: Mapping[str, Iterator[bytes]], strings: Iterable[str], rows_only: Collection[str] = ()) -> Scan:
+    """Search files, given in chunks, for strings that should be gone.
+
+    What is found in one of the files `rows_only`, whose free bytes are known to be blank, stands in a row that remains.
+    """
+    encoded = {text.encode() for text in strings}
     wanted = {pattern for pattern in encoded if len(pattern) >= _SHORTEST}
-    found: set[bytes] = set()
-    size = 0
     overlap = max((len(pattern) for pattern in wanted), default=1) - 1
-    for chunks in files.values():
+    shared: set[bytes] = set()
+    left_over: set[bytes] = set()
+    size = 0
+    for name, chunks in files.items():
+        found = shared if name in rows_only else left_over
         tail = b""
         for chunk in chunks:
             size += len(chunk)
             window = tail + chunk
             found |= _found(window, wanted - found)
             tail = window[-overlap:] if overlap else b""
-    shared = sum(remains(encoded[pattern]) for pattern in found)
-    return Scan(tuple(files), size, len(wanted), shared, len(encoded) - len(wanted), len(found) - shared)
+    return Scan(tuple(files), size, len(wanted), len(shared - left_over), len(encoded) - len(wanted), len(left_over))
 
 
 def _found(window: bytes, patterns: set[bytes]) -> set[bytes]:

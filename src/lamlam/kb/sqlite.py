@@ -8,7 +8,7 @@ import hashlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -152,20 +152,15 @@ class SQLiteDatabase:
     def erased(self) -> bool:
         return self.scalar("SELECT 1 FROM meta WHERE key = 'erasing'") is None
 
-    def erase(self, strings: Iterable[str], remains: Callable[[str], bool]) -> Scan:
-        """Overwrite what deleted rows left in the file, empty the log, and search both for `strings`.
+    def erase(self, strings: Iterable[str]) -> Scan:
+        """Overwrite what deleted rows left in the file, empty the log, and search all files for `strings`.
 
-        The rows were deleted under `secure_delete`, but pages keep copies of what was moved within them: their free
-        bytes are blanked. Where the search still finds what no row holds (`remains`), the file is written anew.
+        The rows were deleted under `secure_delete`, but pages keep copies of what was moved within them: all free bytes
+        are blanked. What is then found in the file stands in a row.
         """
-        wanted = list(strings)
         finished = self.finish_erasing()
-        found = search(self._files(), wanted, remains)
-        if found.left_over and finished:
-            self.run("VACUUM")
-            self.empty_log()
-            found = search(self._files(), wanted, remains)
-        return found
+        files = self._files()
+        return search(files, strings, rows_only=list(files)[:1] if finished else ())
 
     def finish_erasing(self) -> bool:
         """Empty the log and blank the free bytes of every page; False while another program's reading prevents it.
@@ -183,6 +178,8 @@ class SQLiteDatabase:
             if not self._log_is_empty():
                 return False
             blank_free_bytes(self._file())
+            if blank_free_bytes(self._file()):
+                raise LamLamError(f"{self.path} is being changed by something that is no database")
             self.run("DELETE FROM meta WHERE key = 'erasing'")
         self._connection.close()  # its cache holds pages as they were
         self._connection = self._connect()

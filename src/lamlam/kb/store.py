@@ -236,7 +236,6 @@ class KnowledgeBase(View):
         fields = {"fact": fact_id, "entity": entity, "relation": relation, "value": value, "source": source}
         asked = {field: text for field, text in fields.items() if text is not None}
         closure = Closure(self._database)
-        forgetter = Forgetter(self._database, self._tombstones, closure)
 
         def certify(chosen: Selection, counts: dict[str, int], before: str, **done: Any) -> Certificate:
             return Certificate(
@@ -259,9 +258,9 @@ class KnowledgeBase(View):
         self._database.settle()
         with self._revision("forget", actor, reason) as revision:
             chosen = closure.select(fact_id, entity, relation, value, source)
-            erased = forgetter.erase(chosen, revision)
+            erased = Forgetter(self._database, self._tombstones, closure).erase(chosen, revision)
         before = self._database.digest()
-        scan = self._database.erase(erased.strings, forgetter.remains)
+        scan = self._database.erase(erased.strings)
         after = self._database.digest()
         done = {"after": after, "revision": revision, "tombstones": erased.tombstones, "scan": scan}
         return certify(chosen, erased.counts, before, **done)

@@ -18,12 +18,14 @@ class View:
         self._reader, self._resolver = reader, resolver
 
     def lookup(self, entity: str, relation: str) -> Resolution:
-        """The facts of an entity in a relation, or an honest status: see `kb.resolve`."""
-        return self._resolver.lookup(entity, relation)
+        """The facts of an entity in a relation, or an honest status: see `kb.resolve`. Of one revision, all of it."""
+        with self._reader.database.snapshot():
+            return self._resolver.lookup(entity, relation)
 
     def lookup_many(self, pairs: Iterable[tuple[str, str]]) -> list[Resolution]:
-        """`lookup` for each (entity, relation), in order."""
-        return self._resolver.lookup_many(list(pairs))
+        """`lookup` for each (entity, relation), in order, and all of one revision."""
+        with self._reader.database.snapshot():
+            return self._resolver.lookup_many(list(pairs))
 
     def fact(self, fact_id: int) -> Fact:
         """A fact by its id, whether or not it still holds. Raises `InputError` when there is none."""

@@ -84,6 +84,7 @@ class Writer:
             return name
         own = self.find(table, name)
         if own and not (self._merged and table == "entity" and self._is_empty(own)):
+            self._remember(table, name, own)
             return name
         targets = self._database.rows(
             f"SELECT DISTINCT t.name FROM {table}_spelling s JOIN {table}_alias a ON a.id = s.alias "
@@ -177,10 +178,13 @@ class Writer:
         if known is None:
             checked(name, table)
             known = self.find(table, name) or self._new(table, name)
-            if len(self._ids) >= _CACHED_NAMES:
-                self._ids.clear()
-            self._ids[table, name] = known
+            self._remember(table, name, known)
         return known
+
+    def _remember(self, table: str, name: str, number: int) -> None:
+        if len(self._ids) >= _CACHED_NAMES:
+            self._ids.clear()
+        self._ids[table, name] = number
 
     def find(self, table: str, name: str) -> int | None:
         """The number of exactly this name, where it has one."""
