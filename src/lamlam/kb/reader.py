@@ -334,9 +334,7 @@ class Reader:
     def _facts(self, rows: Sequence[tuple]) -> list[Fact]:
         """Rows of `_FACT` with their sources; one for each row."""
         sources = self._sources([row[0] for row in rows if row[7]])
-        return [
-            Fact(row[0], row[1], row[2], row[3], sources.get(row[0], ()), row[4], row[5] or None, row[6]) for row in rows
-        ]
+        return [Fact(*row[:4], sources.get(row[0], ()), row[4], row[5] or None, row[6]) for row in rows]
 
     def _sources(self, facts: Sequence[int]) -> dict[int, tuple[Source, ...]]:
         """The sources of each fact that has any."""
