@@ -41,7 +41,8 @@ def full_size(folder: Path) -> dict[str, Any]:
 
 def measure(folder: Path, facts: int, size: str) -> dict[str, Any]:
     scale = Scale(facts)
-    scale.write(folder / "facts.jsonl")
+    if not (folder / "facts.jsonl").exists():
+        scale.write(folder / "facts.jsonl")
     imported = _step("import", folder, facts)
     (folder / "facts.jsonl").unlink()
     read = _step("read", folder, facts)

@@ -1,4 +1,4 @@
-"""The steps of `benchmarks.knowledge_base`, each run as `python -m benchmarks.steps STEP FOLDER FACTS`; JSON on stdout."""
+"""The steps of `benchmarks.knowledge_base`, each a process: `python -m benchmarks.steps STEP FOLDER FACTS`."""
 
 import json
 import os

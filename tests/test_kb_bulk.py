@@ -108,7 +108,7 @@ def _killed_somewhere(path: Path, records: list[FactRecord], after: int) -> bool
     """Import in a process that is killed after so many steps of SQLite; whether it was done before."""
     child = os.fork()
     if child == 0:
-        opened: Callable = builder_module.Builder._opened
+        opened: Callable = builder_module._opened
         left = after
 
         def step() -> None:
@@ -117,12 +117,12 @@ def _killed_somewhere(path: Path, records: list[FactRecord], after: int) -> bool
             if left < 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        def watched(self: builder_module.Builder, path: Path) -> sqlite3.Connection:
-            connection: sqlite3.Connection = opened(self, path)
+        def watched(path: Path) -> sqlite3.Connection:
+            connection: sqlite3.Connection = opened(path)
             connection.set_progress_handler(step, 50)
             return connection
 
-        builder_module.Builder._opened = watched  # type: ignore[method-assign]
+        builder_module._opened = watched
         _in_bulk(path, records, identity="the same").close()
         os._exit(0)
     return os.waitpid(child, 0)[1] == 0

@@ -6,6 +6,7 @@ committed is there for the next.
 
 import marshal
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -92,6 +93,7 @@ def _receive(pipe: IO[bytes]) -> tuple | None:
 
 def _serve() -> None:
     """What the process that builds does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that reads is told, and ends this one
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     try:
         _build(requests, answers)
@@ -108,17 +110,17 @@ def _build(requests: IO[bytes], answers: IO[bytes]) -> None:
     if opening is None:
         return
     try:
-        builder = Builder(Path(opening[1]), opening[2])
-        _send(answers, ("rows", builder.rows))
-        while (message := _receive(requests)) is not None:
-            if message[0] == "add":
+        with Builder(Path(opening[1]), opening[2]) as builder:
+            _send(answers, ("rows", builder.rows))
+            while (message := _receive(requests)) is not None and message[0] == "add":
                 builder.add(Batch(*message[1]))
-            else:
-                threading.Thread(target=_end_with, args=(requests,), daemon=True).start()
-                _send(answers, ("done", *builder.finish(*message[1:])))
+            if message is None:
                 return
+            threading.Thread(target=_end_with, args=(requests,), daemon=True).start()
+            report = builder.finish(*message[1:])
     except sqlite3.Error as error:
         raise LamLamError(f"{opening[1]}: {error}") from error
+    _send(answers, ("done", *report))
 
 
 def _end_with(pipe: IO[bytes]) -> None:

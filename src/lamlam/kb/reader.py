@@ -334,7 +334,10 @@ class Reader:
     def _facts(self, rows: Sequence[tuple]) -> list[Fact]:
         """Rows of `_FACT` with their sources; one for each row."""
         sources = self._sources([row[0] for row in rows if row[7]])
-        return [Fact(*row[:4], sources.get(row[0], ()), row[4], row[5] or None, row[6]) for row in rows]
+        return [
+            Fact(number, entity, relation, value, sources.get(number, ()), since, until or None, supersedes)
+            for number, entity, relation, value, since, until, supersedes, *_ in rows
+        ]
 
     def _sources(self, facts: Sequence[int]) -> dict[int, tuple[Source, ...]]:
         """The sources of each fact that has any."""

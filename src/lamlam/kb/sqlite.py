@@ -7,6 +7,7 @@ in a page is left to `kb.pages`, and the search for what must be gone to `kb.sca
 import hashlib
 import os
 import secrets
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -217,23 +218,24 @@ class SQLiteDatabase:
         assert self.path is not None
         try:
             self.run("BEGIN EXCLUSIVE")
-            side = self.path.with_name(self.path.name + _SIDE)
+            file = self.path.resolve()  # a link stays one
+            side = file.with_name(file.name + _SIDE)
             yield side
-            self._hand_over(side)
+            self._hand_over(side, file)
         finally:
             self.close()
             self._connection = self._connect()
             self._configure()
 
-    def _hand_over(self, side: Path) -> None:
-        assert self.path is not None
+    def _hand_over(self, side: Path, file: Path) -> None:
         settings = self.rows("SELECT key, value FROM meta")
         with closing(sqlite3.connect(side, isolation_level=None)) as new:
             new.execute("PRAGMA synchronous = FULL")
             new.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", settings)
+        shutil.copymode(file, side)
         self.run("DROP TABLE fact")  # whoever waits for the old file must not write into it
-        os.replace(side, self.path)
-        folder = os.open(self.path.absolute().parent, os.O_RDONLY)
+        os.replace(side, file)
+        folder = os.open(file.parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
         self.run("COMMIT")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-__all__ = ["Staging", "insert"]
+__all__ = ["Staging", "among", "in_order", "insert", "interleaved", "keyed", "unkeyed"]
 
 _AT_ONCE = 1 << 21  # values sorted in memory
 _BINS = 1 << 16
@@ -20,6 +20,8 @@ Pieces = Callable[[], Iterator[np.ndarray]]
 
 
 class Staging:
+    """Arrays by kind, in a table of their own."""
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
@@ -77,6 +79,14 @@ def in_order(pieces: Pieces) -> Iterator[np.ndarray]:
 def _within(piece: np.ndarray, start: int, end: int) -> np.ndarray:
     high = (piece >> np.uint64(48)).astype(np.int64)
     return (high >= start) & (high < end)
+
+
+def among(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Which of the values [N] stand in a sorted array; [N] bool."""
+    if not len(ordered):
+        return np.zeros(len(values), bool)
+    at = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
+    return ordered[at] == values
 
 
 def insert(connection: sqlite3.Connection, into: str, width: int, flat: list, constants: str = "") -> None:
