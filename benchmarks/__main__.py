@@ -61,7 +61,7 @@ def met(value: float, aim: str) -> bool:
 
 
 def _shown(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
+    return f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 if __name__ == "__main__":

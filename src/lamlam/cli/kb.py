@@ -25,6 +25,9 @@ FactId = Annotated[int, typer.Argument(metavar="ID", help="The fact's id, as loo
 Document = Annotated[str | None, typer.Option("--source", help="The document that states it.")]
 
 
+_SHOWN = 200  # rows from one showing of the counter to the next: showing costs more than reading a row
+
+
 def register(app: typer.Typer) -> None:
     kb = typer.Typer(no_args_is_help=True, help="Read, edit and erase facts; import and export them.")
     app.add_typer(kb, name="kb")
@@ -340,4 +343,12 @@ def _progress(label: str) -> Iterator[Callable[[], None]]:
     columns = (SpinnerColumn(), TextColumn(label), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda: bar.advance(task)
+        count = 0
+
+        def advance() -> None:
+            nonlocal count
+            count += 1
+            if count % _SHOWN == 0:
+                bar.update(task, completed=count)
+
+        yield advance
