@@ -126,6 +126,29 @@ def test_an_import_says_how_many_rows_were_refused_and_succeeds(file: Path, tmp_
         raise _call("add", file, "Marie Curie", "Field", "physics").exception or AssertionError("it was added")
 
 
+def test_bad_rows_are_passed_over_and_told_where_asked_to(file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "facts"
+    folder.mkdir()
+    (folder / "a.csv").write_text("entity,relation,value\na,r,v\nb,r\n")
+    (folder / "b.nt").write_text('<http://x.org/t/c> <http://x.org/t/r> "x"@de .\n')
+    assert isinstance(_call("import", file, folder).exception, LamLamError)
+    told = _done("import", file, folder, "--on-error", "skip")
+    assert "added │ 1" in told
+    assert "bad rows, passed over │ 1" in told
+    assert "a.csv:3: has 2 fields, not 3" in told
+    assert "left out: texts in other languages │ 1" in told
+    assert "added │ 1" in _done("import", file, folder / "b.nt", "--language", "de")
+    assert "stop or skip" in str(_call("import", file, folder, "--on-error", "shrug").exception)
+
+
+def test_nested_json_comes_in_through_a_mapping(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"name": "Austria", "Area": {"total": "83,871 sq km"}}')
+    (tmp_path / "map.yaml").write_text("entity: [name]\nskip: [name]\n")
+    assert "added │ 1" in _done("import", file, tmp_path / "a.json", "--map", tmp_path / "map.yaml")
+    assert "83,871 sq km" in _done("lookup", file, "Austria", "Area total")
+    assert "no such file" in str(_call("import", file, tmp_path / "a.json", "--map", tmp_path / "no.yaml").exception)
+
+
 def test_forgetting_shows_asks_and_certifies(file: Path, tmp_path: Path) -> None:
     described = ("--entity", "Marie Curie", "--relation", "Birthplace")
     out = tmp_path / "certificate.json"

@@ -36,10 +36,13 @@ def _imported(path: Path) -> tuple[str, list]:
         return kb.digest(), [(fact.entity, fact.relation, fact.value, fact.sources) for fact in kb.facts()]
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records=st.lists(RECORD, max_size=6))
-def test_json_lines_bring_back_facts_sources_and_aliases(tmp_path: Path, records: list[FactRecord]) -> None:
-    path = tmp_path / "facts.jsonl"
+def test_json_lines_and_parquet_bring_back_facts_sources_and_aliases(
+    tmp_path: Path, ending: str, records: list[FactRecord]
+) -> None:
+    path = tmp_path / f"facts.{ending}"
     with KnowledgeBase.open(":memory:") as kb:
         kb.add(records)
         assert export_file(kb, path) == kb.stats().facts

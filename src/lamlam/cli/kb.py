@@ -19,7 +19,13 @@ __all__ = ["register"]
 File = Annotated[str, typer.Argument(metavar="FILE", help="The knowledge base.")]
 Actor = Annotated[str, typer.Option(help="Who does it, for the log.")]
 Reason = Annotated[str, typer.Option(help="Why, for the log.")]
-Format = Annotated[str | None, typer.Option(help="jsonl, csv or json.  [default: as the file's ending says]")]
+Format = Annotated[
+    str | None, typer.Option(help="jsonl, csv, json (the paper's) or parquet; as the file's ending says by default.")
+]
+ReadFormat = Annotated[
+    str | None,
+    typer.Option("--format", help="jsonl, csv, json (the paper's), parquet or nt; as endings say by default."),
+]
 Allow = Annotated[bool, typer.Option("--allow", help="Let in what was forgotten, too.")]
 FactId = Annotated[int, typer.Argument(metavar="ID", help="The fact's id, as lookup shows it.")]
 Document = Annotated[str | None, typer.Option("--source", help="The document that states it.")]
@@ -39,27 +45,37 @@ def _register_files(kb: typer.Typer) -> None:
     @kb.command("import")
     def import_(
         file: File,
-        source: Annotated[Path, typer.Argument(metavar="FACTS", help="Facts: .jsonl, .csv or the paper's .json.")],
-        format: Format = None,
+        sources: Annotated[
+            list[Path],
+            typer.Argument(metavar="FACTS", help="Files, and folders of files: .jsonl, .csv, .json, .parquet, .nt."),
+        ],
+        format: ReadFormat = None,
+        on_error: Annotated[str, typer.Option(help="What a bad row does: stop (nothing is kept) or skip.")] = "stop",
+        map: Annotated[Path | None, typer.Option(help="YAML that says how nested JSON is read.")] = None,
+        language: Annotated[str, typer.Option(help="Of texts in several languages, the one to read.")] = "en",
         allow: Allow = False,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Add the facts of a file; FILE is made where it is missing. A bad row is told, and nothing is imported."""
+        """Add the facts of files; FILE is made where missing. A bad row is told, and by default nothing is kept."""
         from lamlam.cli.kb_tables import print_import
         from lamlam.kb.files import import_file
+        from lamlam.kb.formats import load_mapping
 
-        with _made_if_missing(file) as facts, _progress("importing facts") as seen:
-            report = import_file(facts, source, format, allow=allow, actor=actor, reason=reason, seen=seen)
+        chosen: dict[str, Any] = {"allow": allow, "on_error": on_error, "mapping": load_mapping(map) if map else None}
+        with _made_if_missing(file) as facts, _bytes_read("importing facts") as seen:
+            report = import_file(
+                facts, sources, format, language=language, actor=actor, reason=reason, seen=seen, **chosen
+            )
         print_import(report)
 
     @kb.command()
     def export(
         file: File,
-        out: Annotated[Path, typer.Argument(metavar="OUT", help="Where to write: .jsonl, .csv or the paper's .json.")],
+        out: Annotated[Path, typer.Argument(metavar="OUT", help="Where to write: .jsonl, .csv, .json or .parquet.")],
         format: Format = None,
     ) -> None:
-        """Write the facts that hold into a file; .jsonl has their sources and aliases too."""
+        """Write the facts that hold into a file; .jsonl and .parquet have their sources and aliases too."""
         from lamlam.kb import KnowledgeBase
         from lamlam.kb.files import export_file
 
@@ -352,3 +368,15 @@ def _progress(label: str) -> Iterator[Callable[[], None]]:
                 bar.update(task, completed=count)
 
         yield advance
+
+
+@contextmanager
+def _bytes_read(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, and what moves it: the bytes that are read, and all there are."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn(label), BarColumn(), DownloadColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

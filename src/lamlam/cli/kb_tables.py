@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from lamlam.kb import AddReport, Certificate, Fact, KnowledgeBase, Resolution, Revision, Source, Stats
+    from lamlam.kb import Certificate, Fact, KnowledgeBase, Resolution, Revision, Source, Stats
+    from lamlam.kb.files import ImportReport
 
 __all__ = [
     "places",
@@ -25,15 +26,21 @@ _SHOWN = 20
 _PLACES = 3
 
 
-def print_import(report: "AddReport") -> None:
-    """The counts of an import, and the first of the rows that were refused."""
+def print_import(report: "ImportReport") -> None:
+    """The counts of an import, and the first of the rows that were refused, or passed over."""
     refused = len(report.refused)
     counts = {"added": report.added, "known already": report.known, "refused, as they were forgotten": refused}
     counts |= {"let in, though they were forgotten": report.allowed} if report.allowed else {}
+    counts |= {"bad rows, passed over": report.skipped} if report.skipped else {}
+    counts |= {f"left out: {kind}": count for kind, count in report.ignored.items()}
     Console().print(_counts(counts, "Facts imported"))
     if refused:
         rows = [(fact.entity, fact.relation, fact.value) for fact in report.refused[:_SHOWN]]
         Console().print(_table(("entity", "relation", "value"), rows, _some("Refused", refused)))
+    if report.skipped:
+        Console().print(_plain("Bad rows, passed over" + (", the first:" if report.skipped > len(report.bad) else ":")))
+        for error in report.bad:
+            Console().print(_plain(str(error)), soft_wrap=True)
 
 
 def print_stats(stats: "Stats", digest: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 
-__all__ = ["Entry", "parse_entries", "read_entries", "read_object", "read_text", "write_objects"]
+__all__ = ["Entry", "parse_entries", "parse_line", "read_entries", "read_object", "read_text", "write_objects"]
 
 _KINDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 
@@ -96,9 +96,15 @@ def read_entries(path: str | Path) -> Iterator[Entry]:
 def parse_entries(lines: Iterable[bytes], path: str | Path) -> Iterator[Entry]:
     """The objects of JSON Lines that stand open already, as on standard input; errors call them `path`."""
     for number, raw in enumerate(lines, start=1):
-        line = _decoded(raw, Path(path), number)
-        if line.strip():
-            yield _parsed(line, Path(path), number)
+        entry = parse_line(raw, Path(path), number)
+        if entry is not None:
+            yield entry
+
+
+def parse_line(raw: bytes, path: Path, number: int) -> Entry | None:
+    """The object of one line; None where it is blank."""
+    line = _decoded(raw, path, number)
+    return _parsed(line, path, number) if line.strip() else None
 
 
 def read_text(path: str | Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from lamlam.corpus.corpus import FactRecord
 from lamlam.corpus.lines import Entry, read_entries
 
-__all__ = ["StatedDocument", "read_webnlg"]
+__all__ = ["StatedDocument", "read_webnlg", "readable", "spaced"]
 
 _WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -54,14 +54,15 @@ def _fact(entry: Entry, field: str, row: Any) -> FactRecord:
     if len(parts) != 3 or not all(part.strip() for part in parts):
         raise entry.error("must be [entity, relation, value], none of them empty", field)
     entity, relation, value = parts
-    return FactRecord(_spaced(entity), _readable(relation), _spaced(value))
+    return FactRecord(spaced(entity), readable(relation), spaced(value))
 
 
-def _spaced(name: str) -> str:
+def spaced(name: str) -> str:
+    """A name with spaces for its underscores."""
     return " ".join(name.replace("_", " ").split())
 
 
-def _readable(relation: str) -> str:
+def readable(relation: str) -> str:
     """Split camel case and lower its words; abbreviations such as ISBN keep their capitals."""
-    words = _WORD_START.sub(" ", _spaced(relation)).split()
+    words = _WORD_START.sub(" ", spaced(relation)).split()
     return " ".join(word if word.isupper() and len(word) > 1 else word.lower() for word in words)

@@ -9,6 +9,8 @@ from lamlam.errors import InputError
 
 __all__ = ["checked", "normalise", "normalise_prefix"]
 
+_BLANK = "_ \t\n\v\f\r\x1c\x1d\x1e\x1f"
+
 
 def normalise(name: str) -> str:
     """The form under which names are compared: NFKC, casefolded, underscores and runs of white space as one space."""
@@ -26,8 +28,8 @@ def normalise_prefix(prefix: str) -> str:
 
 def checked(text: str, field: str) -> str:
     """`text` as it may be stored. Raises `InputError` when it is blank or not valid Unicode."""
-    if type(text) is str and text.isascii() and text.isprintable() and text.strip(" _"):
-        return text  # nearly every one, at a fraction of the cost
+    if isinstance(text, str) and text.isascii() and "\x00" not in text and text.strip(_BLANK):
+        return text  # the most frequent case by far
     if not isinstance(text, str):
         raise InputError(f"expected text, not {type(text).__name__}", field=field)
     if not normalise(text):

@@ -1,0 +1,54 @@
+"""JSON Lines: facts with sources and aliases, an object a line (`corpus.files` says what is in one)."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lamlam.corpus.corpus import FactRecord
+from lamlam.corpus.files import fact_of, write_facts
+from lamlam.corpus.lines import Entry, parse_line
+from lamlam.errors import InputError
+from lamlam.kb.fact import Fact
+from lamlam.kb.formats.opened import opened
+from lamlam.kb.formats.records import records
+from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, vetted
+
+if TYPE_CHECKING:
+    from lamlam.kb.view import View
+
+__all__ = ["read_jsonl", "write_jsonl"]
+
+_decode = json.JSONDecoder().decode
+
+
+def read_jsonl(file: InputFile, reading: Reading) -> Rows:
+    """The facts of a file; a line that cannot be read is passed over, and told."""
+    path = file.path
+    with opened(path, reading.seen) as lines:
+        for number, raw in enumerate(lines, start=1):
+            try:
+                value = _decode(raw.decode())
+                # The shape that nearly all lines of a large file have; all others, bad ones too, take the long way.
+                if len(value) == 3 and type(value) is dict:
+                    entity, relation, text = value["entity"], value["relation"], value["value"]
+                    if type(entity) is type(relation) is type(text) is str:
+                        yield vetted(path, number, FactRecord(entity, relation, text))
+                        continue
+            except (ValueError, TypeError, KeyError, RecursionError):
+                value = None
+            row = _row(raw, value, path, number)
+            if row is not None:
+                yield row
+
+
+def _row(raw: bytes, value: object, path: Path, number: int) -> Row | InputError | None:
+    try:
+        entry = Entry(value, path, number) if isinstance(value, dict) else parse_line(raw, path, number)
+        return None if entry is None else vetted(path, number, fact_of(entry))
+    except InputError as error:
+        return error
+
+
+def write_jsonl(kb: "View", facts: Iterator[Fact], path: Path) -> None:
+    write_facts(records(kb, facts), path)

@@ -1,0 +1,183 @@
+"""Nested JSON, an object an entity: the keys that lead to a text are the relation (`mapping` says how)."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lamlam.corpus.corpus import FactRecord
+from lamlam.errors import InputError
+from lamlam.kb.formats.html import Line, lines_of
+from lamlam.kb.formats.mapping import Mapping, under
+from lamlam.kb.formats.opened import opened
+from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, vetted
+from lamlam.kb.names import normalise
+
+__all__ = ["read_nested"]
+
+_Keys = tuple[str, ...]
+_REMARK = re.compile(r"\s*\([^()]*\)\s*$")
+_NOTE = re.compile(r"^note\s*\d*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A text, the keys that lead to it, and its place as a JSON Pointer."""
+
+    keys: _Keys
+    pointer: str
+    text: str
+
+
+def read_nested(file: InputFile, reading: Reading) -> Rows:
+    """The facts of a file, which holds one object or a list of them. Raises `InputError` where it does not."""
+    if reading.mapping is None:
+        raise InputError("is nested JSON, which needs a mapping", path=file.path)
+    root = _load(file, reading)
+    many = isinstance(root, list)
+    for index, value in enumerate(root if many else [root]):
+        field = f"[{index}]" if many else None
+        if not isinstance(value, dict):
+            yield InputError("is no JSON object", path=file.path, field=field)
+            continue
+        yield from _Entity(file, reading, reading.mapping, value, f"/{index}" if many else "").rows(field)
+
+
+def _load(file: InputFile, reading: Reading) -> Any:
+    with opened(file.path, reading.seen) as raw:
+        content = raw.read()
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError("is not UTF-8", path=file.path, line=line) from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"is no whole JSON ({error.msg})", path=file.path, line=error.lineno) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError("is no JSON that can be read", path=file.path) from error
+
+
+class _Entity:
+    """One object and what it states."""
+
+    def __init__(self, file: InputFile, reading: Reading, mapping: Mapping, value: dict[str, Any], place: str) -> None:
+        self._file, self._ignored, self._mapping = file, reading.ignored, mapping
+        self._leaves = list(_leaves(value, place))
+
+    def rows(self, field: str | None) -> Rows:
+        entity = self._name()
+        if entity is None:
+            paths = " or ".join(" > ".join(path) for path in self._mapping.entity)
+            yield InputError(f"names no entity: nothing at {paths}", path=self._file.path, field=field)
+            return
+        aliases = self._aliases(entity)
+        for leaf in self._leaves:
+            if not any(under(leaf.keys, path) for path in self._mapping.skip):
+                for row in self._facts(entity, leaf, aliases):
+                    yield row
+                    aliases = ()
+
+    def _name(self) -> str | None:
+        given = self._mapping.name_of(self._file.path)
+        return given or next((line.text for path in self._mapping.entity for line in self._at(path)), None)
+
+    def _aliases(self, entity: str) -> tuple[str, ...]:
+        """Other names, without the remark in brackets that says of which language one is."""
+        names = (
+            name
+            for rule in self._mapping.aliases
+            for line in self._at(rule.path)
+            for item in _split(line.text, rule.split)
+            if len(name := _REMARK.sub("", item).strip()) <= rule.longest and name != entity and not line.label
+        )
+        return tuple(dict.fromkeys(name for name in names if not self._nothing(name)))
+
+    def _at(self, path: _Keys) -> Iterator[Line]:
+        for leaf in self._leaves:
+            if under(self._spoken(leaf.keys), path, exactly=True):
+                yield from (line for line in self._lines(leaf.text) if not self._nothing(line.text))
+
+    def _facts(self, entity: str, leaf: _Leaf, aliases: tuple[str, ...]) -> Iterator[Row | InputError]:
+        document = self._file.name + (f"#{leaf.pointer}" if self._mapping.source == "path" else "")
+        for relation, value in dict.fromkeys(self._statements(leaf)):
+            if self._mapping.longest is not None and len(value) > self._mapping.longest:
+                self._ignored[f"values of more than {self._mapping.longest} characters"] += 1
+                continue
+            record = FactRecord(entity, relation, value, document, None, None, aliases)
+            yield vetted(self._file.path, None, record, f"{leaf.pointer}: ")
+            aliases = ()
+
+    def _statements(self, leaf: _Leaf) -> Iterator[tuple[str, str]]:
+        keys = self._spoken(leaf.keys)
+        inner = keys[self._mapping.outer :] or keys[-1:]
+        at = next((rule.at for rule in self._mapping.split if under(keys, rule.path, exactly=True)), ())
+        for line in self._lines(leaf.text):
+            label = _NOTE.sub("note", line.label)
+            relation = _relation((*inner, label) if label else inner)
+            for value in _split(line.text, () if label else at):
+                value = _without_key(value, keys[-1])
+                if not self._nothing(value):
+                    yield relation, value
+
+    def _lines(self, text: str) -> list[Line]:
+        return lines_of(text) if self._mapping.html else [Line(" ".join(text.split()))]
+
+    def _spoken(self, keys: _Keys) -> _Keys:
+        """The keys, without those that only say that a text comes."""
+        return tuple(key for key in keys if key not in self._mapping.text) or keys
+
+    def _nothing(self, text: str) -> bool:
+        return normalise(text) in ("", *map(normalise, self._mapping.nothing))
+
+
+def _leaves(value: Any, place: str) -> Iterator[_Leaf]:
+    """The texts, numbers and truth values in an object, in its order. Not recursive: depth is the file's to choose."""
+    waiting: list[tuple[_Keys, str, Any]] = [((), place, value)]
+    while waiting:
+        keys, pointer, value = waiting.pop()
+        if isinstance(value, dict):
+            below = [((*keys, key), f"{pointer}/{_escaped(key)}", each) for key, each in value.items()]
+            waiting += reversed(below)
+        elif isinstance(value, list):
+            waiting += reversed([(keys, f"{pointer}/{index}", each) for index, each in enumerate(value)])
+        elif value is not None and keys:
+            yield _Leaf(keys, pointer, value if isinstance(value, str) else json.dumps(value))
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _relation(keys: _Keys) -> str:
+    """The keys in one phrase; a key that says again what stands above it stands for both."""
+    phrase: list[str] = []
+    for key in (" ".join(key.split()) for key in keys):
+        if phrase and f" {normalise(phrase[-1])} " in f" {normalise(key)} ":
+            phrase[-1] = key
+        else:
+            phrase.append(key)
+    return " ".join(phrase)
+
+
+def _without_key(text: str, key: str) -> str:
+    """A text without the key, or the end of it, that it repeats before a colon."""
+    told, colon, rest = text.partition(":")
+    if colon and rest.strip() and normalise(told) in (normalise(key), normalise(key.rpartition(":")[2])):
+        return rest.strip()
+    return text
+
+
+def _split(text: str, marks: tuple[str, ...]) -> list[str]:
+    """The items of a list in a text, where one of `marks` stands outside of brackets."""
+    items, begin, depth, place = [], 0, 0, 0
+    while place < len(text):
+        depth += (text[place] in "([") - (text[place] in ")]")
+        mark = next((mark for mark in marks if depth <= 0 and text.startswith(mark, place)), None)
+        if mark:
+            items.append(text[begin:place])
+            begin = place = place + len(mark)
+        else:
+            place += 1
+    items.append(text[begin:])
+    return [item for item in (item.strip() for item in items) if item]

@@ -1,0 +1,74 @@
+"""What readers of files yield, what they are told, and what makes a row good.
+
+A reader yields a row that a knowledge base takes, or an `InputError` in the place of a bad one and goes on; where it
+can make out nothing more it raises. Whether bad rows stop an import or are passed over is left to `kb.files`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lamlam.corpus.corpus import FactRecord
+from lamlam.errors import InputError
+from lamlam.kb.names import checked
+
+if TYPE_CHECKING:
+    from lamlam.kb.formats.labels import Labels
+    from lamlam.kb.formats.mapping import Mapping
+
+__all__ = ["InputFile", "Reading", "Row", "Rows", "vetted"]
+
+Row = tuple[int | None, FactRecord]  # the line, from 1, where there are lines
+Rows = Iterator[Row | InputError]
+
+_LAST_CHARACTER = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file to read. `name` is what sources call it: its place in the folder that was named, or its own name."""
+
+    path: Path
+    name: str
+    format: str
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the readers of one import share. `ignored` counts what is well-formed but states no fact."""
+
+    files: Sequence[InputFile] = ()
+    mapping: "Mapping | None" = None
+    language: str = "en"
+    seen: Callable[[int], object] = lambda read: None
+    ignored: Counter[str] = field(default_factory=Counter)
+    labels: "Labels | None" = None
+
+
+def vetted(path: Path, line: int | None, record: FactRecord, prefix: str = "") -> Row | InputError:
+    """A record as a row, or why a knowledge base would not take it; `prefix` leads to the fields of the error."""
+    try:
+        checked(record.entity, "entity")
+        checked(record.relation, "relation")
+        checked(record.value, "value")
+        if record.document is not None or record.start is not None or record.end is not None:
+            _check_place(record)
+        for kind, names in (("entity", record.entity_aliases), ("relation", record.relation_aliases)):
+            for name in names:
+                checked(name, f"aliases.{kind}")
+    except InputError as error:
+        return InputError(error.reason, path=path, line=line, field=f"{prefix}{error.field}")
+    return line, record
+
+
+def _check_place(record: FactRecord) -> None:
+    start, end = record.start, record.end
+    if record.document is None:
+        raise InputError("is missing, though a span is given", field="source.document")
+    checked(f"x{record.document}", "source.document")  # which may be blank
+    if (start is None) != (end is None):
+        raise InputError("is missing: a span has both ends", field="source.end" if end is None else "source.start")
+    if start is not None and end is not None and not 0 <= start <= end <= _LAST_CHARACTER:
+        raise InputError(f"is no span: {start} to {end}", field="source.end")
