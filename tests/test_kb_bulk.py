@@ -226,6 +226,34 @@ def test_a_file_that_is_open_elsewhere_is_not_replaced(tmp_path: Path) -> None:
         assert kb.digest() == other.digest()
 
 
+def test_while_facts_are_imported_nobody_else_opens_the_file_or_goes_on_in_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lamlam.kb.sqlite._WAIT_SECONDS", 0.05)
+    path = tmp_path / "kb.sqlite"
+    waiting: list[sqlite3.Connection] = []
+
+    def records() -> Iterator[FactRecord]:
+        yield FactRecord("a", "b", "c")
+        with pytest.raises(InputError, match="by another program"):
+            KnowledgeBase.open(path)
+        waiting.append(sqlite3.connect(path))
+
+    with _in_bulk(path, records()) as kb:  # type: ignore[arg-type]
+        assert kb.lookup("a", "b").values == ("c",)
+        with pytest.raises(sqlite3.OperationalError, match="no such table"):
+            waiting[0].execute("INSERT INTO fact (entity, relation, value, since) VALUES (1, 1, 'lost', 1)")
+        waiting[0].close()
+
+
+def test_forgetting_removes_the_file_of_an_import_that_was_given_up(tmp_path: Path) -> None:
+    with KnowledgeBase.open(tmp_path / "kb.sqlite", create=True) as kb:
+        (tmp_path / "kb.sqlite.import").write_text("half of an import of Ada's secret")
+        kb.add([("Ada", "Born", "Ada's secret")])
+        assert kb.forget(entity="Ada").clean
+        assert not (tmp_path / "kb.sqlite.import").exists()
+
+
 def test_where_something_was_written_before_facts_are_added_one_by_one(tmp_path: Path) -> None:
     with KnowledgeBase.open(tmp_path / "kb.sqlite", create=True) as kb:
         kb.add([("Ada", "Born", "Rome"), ("Ada", "Field", "maths")])

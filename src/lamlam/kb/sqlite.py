@@ -53,7 +53,9 @@ class SQLiteDatabase:
             self._make() if fresh else self._check()
         except sqlite3.Error as error:
             self._connection.close()
-            raise InputError(f"is damaged: {error}", path=self.path) from error
+            locked = "locked" in str(error)
+            reason = "is being written to by another program" if locked else f"is damaged: {error}"
+            raise InputError(reason, path=self.path) from error
         except InputError:
             self._connection.close()
             raise
@@ -140,6 +142,7 @@ class SQLiteDatabase:
     # Erasing
 
     def settle(self) -> None:
+        self._discard_import()
         self.empty_log()
         self.run("PRAGMA wal_autocheckpoint = 0")
 
@@ -226,6 +229,13 @@ class SQLiteDatabase:
             self.close()
             self._connection = self._connect()
             self._configure()
+
+    def _discard_import(self) -> None:
+        """Remove the file of an import that was given up: it holds facts, and can go on no more."""
+        if self.path is not None and self.one("SELECT 1 FROM revision LIMIT 1"):
+            file = self.path.resolve()
+            for ending in (_SIDE, f"{_SIDE}-wal", f"{_SIDE}-journal", f"{_SIDE}-shm"):
+                file.with_name(file.name + ending).unlink(missing_ok=True)
 
     def _hand_over(self, side: Path, file: Path) -> None:
         settings = self.rows("SELECT key, value FROM meta")
