@@ -1,13 +1,13 @@
 """Run benchmarks, those named or the usual ones, and write what each measured to `benchmarks/results/<name>.json`.
 
-A benchmark is a function of a scratch folder that returns figures by name; its module's `AIMS`, where it has them, say
-what a figure should be at least or at most. Times on a shared machine mean little by themselves: compare within a run.
+A benchmark is a function of a scratch folder that returns figures by name, or groups of them; its module's `AIMS`,
+where it has them, say what a figure (`name`, or `group.name`) should be at least or at most. Times on a shared machine mean little by themselves: compare within a run.
 """
 
 import argparse
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def run(name: str, folder: Path | None) -> None:
     benchmark = import_module(module)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         figures = getattr(benchmark, function)(Path(scratch))
-    aims = {figure: aim for figure, aim in getattr(benchmark, "AIMS", {}).items() if figure in figures}
+    aims = {figure: aim for figure, aim in getattr(benchmark, "AIMS", {}).items() if figure in dict(flat(figures))}
     with atomic_write(RESULTS / f"{name}.json") as out:
         json.dump({"figures": figures, "aims": aims} | Provenance(seed=0).as_json(), out, indent=1)
         out.write("\n")
@@ -46,18 +46,27 @@ def run(name: str, folder: Path | None) -> None:
 
 def show(name: str, figures: Mapping[str, Any], aims: Mapping[str, str]) -> None:
     print(name)
-    for figure, value in figures.items():
-        if not isinstance(value, dict):
-            beside = (
-                f"  aim {aims[figure]}: {'met' if met(value, aims[figure]) else 'MISSED'}" if figure in aims else ""
-            )
-            print(f"  {figure:42} {_shown(value):>16}{beside}")
+    for figure, value in flat(figures):
+        print(f"  {figure:42} {_shown(value):>16}{_judged(value, aims[figure]) if figure in aims else ''}")
+
+
+def flat(figures: Mapping[str, Any], group: str = "") -> Iterator[tuple[str, Any]]:
+    """Figures by name, those of groups as `group.name`."""
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{group}{name}.")
+        else:
+            yield group + name, value
 
 
 def met(value: float, aim: str) -> bool:
     """Whether a figure is what an aim such as "<= 50" or ">= 15000" asks."""
     relation, bound = aim.split()
     return value <= float(bound) if relation == "<=" else value >= float(bound)
+
+
+def _judged(value: float, aim: str) -> str:
+    return f"  aim {aim}: {'met' if met(value, aim) else 'MISSED'}"
 
 
 def _shown(value: object) -> str:
