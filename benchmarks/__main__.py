@@ -1,7 +1,8 @@
 """Run benchmarks, those named or the usual ones, and write what each measured to `benchmarks/results/<name>.json`.
 
 A benchmark is a function of a scratch folder that returns figures by name, or groups of them; its module's `AIMS`,
-where it has them, say what a figure (`name`, or `group.name`) should be at least or at most. Times on a shared machine mean little by themselves: compare within a run.
+where it has them, say what a figure (`name`, or `group.name`) should be at least or at most. Times on a shared machine
+mean little by themselves: compare within a run.
 """
 
 import argparse
@@ -37,7 +38,11 @@ def run(name: str, folder: Path | None) -> None:
     benchmark = import_module(module)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         figures = getattr(benchmark, function)(Path(scratch))
-    aims = {figure: aim for figure, aim in getattr(benchmark, "AIMS", {}).items() if figure in dict(flat(figures))}
+    save(name, figures, getattr(benchmark, "AIMS", {}))
+
+
+def save(name: str, figures: Mapping[str, Any], aims: Mapping[str, str]) -> None:
+    aims = {figure: aim for figure, aim in aims.items() if figure in dict(flat(figures))}
     with atomic_write(RESULTS / f"{name}.json") as out:
         json.dump({"figures": figures, "aims": aims} | Provenance(seed=0).as_json(), out, indent=1)
         out.write("\n")

@@ -43,10 +43,15 @@ def measure(folder: Path, facts: int, size: str) -> dict[str, Any]:
     scale = Scale(facts)
     if not (folder / "facts.jsonl").exists():
         scale.write(folder / "facts.jsonl")
-    imported = _step("import", folder, facts)
-    (folder / "facts.jsonl").unlink()
-    read = _step("read", folder, facts)
-    forgot = _step("forget", folder, facts)
+    imported, read, forgot = (_step(name, folder, facts) for name in ("import", "read", "forget"))
+    return summed_up(scale, size, imported, read, forgot)
+
+
+def summed_up(
+    scale: Scale, size: str, imported: dict[str, Any], read: dict[str, Any], forgot: dict[str, Any]
+) -> dict[str, Any]:
+    """The figures of the three steps."""
+    facts = scale.facts
     return {
         "facts": facts,
         "entities": scale.entities,
