@@ -1,9 +1,10 @@
 """An invented knowledge base in the proportions of the paper's: 54.6M facts of 9.5M entities in 8.5M relations.
 
 The paper does not count its values: 24.4M is what Heaps' law, fitted to the 13,168 real triples of its annotators,
-gives for 54.6M facts. Facts are spread over entities, relations and values by Zipf laws whose heads are as heavy as in
-these triples; names are as long as theirs (18 characters, 20, 21). Every entity, relation and value occurs; facts come
-in no order that would help a cache. The same seed gives the same facts, and any part of them without the rest.
+gives for 54.6M facts. Facts are spread over entities, relations and values by Zipf laws whose heads are about as heavy
+as in these triples; at full size names are as long as theirs (18 characters, 20, 21; 18 for the value of a fact). Every
+entity, relation and value occurs; facts come in no order that would help a cache. The same seed gives the same facts,
+and any part of them without the rest.
 """
 
 import json
@@ -36,7 +37,7 @@ class Scale:
         rng = random.Random(seed)
         self._given = _invented(rng, _GIVEN, 2, 2)
         self._surnames = _invented(rng, _SURNAMES, 3, 4)
-        self._words = _invented(rng, _WORDS * 2 // 3, 2, 2) + _invented(rng, _WORDS // 3 + 1, 3, 3)
+        self._words = _invented(rng, _WORDS, 2, 2)
 
     def records(self) -> Iterator[FactRecord]:
         for chunk in range(-(-self.facts // _CHUNK)):
@@ -93,9 +94,11 @@ class Scale:
         return f"{words[number % size]} {words[number // size % size]} {words[number // size**2]}"
 
     def _value(self, number: int) -> str:
-        """Quantities, names and phrases."""
+        """Short ones for the most frequent; else quantities, names and phrases."""
+        if number < self.values // 24:
+            return f"{self._words[number % _WORDS]} {number // _WORDS}"
         if number % 3 == 0:
-            return f"{number // 3} {self._words[number % _WORDS]}"
+            return f"{number // 3} {self._relation(number % 2_000)}"
         if number % 3 == 1:
             return self._entity(number)
         return f"{self._relation(number % _CHUNK)} {self._surnames[number // _CHUNK]}"

@@ -21,6 +21,7 @@ __all__ = ["BuildProcess"]
 
 _MARSHAL = 2  # without references, which cost time
 _LENGTH_BYTES = 8
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 16)}  # glibc would keep the room of arrays that are gone
 _PROGRAM = "from lamlam.kb.build_process import _serve; _serve()"
 
 
@@ -29,7 +30,7 @@ class BuildProcess:
 
     def __init__(self, path: Path, identity: str) -> None:
         folder = str(path.absolute().parent)  # where there is room for a knowledge base
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "SQLITE_TMPDIR": folder}
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "SQLITE_TMPDIR": folder} | _MEMORY
         self._process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
