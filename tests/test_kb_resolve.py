@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lamlam.kb import KnowledgeBase, Status
+from lamlam.kb import KnowledgeBase, Source, Status
 from lamlam.kb.names import normalise
 from lamlam.kb.similarity import name_similarity, relation_similarity
 from places import Place
@@ -174,3 +174,26 @@ def test_relations_are_not_told_after_forgetting_under_any_name(kb: KnowledgeBas
     kb.alias("M. Curie", entity="Marie Curie")
     assert [kb.relations_of(name) for name in ("Marie Curie", "Madame Curie", "m. curie")] == [[], [], []]
     assert kb.relations_of("Georgia") == ["Capital"]
+
+
+NAMES = st.sampled_from(
+    ["Ada", "ada", "Ada Lovelace", "Adda Lovelace", "Åsa", "Birth Place", "Birthplace", "born in", "x"]
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    facts=st.lists(st.tuples(NAMES, NAMES, NAMES), max_size=12), asked=st.lists(st.tuples(NAMES, NAMES), max_size=80)
+)
+def test_many_lookups_together_find_what_each_finds_alone(
+    facts: list[tuple[str, str, str]], asked: list[tuple[str, str]]
+) -> None:
+    with KnowledgeBase.open(":memory:") as kb:
+        kb.add(facts[:6], source=Source("one", 1, 2))
+        kb.add(facts)
+        kb.add(facts[:2], source=Source("two"))
+        for fact in list(kb.facts())[:2]:
+            kb.retract(fact.id)
+        assert kb.lookup_many(asked) == [kb.lookup(*pair) for pair in asked]
+        early = kb.at(1)
+        assert early.lookup_many(asked) == [early.lookup(*pair) for pair in asked]

@@ -31,6 +31,9 @@ FactId = Annotated[int, typer.Argument(metavar="ID", help="The fact's id, as loo
 Document = Annotated[str | None, typer.Option("--source", help="The document that states it.")]
 
 
+_SHOWN = 200  # rows from one showing of the counter to the next: showing costs more than reading a row
+
+
 def register(app: typer.Typer) -> None:
     kb = typer.Typer(no_args_is_help=True, help="Read, edit and erase facts; import and export them.")
     app.add_typer(kb, name="kb")
@@ -381,7 +384,15 @@ def _progress(label: str) -> Iterator[Callable[..., None]]:
     columns = (SpinnerColumn(), TextColumn(label), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda number=1: bar.advance(task, number)
+        count = 0
+
+        def advance(number: int = 1) -> None:
+            nonlocal count
+            count += number
+            if count // _SHOWN > (count - number) // _SHOWN:
+                bar.update(task, completed=count)
+
+        yield advance
 
 
 @contextmanager
