@@ -23,7 +23,7 @@ from lamlam.kb.lexicon import (
     VARIANTS,
 )
 
-__all__ = ["name_similarity", "relation_key", "relation_similarity"]
+__all__ = ["name_similarity", "relation_key", "relation_similarity", "relation_words", "stem"]
 
 _FILLER_WEIGHT = 0.1
 _LEAST_IF_SAME = 0.9
@@ -34,7 +34,7 @@ _SHORTEST_MISSPELLED_WORD = 5
 
 def relation_key(relation: str) -> str:
     """Equal for relations whose words have the same letters, as those of "Birthplace" and "Place of Birth" have."""
-    return "".join(sorted("".join(_content(_words(relation)))))
+    return "".join(sorted("".join(_content(relation_words(relation)))))
 
 
 def relation_similarity(a: str, b: str) -> float:
@@ -43,7 +43,7 @@ def relation_similarity(a: str, b: str) -> float:
     Above 0.85 where all words of content are shared; at most 0.8 where one side has words that the other lacks; 0.0
     where each side has such words, numbers differ, opposites meet, or a qualifier ("former", "vice") is added.
     """
-    words_a, words_b = _words(a), _words(b)
+    words_a, words_b = relation_words(a), relation_words(b)
     content_a, content_b = _content(words_a), _content(words_b)
     left_a, left_b = _left_over(content_a, content_b)
     left_a, left_b = _join_compounds(left_a, left_b)
@@ -83,7 +83,7 @@ def name_similarity(a: str, b: str) -> float:
     return ratio(" ".join(words_a), " ".join(words_b)) / 100
 
 
-def _words(relation: str) -> list[str]:
+def relation_words(relation: str) -> list[str]:
     """The words of a relation's name: split at spaces, signs, underscores, digits and within camelCase; lower case."""
     text = unicodedata.normalize("NFKC", relation)
     words: list[str] = []
@@ -115,10 +115,10 @@ def _starts_word(before: str, sign: str, after: str) -> bool:
 def _content(words: list[str]) -> list[str]:
     """The words that carry meaning, in one form each. A closing "of" turns a relation round and is kept."""
     kept = [word for at, word in enumerate(words) if word not in FILLERS or (word == "of" and at == len(words) - 1)]
-    return [_stem(word) for word in kept]
+    return [stem(word) for word in kept]
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
     """One form for singular and plural, British and American, first and 1st."""
     if word in ORDINALS or word in IRREGULAR:
         return ORDINALS.get(word) or IRREGULAR[word]

@@ -1,0 +1,1 @@
+"""How a relation that is worded otherwise is recognised: features, and a small classifier over them."""
