@@ -1,7 +1,7 @@
 """Make the table of words of `lamlam.kb.matching`: `python experiments/word_table.py`.
 
 The words are the whole words of the vocabulary of BERT (uncased), the most frequent first, so that nothing of any
-knowledge base is in them. Each has a vector, distilled from all-MiniLM-L6-v2: embedded alone, the mean of all taken
+knowledge base is in them. All are known as words; each of the first so many has a vector, distilled from all-MiniLM-L6-v2: embedded alone, the mean of all taken
 away, the principal components kept, rounded to eight bits. And each has its nearest words and its field (person,
 place, time, quantity ...) in WordNet. Needs the extra `bench` and Debian's `wordnet-base`. Model and vocabulary are under
 the Apache licence 2.0, WordNet 3.0 under its own, which stands beside the table.
@@ -44,12 +44,13 @@ def links_of(wordnet: WordNet, words: list[str]) -> tuple[np.ndarray, np.ndarray
 def main() -> None:
     model = SentenceTransformer(str(get_model_path()), device="cpu")
     vocabulary = sorted(model.tokenizer.get_vocab().items(), key=lambda item: item[1])
-    words = [word for word, _ in vocabulary if word.isascii() and word.isalpha() and len(word) > 1][:WORDS]
+    known = [word for word, _ in vocabulary if word.isascii() and word.isalpha() and len(word) > 1]
+    words = known[:WORDS]
     wordnet = WordNet()
     pairs, strengths = links_of(wordnet, words)
     np.savez_compressed(
         OUT,
-        words=np.frombuffer("\n".join(words).encode(), np.uint8),
+        words=np.frombuffer("\n".join(known).encode(), np.uint8),
         vectors=vectors_of(model, words),
         links=pairs,
         strengths=strengths,

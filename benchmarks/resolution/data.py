@@ -9,6 +9,7 @@ import json
 import os
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -22,7 +23,11 @@ __all__ = ["REWORDINGS", "Benchmark", "Triple", "data_folder", "hash_share", "lo
 FILES = {"gpt4o": "lmlm/squad-train1k_gpt4o.json", "annotator": "lmlm/wiki-1k_annotator.json"}
 REWORDINGS = Path(__file__).parent / "rewordings.txt"
 COUNTRIES = "audit/countries"
-PARTS = (("train", 0.4), ("calibration", 0.6), ("test", 1.0))
+SAME_FACT = Path(__file__).parent / "same_fact.txt"
+PARTS = {
+    "part": (("train", 0.4), ("calibration", 0.6), ("test", 1.0)),
+    "meaning": (("train", 0.5), ("calibration", 0.6), ("test", 1.0)),
+}
 ENTITIES_LEFT_OUT, RELATIONS_LEFT_OUT = 0.06, 0.5
 
 Triple = tuple[str, str, str]
@@ -30,12 +35,16 @@ Triple = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Benchmark:
-    """Facts by entity: those that are imported, and those that are not. `groups` are the meanings of relations."""
+    """Facts by entity: those that are imported, and those that are not. `groups` are the meanings of relations.
+
+    `restated` has, by entity, a relation that is not imported and one that is and states the same.
+    """
 
     held: dict[str, list[Triple]] = field(default_factory=lambda: defaultdict(list))
     left_out: dict[str, list[Triple]] = field(default_factory=lambda: defaultdict(list))
     missing: dict[str, list[Triple]] = field(default_factory=lambda: defaultdict(list))
     groups: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    restated: dict[str, tuple[str, str]] = field(default_factory=dict)
     origin: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def same_meaning(self, a: str, b: str) -> bool:
@@ -54,8 +63,9 @@ def hash_share(text: str) -> float:
     return int.from_bytes(blake2b(text.encode(), digest_size=6).digest()) / 2**48
 
 
-def part_of(text: str, salt: str = "part") -> str:
-    return next(part for part, end in PARTS if hash_share(f"{salt}:{normalise(text)}") < end)
+def part_of(name: str, kind: str = "part") -> str:
+    """Which part an entity belongs to, or (`kind` "meaning") a meaning by its first name."""
+    return next(part for part, end in PARTS[kind] if hash_share(f"{kind}:{normalise(name)}") < end)
 
 
 def load(folder: Path | None = None) -> Benchmark:
@@ -86,7 +96,24 @@ def _place(loaded: Benchmark, entity: str, triples: list[Triple]) -> None:
         return
     relations = sorted({normalise(relation) for _, relation, _ in triples})
     out = None
-    if len(relations) > 1 and hash_share(f"relation:{normalise(entity)}") < RELATIONS_LEFT_OUT:
+    if pair := _restated(triples):
+        loaded.restated[entity] = pair
+        out = pair[0]
+    elif len(relations) > 1 and hash_share(f"relation:{normalise(entity)}") < RELATIONS_LEFT_OUT:
         out = relations[int(hash_share(f"which:{normalise(entity)}") * len(relations))]
     for triple in triples:
         (loaded.left_out if normalise(triple[1]) == out else loaded.held)[entity].append(triple)
+
+
+def _restated(triples: list[Triple]) -> tuple[str, str] | None:
+    """Two relations that state one value, and mean the same by the table."""
+    values: dict[str, set[str]] = defaultdict(set)
+    for _, relation, value in triples:
+        values[normalise(relation)].add(normalise(value))
+    pairs = (tuple(part.strip() for part in line.split("|")) for line in _lines(SAME_FACT))
+    return next(((a, b) for a, b in pairs if values.get(a, set()) & values.get(b, set())), None)
+
+
+@lru_cache(maxsize=2)
+def _lines(path: Path) -> tuple[str, ...]:
+    return tuple(line for line in path.read_text(encoding="utf-8").splitlines() if line and line[0] != "#")

@@ -5,6 +5,7 @@ where the entity has the same value in another relation, or a relation that the 
 the same.
 """
 
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from lamlam.kb.matching.rewordings import read_rewordings
 from lamlam.kb.names import normalise
 from lamlam.kb.similarity import relation_words
 
-from benchmarks.resolution.data import REWORDINGS, Benchmark, hash_share, part_of
+from benchmarks.resolution.data import COUNTRIES, REWORDINGS, Benchmark, data_folder, hash_share, part_of
 from benchmarks.resolution.names import PERTURBATIONS, lookalikes
 
 __all__ = ["Query", "queries"]
@@ -39,7 +40,7 @@ class Query:
 
 def queries(data: Benchmark, seed: int = 0) -> list[Query]:
     """All of them, in a fixed order."""
-    made = [*_as_written(data), *_reworded(data)]
+    made = [*_as_written(data), *_reworded(data), *_restated(data), *_countries(data)]
     made += [*_left_out(data), *_foreign(data, seed), *_altered(data), *_missing(data)]
     return list(dict.fromkeys(made + _some([*_perturbed(data, seed), *_invented(data, seed)])))
 
@@ -98,6 +99,28 @@ def _reworded(data: Benchmark) -> Iterator[Query]:
                 if name not in held:
                     subkind = "occurring" if name in data.origin else "own"
                     yield Query("reworded", subkind, part, entity, name, entity, values, relation)
+
+
+def _restated(data: Benchmark) -> Iterator[Query]:
+    """The same fact under another name that an annotator gave it. All are test: none is trained on."""
+    for entity, (asked, target) in data.restated.items():
+        values = frozenset(v for _, r, v in data.held[entity] if normalise(r) == target)
+        if values:
+            yield Query("reworded", "same fact", "test", entity, asked, entity, values, target)
+
+
+def _countries(data: Benchmark) -> Iterator[Query]:
+    """The audit's own other names of relations. All are test, likewise."""
+    path = data_folder() / COUNTRIES / "prompts" / "alias" / "cloze.jsonl"
+    for line in path.read_text(encoding="utf-8").splitlines():
+        prompt = json.loads(line)
+        names = [prompt["relation"], *prompt["relation_aliases"]]
+        for entity in (prompt["subject"], *prompt["subject_aliases"]):
+            for _, relation, value in data.held.get(entity, ()):
+                if relation in names:
+                    others = (name for name in names if name != relation)
+                    right = frozenset((value,))
+                    yield from (Query("reworded", "countries", "test", entity, o, entity, right, relation) for o in others)
 
 
 def _left_out(data: Benchmark) -> Iterator[Query]:

@@ -31,6 +31,7 @@ def resolution(folder: Path, part: str = "test", paper: bool = True) -> dict[str
     triples = [triple for held in data.held.values() for triple in held]
     with KnowledgeBase.open(folder / "resolution.sqlite", create=True) as kb:
         kb.add(triples)
+        kb.learn()
         asked, gone = _drawn(data, asked, part)
         started = time.perf_counter()
         ours: list[Answer] = []

@@ -253,7 +253,8 @@ class Forgetter:
         erased.counts["alias"] += len(aliases)
         run(f"DELETE FROM {table}_alias WHERE target = ?", (number,))
         if table == "relation":
-            run("DELETE FROM relation_pair WHERE a = ? OR b = ?", (number, number))
+            run("DELETE FROM relation_pair WHERE b = ? AND a IN (SELECT b FROM relation_pair WHERE a = ?)", (number,) * 2)
+            run("DELETE FROM relation_pair WHERE a = ?", (number,))
 
     def _stated(self, value: str) -> bool:
         return any(fact.value == value for fact in self._reader.valued_ever(value))

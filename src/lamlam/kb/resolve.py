@@ -109,7 +109,7 @@ class Resolver:
         scores: dict[Name, float] = {}
         for candidate, spelling in self._reader.entities_alike(name, _CANDIDATES):
             scores[candidate] = max(scores.get(candidate, 0.0), name_similarity(norm, spelling))
-        settings = self._settings()
+        settings = self.settings()
         best = max(scores.values(), default=0.0)
         if best < settings.entity:
             return _Match(Status.UNKNOWN_ENTITY, score=0.0)
@@ -148,21 +148,25 @@ class Resolver:
 
     def _relation_meant(self, owner: Name, held: Sequence[Name], relation: str) -> _Match:
         from lamlam.kb.matching.candidates import Candidates
+        from lamlam.kb.matching.decision import decide
 
-        settings = self._settings()
-        candidates = Candidates(self._reader, owner.id, held, relation)
+        ended = [name for name in self._reader.relations_ended(owner.id) if name not in held]
+        candidates = Candidates(self._reader, owner.id, [*held, *ended], relation)
         likely = candidates.likelihoods()
-        best = max(likely.values(), default=0.0)
-        if best < settings.relation_doubt:
+        names = list(likely)
+        close, sure = decide(
+            list(likely.values()), lambda a, b: candidates.agree(names[a], names[b]), self.settings()
+        )
+        if not close or names[close[0]] in ended:
             return _Match(Status.UNKNOWN_RELATION, score=0.0)
-        close = [name for name, chance in likely.items() if chance > best - settings.relation_margin]
-        first = max(close, key=lambda name: likely[name])
-        meant = tuple(name for name in close if relation_key(name.name) == relation_key(first.name))
-        if best >= settings.relation and all(candidates.agree(first, name) for name in close if name not in meant):
-            return _Match(Status.FUZZY, meant, best)
-        return _Match(Status.AMBIGUOUS, tuple(close), 0.0)
+        close = [at for at in close if names[at] in held]
+        first = names[close[0]]
+        if not sure:
+            return _Match(Status.AMBIGUOUS, tuple(sorted(names[at] for at in close)), 0.0)
+        meant = tuple(names[at] for at in close if relation_key(names[at].name) == relation_key(first.name))
+        return _Match(Status.FUZZY, meant, likely[first])
 
-    def _settings(self) -> "MatchSettings":
+    def settings(self) -> "MatchSettings":
         """Those that calibration left in the knowledge base, else the defaults."""
         from lamlam.kb.matching.settings import MatchSettings
 

@@ -5,14 +5,15 @@ from functools import cached_property
 
 from lamlam.kb.matching.features import Evidence
 from lamlam.kb.matching.matcher import default_matcher
+from lamlam.kb.matching.pairs import SEEN_OFTEN
 from lamlam.kb.matching.phrase import parse
 from lamlam.kb.names import normalise
 from lamlam.kb.reader import Name, Reader
+from lamlam.kb.similarity import relation_key
 
 __all__ = ["Candidates"]
 
 _MOST = 64
-_SEEN_OFTEN = 5  # entities with both relations, before this tells anything
 _SELDOM_SAME, _MOSTLY_SAME = 0.1, 0.9
 _VALUES_READ = 4
 _VALUES_ELSEWHERE = 8
@@ -41,7 +42,9 @@ class Candidates:
         return {name: Evidence(self._values.get(name.id, ()), usual) for name in self._held}
 
     def agree(self, a: Name, b: Name) -> bool:
-        """Whether two of the relations state a value in common, so that it does not matter which is meant."""
+        """Whether two of the relations have the same words, or state a value in common: either may be meant then."""
+        if relation_key(a.name) == relation_key(b.name):
+            return True
         return not {normalise(v) for v in self._values[a.id]}.isdisjoint(normalise(v) for v in self._values[b.id])
 
     def _seen_together(self, name: Name, chance: float) -> float:
@@ -50,7 +53,7 @@ class Candidates:
         Two that mostly state the same need less likeness in their names.
         """
         shared, apart = self._pairs.get(name.id, (0, 0))
-        if shared + apart < _SEEN_OFTEN:
+        if shared + apart < SEEN_OFTEN:
             return chance
         share = shared / (shared + apart)
         if share <= _SELDOM_SAME:

@@ -20,7 +20,7 @@ __all__ = ["FEATURES", "Evidence", "features"]
 
 FEATURES = (
     "same_words", "core_overlap", "core_equal", "asked_beyond", "held_beyond", "rarest_beyond", "aligned_asked",
-    "aligned_held", "near_asked", "near_held", "weakest_link", "phrase_cosine", "core_cosine", "spelling", "numbers_differ", "opposed", "qualified", "same_head",
+    "aligned_held", "near_asked", "near_held", "weakest_link", "phrase_cosine", "core_cosine", "spelling", "numbers_differ", "counts_differ", "opposed", "qualified", "same_head",
     "heads_cosine", "kinds_agree", "kinds_differ", "value_fits", "value_misfits", "usual_agrees", "usual_differs",
     "prepositions_differ", "included", "bare_asked", "bare_held",
 )  # fmt: skip
@@ -60,6 +60,7 @@ def features(asked: str, held: str, evidence: Evidence) -> list[float]:
         _cosine(phrase_vector(a.terms), phrase_vector(b.terms)),
         ratio(a.text, b.text) / 100,
         float(a.numbers != b.numbers),
+        float(_counts(a) != _counts(b)),
         float(_opposed(a, b)),
         float(bool((set(a.words) ^ set(b.words)) & QUALIFIERS - a.prepositions - b.prepositions)),
         float(a.head == b.head and a.head != ""),
@@ -111,6 +112,11 @@ def _likeness(a: str, b: str) -> float:
 
 def _cosine(a: np.ndarray | None, b: np.ndarray | None) -> float:
     return 0.0 if a is None or b is None else float(a @ b)
+
+
+def _counts(phrase: Phrase) -> frozenset[str]:
+    """The numbers and ordinals of a phrase; "first" is often left unsaid."""
+    return phrase.numbers - {"1"}
 
 
 def _opposed(a: Phrase, b: Phrase) -> bool:

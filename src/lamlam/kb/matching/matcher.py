@@ -19,6 +19,9 @@ from lamlam.kb.matching.features import FEATURES, Evidence, features
 
 __all__ = ["Matcher", "default_matcher"]
 
+# What no likeness outweighs: opposites that meet, a qualifier on one side alone, other numbers or ordinals.
+_VETOES = [FEATURES.index(name) for name in ("opposed", "qualified", "counts_differ")]
+
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
@@ -63,7 +66,8 @@ class Matcher:
         if not held:
             return []
         rows = np.array([features(asked, name, evidence) for name, evidence in held])
-        return [float(each) for each in self.predict(rows)]
+        vetoed = rows[:, _VETOES].any(axis=1)
+        return [0.0 if veto else float(each) for veto, each in zip(vetoed, self.predict(rows), strict=True)]
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Probabilities [R] of rows of features [R, F]."""

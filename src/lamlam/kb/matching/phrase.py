@@ -52,7 +52,8 @@ class Phrase:
 @lru_cache(maxsize=20_000)
 def parse(relation: str) -> Phrase:
     """The parts of a relation's name."""
-    words = _parted(_IDIOM.sub(lambda found: IDIOMS[found[0]], " ".join(relation_words(relation))).split())
+    written = relation_words(relation)
+    words = _parted(_IDIOM.sub(lambda found: IDIOMS[found[0]], " ".join(written)).split())
     kept = [word for word in words if word not in FILLERS]
     numbers = frozenset(ORDINALS.get(word, word) for word in kept if word[0].isdigit() or word in ORDINALS)
     content = [word for word in kept if word not in _PREPOSITIONS and not word[0].isdigit() and word not in ORDINALS]
@@ -66,8 +67,8 @@ def parse(relation: str) -> Phrase:
         core[-1] if core else "",
         _wants(words, content),
         numbers,
-        frozenset(word for word in words if word in _PREPOSITIONS and word != "of"),
-        words[-1] if words and words[-1] in _PREPOSITIONS else "",
+        frozenset(word for word in written if word in _PREPOSITIONS and word != "of"),
+        written[-1] if written and written[-1] in _PREPOSITIONS else "",
     )
 
 
@@ -117,5 +118,5 @@ def _wants(words: list[str], content: list[str]) -> frozenset[str]:
         kinds = {kind for kind, known in ANSWERS.items() if word in known or stem(word) in known}
         if kinds or (kinds := {kind for kind in (answer_of(word), answer_of(stem(word))) if kind}):
             return frozenset(kinds)
-    ending = {"in": ("date", "place"), "on": ("date",), "at": ("place",), "by": ("person",), "from": ("place", "date")}
+    ending = {"in": ("date", "place"), "on": ("date",), "at": ("place",), "by": ("person",), "from": ("place", "person"), "to": ("place", "person"), "with": ("person",)}
     return frozenset(ending.get(words[-1], ()))

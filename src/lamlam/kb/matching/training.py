@@ -17,7 +17,7 @@ __all__ = ["train"]
 _TREES, _DEPTH, _RATE, _LEAST_IN_LEAF = 80, 3, 0.08, 20
 # Which way a feature may move the likelihood, where only one makes sense.
 _FALLING = frozenset((
-    "asked_beyond", "held_beyond", "rarest_beyond", "numbers_differ", "opposed", "qualified", "kinds_differ",
+    "asked_beyond", "held_beyond", "rarest_beyond", "numbers_differ", "counts_differ", "opposed", "qualified", "kinds_differ",
     "value_misfits", "usual_differs", "prepositions_differ",
 ))  # fmt: skip
 _RISING = frozenset((

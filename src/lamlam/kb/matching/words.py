@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from math import log1p
 
 import numpy as np
 
-__all__ = ["answer_of", "nearness", "phrase_vector", "rarity", "word_vector"]
+__all__ = ["answer_of", "is_word", "nearness", "phrase_vector", "rarity", "word_vector"]
 
 _ANSWERS = {18: "person", 15: "place", 28: "date", 23: "number"}  # WordNet's fields of nouns
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Words to rows, the most frequent first; vectors of length 1 [W, D]; pairs of near words."""
+    """Words to rows, the most frequent first; of the first W, vectors of length 1 [W, D] and fields [W]; near pairs."""
 
     rows: dict[str, int]
     vectors: np.ndarray
@@ -38,12 +39,17 @@ def _table() -> _Table:
     return _Table({word: row for row, word in enumerate(words)}, vectors, links, fields)
 
 
+def is_word(word: str) -> bool:
+    """Whether it is one of the common words, names among them."""
+    return word in _table().rows
+
+
 @lru_cache(maxsize=20_000)
 def word_vector(word: str) -> np.ndarray | None:
     """The vector of a word [D]; None for a stranger."""
     table = _table()
     row = table.rows.get(word)
-    return None if row is None else table.vectors[row]
+    return None if row is None or row >= len(table.vectors) else table.vectors[row]
 
 
 @lru_cache(maxsize=20_000)
@@ -51,7 +57,7 @@ def rarity(word: str) -> float:
     """How much a word tells, from 0.3 for the most frequent ones to 1.0 for strangers."""
     table = _table()
     rank = table.rows.get(word)
-    return 1.0 if rank is None else 0.3 + 0.7 * float(np.log1p(rank) / np.log1p(len(table.rows)))
+    return 1.0 if rank is None else min(1.0, 0.3 + 0.7 * log1p(rank) / log1p(len(table.vectors)))
 
 
 @lru_cache(maxsize=50_000)
@@ -70,7 +76,7 @@ def answer_of(word: str) -> str:
     """Which kind of answer a noun asks for: "person", "place", "date", "number", or "" for another or none."""
     table = _table()
     row = table.rows.get(word)
-    return "" if row is None else _ANSWERS.get(int(table.fields[row]), "")
+    return "" if row is None or row >= len(table.fields) else _ANSWERS.get(int(table.fields[row]), "")
 
 
 @lru_cache(maxsize=20_000)
