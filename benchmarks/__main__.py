@@ -6,13 +6,16 @@ Times on a shared machine mean little by themselves: each benchmark compares two
 import json
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.resolution.run import resolution
 from lamlam.engine import DecodingSettings, Engine
+from lamlam.errors import InputError
 from lamlam.evaluate.results import Provenance
 from lamlam.files import atomic_write
 from lamlam.kb import KnowledgeBase
@@ -72,7 +75,11 @@ def decoding(folder: Path) -> dict[str, Any]:
     }
 
 
-BENCHMARKS: dict[str, Callable[[Path], dict[str, Any]]] = {"lookups": lookups, "decoding": decoding}
+BENCHMARKS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "lookups": lookups,
+    "decoding": decoding,
+    "resolution": resolution,
+}
 
 
 def _seconds(work: Callable[[], Any]) -> float:
@@ -82,15 +89,22 @@ def _seconds(work: Callable[[], Any]) -> float:
 
 
 def main() -> None:
-    for name, benchmark in BENCHMARKS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            figures = benchmark(Path(folder))
+    """All benchmarks, or those that are named."""
+    for name in sys.argv[1:] or BENCHMARKS:
+        benchmark = BENCHMARKS[name]
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                figures = benchmark(Path(folder))
+        except (InputError, ImportError) as error:
+            print(f"{name} is left out: {error}")
+            continue
         with atomic_write(Path(__file__).parent / "results" / f"{name}.json") as out:
             json.dump({"figures": figures} | Provenance(seed=0).as_json(), out, indent=1)
             out.write("\n")
         print(name)
         for figure, value in figures.items():
-            print(f"  {figure:42} {value:>12,}")
+            if isinstance(value, int | float):
+                print(f"  {figure:42} {value:>12,}")
 
 
 if __name__ == "__main__":

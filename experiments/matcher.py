@@ -9,9 +9,8 @@ from pathlib import Path
 from benchmarks.resolution.data import REWORDINGS, load, part_of
 
 from lamlam.kb import KnowledgeBase
-from lamlam.kb.matching.mining import Mine
 from lamlam.kb.matching.rewordings import read_rewordings
-from lamlam.kb.matching.training import train
+from lamlam.kb.matching.training import train_on
 
 OUT = Path(__file__).parent.parent / "src" / "lamlam" / "kb" / "matching" / "matcher.json"
 
@@ -22,7 +21,7 @@ def main() -> None:
     facts = [t for entity, triples in data.held.items() if part_of(entity) == "train" for t in triples]
     with tempfile.TemporaryDirectory() as folder, KnowledgeBase.open(Path(folder) / "kb.sqlite", create=True) as kb:
         kb.add(facts)
-        pairs = train(list(Mine(kb.facts(), meanings).questions()), OUT)
+        pairs = train_on(kb, OUT, meanings)
     print(f"{len(facts):,} facts, {len(meanings)} meanings, {pairs:,} pairs of names")
 
 

@@ -1,10 +1,10 @@
 """Make the table of words of `lamlam.kb.matching`: `python experiments/word_table.py`.
 
 The words are the whole words of the vocabulary of BERT (uncased), the most frequent first, so that nothing of any
-knowledge base is in them. All are known as words; each of the first so many has a vector, distilled from all-MiniLM-L6-v2: embedded alone, the mean of all taken
-away, the principal components kept, rounded to eight bits. And each has its nearest words and its field (person,
-place, time, quantity ...) in WordNet. Needs the extra `bench` and Debian's `wordnet-base`. Model and vocabulary are under
-the Apache licence 2.0, WordNet 3.0 under its own, which stands beside the table.
+knowledge base is in them. Each of the first so many has a vector, distilled from all-MiniLM-L6-v2: embedded alone,
+the mean of all taken away, the principal components kept, rounded to eight bits. And each has its nearest words and
+its field (person, place, time, quantity ...) in WordNet. Needs the extra `bench` and Debian's `wordnet-base`. Model and
+vocabulary are under the Apache licence 2.0, WordNet 3.0 under its own, which stands beside the table.
 """
 
 from pathlib import Path

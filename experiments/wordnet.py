@@ -15,7 +15,8 @@ _FOLDER = Path("/usr/share/wordnet")
 _SENSES = 4
 _STEPS = {"+": 0.9, "\\": 0.85, "@": 0.6, "&": 0.7, "=": 0.6}
 _DETACHED = {
-    "noun": (("s", ""), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man"), ("ies", "y")),
+    "noun": (("s", ""), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man"),
+             ("ies", "y")),
     "verb": (("s", ""), ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")),
     "adj": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
     "adv": (),
@@ -47,7 +48,9 @@ class WordNet:
         """(part of speech, lemma) of a word."""
         for kind, endings in _DETACHED.items():
             forms = [word, *self.irregular.get((kind, word), [])]
-            forms += [word[: -len(old)] + new for old, new in endings if word.endswith(old) and len(word) > len(old) + 1]
+            forms += [
+                word[: -len(old)] + new for old, new in endings if word.endswith(old) and len(word) > len(old) + 1
+            ]
             yield from ((kind, form) for form in dict.fromkeys(forms) if (kind, form) in self.index)
 
     def noun_field(self, word: str) -> int:

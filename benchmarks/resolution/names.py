@@ -38,7 +38,7 @@ def _slip(make: Callable[[str, int, random.Random], str]) -> Callable[[str, rand
     """A slip in a word of four letters or more of a name of six or more, after the word's first letter."""
 
     def perturb(name: str, rng: random.Random, known: Known) -> str:
-        words = [found for found in re.finditer(r"[^\W\d_]{4,}", name)]
+        words = list(re.finditer(r"[^\W\d_]{4,}", name))
         if not words or sum(map(str.isalpha, name)) < 6:
             return ""
         word = rng.choice(words)

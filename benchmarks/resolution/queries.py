@@ -10,13 +10,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from benchmarks.resolution.data import COUNTRIES, REWORDINGS, Benchmark, data_folder, hash_share, part_of
+from benchmarks.resolution.names import PERTURBATIONS, lookalikes
 from lamlam.kb.lexicon import OPPOSITES
 from lamlam.kb.matching.rewordings import read_rewordings
 from lamlam.kb.names import normalise
 from lamlam.kb.similarity import relation_words
-
-from benchmarks.resolution.data import COUNTRIES, REWORDINGS, Benchmark, data_folder, hash_share, part_of
-from benchmarks.resolution.names import PERTURBATIONS, lookalikes
 
 __all__ = ["Query", "queries"]
 
@@ -79,7 +78,11 @@ def _perturbed(data: Benchmark, seed: int) -> Iterator[Query]:
         values = frozenset(v for _, r, v in triples if normalise(r) == normalise(relation))
         for name, perturb in PERTURBATIONS.items():
             changed = perturb(entity, rng, data.held)
-            if changed and changed != entity and (normalise(changed) not in named or normalise(changed) == normalise(entity)):
+            if (
+                changed
+                and changed != entity
+                and (normalise(changed) not in named or normalise(changed) == normalise(entity))
+            ):
                 yield Query("perturbed", name, part_of(entity), changed, relation, entity, values, relation)
 
 
@@ -120,7 +123,9 @@ def _countries(data: Benchmark) -> Iterator[Query]:
                 if relation in names:
                     others = (name for name in names if name != relation)
                     right = frozenset((value,))
-                    yield from (Query("reworded", "countries", "test", entity, o, entity, right, relation) for o in others)
+                    yield from (
+                        Query("reworded", "countries", "test", entity, o, entity, right, relation) for o in others
+                    )
 
 
 def _left_out(data: Benchmark) -> Iterator[Query]:
@@ -131,7 +136,9 @@ def _left_out(data: Benchmark) -> Iterator[Query]:
         for relation in dict.fromkeys(triple[1] for triple in triples):
             if _safe(data, entity, relation):
                 near = _near(data, entity, relation)
-                yield Query("absent", f"left out, {'near' if near else 'other'}", part_of(entity), entity, relation, entity)
+                yield Query(
+                    "absent", f"left out, {'near' if near else 'other'}", part_of(entity), entity, relation, entity
+                )
 
 
 def _safe(data: Benchmark, entity: str, relation: str) -> bool:

@@ -9,9 +9,11 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from lamlam.kb import AddReport, Certificate, Fact, Resolution, Revision, Source, Stats
+    from lamlam.kb.matching.calibration import Calibration
 
 __all__ = [
     "places",
+    "print_calibration",
     "print_certificate",
     "print_facts",
     "print_import",
@@ -113,6 +115,16 @@ def print_certificate(certificate: "Certificate") -> None:
         left = f"{found.left_over:,} are left over" if found.left_over else "none is left over"
         shared = f"; {found.shared:,} stand in what remains" if found.shared else ""
         Console().print(_plain(told + left + shared + "."), soft_wrap=True)
+
+
+def print_calibration(found: "Calibration", kept: bool) -> None:
+    """The threshold, and what it comes to on the entities that it was not chosen on."""
+    told = [(f"not there: {kind}", "answered", *counts) for kind, counts in sorted(found.answered.items())]
+    told += [(f"there: {kind}", "answered rightly", *counts) for kind, counts in sorted(found.right.items())]
+    rows = [(asked, what, f"{hits:,} of {n:,}", f"{hits / n:.1%}") for asked, what, hits, n in told]
+    Console().print(_table(("question", "counted", "number", "share"), rows, "On entities held out"))
+    state = f"kept; {found.pairs:,} pairs of relations were seen often enough to tell" if kept else "not kept"
+    Console().print(f"relation threshold {found.settings.relation:g}, {state}", highlight=False, soft_wrap=True)
 
 
 def _counts(counts: dict[str, int], title: str) -> Table:

@@ -253,7 +253,10 @@ class Forgetter:
         erased.counts["alias"] += len(aliases)
         run(f"DELETE FROM {table}_alias WHERE target = ?", (number,))
         if table == "relation":
-            run("DELETE FROM relation_pair WHERE b = ? AND a IN (SELECT b FROM relation_pair WHERE a = ?)", (number,) * 2)
+            run(
+                "DELETE FROM relation_pair WHERE b = ? AND a IN (SELECT b FROM relation_pair WHERE a = ?)",
+                (number,) * 2,
+            )
             run("DELETE FROM relation_pair WHERE a = ?", (number,))
 
     def _stated(self, value: str) -> bool:

@@ -154,9 +154,7 @@ class Resolver:
         candidates = Candidates(self._reader, owner.id, [*held, *ended], relation)
         likely = candidates.likelihoods()
         names = list(likely)
-        close, sure = decide(
-            list(likely.values()), lambda a, b: candidates.agree(names[a], names[b]), self.settings()
-        )
+        close, sure = decide(list(likely.values()), lambda a, b: candidates.agree(names[a], names[b]), self.settings())
         if not close or names[close[0]] in ended:
             return _Match(Status.UNKNOWN_RELATION, score=0.0)
         close = [at for at in close if names[at] in held]

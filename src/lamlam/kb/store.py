@@ -197,6 +197,7 @@ class KnowledgeBase(View):
         rate: float = 0.03,
         *,
         rewordings: str | Path | None = None,
+        matcher: str | Path | None = None,
         entities: int = 4_000,
         dry_run: bool = False,
         seed: int = 0,
@@ -204,26 +205,35 @@ class KnowledgeBase(View):
         actor: str = "",
         reason: str = "",
     ) -> "Calibration":
-        """Find from which likeness on a reworded relation is answered, so that of those that an entity lacks at most
-        a share of `rate` is; keep it, and count which relations state the same. `rewordings` is a table of names that
-        mean the same (`kb.matching.rewordings`).
+        """Find from which likeness on a reworded relation is answered, so that at most a share of `rate` of what the
+        entities do not have is; keep it, and count which relations state the same.
 
-        Raises `InputError` when `rate` is no share, or there are too few facts to tell.
+        `rewordings` is a table of names that mean the same (`kb.matching.rewordings`), `matcher` a classifier to be
+        used from now on. Facts of so many `entities` are tried. Raises `InputError` when `rate` is no share, a file is
+        not what it should be, or there are too few facts to tell.
         """
         from lamlam.kb.matching.calibration import calibrate, sampled_facts
+        from lamlam.kb.matching.matcher import Matcher
         from lamlam.kb.matching.rewordings import read_rewordings
 
         if not 0 < rate < 1:
             raise InputError(f"{rate} is no share between 0 and 1", field="rate")
         meanings = () if rewordings is None else read_rewordings(rewordings)
+        given = None if matcher is None else Matcher.load(matcher)
         facts = sampled_facts(self._reader, entities, seed)
-        found = calibrate(facts, rate, start=self._resolver.settings(), meanings=meanings, seed=seed, seen=seen)
+        start = self._resolver.settings()
+        found = calibrate(facts, rate, start=start, meanings=meanings, matcher=given, seed=seed, seen=seen)
         if dry_run:
             return found
         with self._revision("calibrate", actor, reason):
-            keep = "INSERT INTO meta VALUES ('matching', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-            self._database.run(keep, (found.settings.as_json().encode(),))
+            self._keep("matching", found.settings.as_json())
+            if matcher is not None:
+                self._keep("matcher", Path(matcher).read_text(encoding="utf-8"))
             return replace(found, pairs=self.learn(seed=seed))
+
+    def _keep(self, key: str, text: str) -> None:
+        sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+        self._database.run(sql, (key, text.encode()))
 
     def learn(self, *, entities: int = 100_000, seed: int = 0) -> int:
         """Count which relations state the same of an entity, over a sample of the entities; how many pairs tell.

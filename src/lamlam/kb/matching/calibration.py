@@ -1,7 +1,7 @@
 """Finding the thresholds of matching for a knowledge base, from its own facts.
 
 Relations are hidden, exchanged and altered, so that nothing is there to be found: the share that is answered all the
-same must stay under a stated rate, for the hidden ones, which are the hardest. Thresholds are chosen on one half of the
+same must stay under a stated rate. Thresholds are chosen on one half of the
 entities, and what they come to is measured on the other.
 """
 
@@ -24,7 +24,6 @@ from lamlam.kb.similarity import relation_key
 
 __all__ = ["Calibration", "calibrate", "sampled_facts"]
 
-_HARDEST = "hidden"
 _STEPS = 50
 _FACTS_OF_AN_ENTITY = 200
 _FEWEST = 50
@@ -76,7 +75,7 @@ def calibrate(
     seed: int = 0,
     seen: Callable[[], None] = lambda: None,
 ) -> Calibration:
-    """Settings under which at most `rate` of the hidden relations are answered.
+    """Settings under which at most `rate` of what the entities do not have is answered.
 
     Raises `InputError` where the facts are too few to tell: entities with several relations are needed.
     """
@@ -88,12 +87,10 @@ def calibrate(
         halves[half].append(_Scored(question, matcher.likelihoods(question.asked, question.held)))
         seen()
     chosen, measured = halves
-    hidden = [each for each in chosen if each.question.kind == _HARDEST]
-    if len(hidden) < _FEWEST:
-        raise InputError(f"only {len(hidden)} relations could be hidden; calibration needs {_FEWEST} at least")
-    settings = next(
-        (tried for tried in _tried(start) if _share(hidden, tried) <= rate), replace(start, relation=1.0)
-    )
+    absent = [each for each in chosen if each.question.meant is None]
+    if len(absent) < _FEWEST:
+        raise InputError(f"only {len(absent)} questions without an answer could be made; {_FEWEST} are needed")
+    settings = next((tried for tried in _tried(start) if _share(absent, tried) <= rate), replace(start, relation=1.0))
     return Calibration(settings, rate, *_measured(measured, settings))
 
 

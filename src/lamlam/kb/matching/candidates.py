@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from lamlam.kb.matching.features import Evidence
-from lamlam.kb.matching.matcher import default_matcher
+from lamlam.kb.matching.matcher import Matcher, default_matcher, stored_matcher
 from lamlam.kb.matching.pairs import SEEN_OFTEN
 from lamlam.kb.matching.phrase import parse
 from lamlam.kb.names import normalise
@@ -30,7 +30,7 @@ class Candidates:
         """How likely each relation is meant: by its name, or by an alias of it."""
         named = [(name, spelling) for name in self._held for spelling in self._reader.relation_names(name)]
         evidence = self.evidence()
-        chances = default_matcher().likelihoods(self._asked, [(spelling, evidence[n]) for n, spelling in named])
+        chances = self._matcher().likelihoods(self._asked, [(spelling, evidence[n]) for n, spelling in named])
         likely: dict[Name, float] = {}
         for (name, _), chance in zip(named, chances, strict=True):
             likely[name] = max(likely.get(name, 0.0), chance)
@@ -40,6 +40,11 @@ class Candidates:
         """The values of each, and those that the name asked for has with others."""
         usual = self._reader.values_elsewhere(self._known, self._entity, _VALUES_ELSEWHERE)
         return {name: Evidence(self._values.get(name.id, ()), usual) for name in self._held}
+
+    def _matcher(self) -> Matcher:
+        """The one that calibration left in the knowledge base, else the one that comes along."""
+        stored = self._reader.setting("matcher")
+        return default_matcher() if stored is None else stored_matcher(stored)
 
     def agree(self, a: Name, b: Name) -> bool:
         """Whether two of the relations have the same words, or state a value in common: either may be meant then."""

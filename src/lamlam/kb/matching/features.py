@@ -1,7 +1,8 @@
 """What speaks for and against two names of relations meaning the same, as numbers.
 
 One name was asked for, the other is one that the entity has. Beside their words counts what facts say: the kind of the
-candidate's values, and the kind that the name asked for has with other entities. How the numbers are weighed is left to `kb.matching.matcher`.
+candidate's values, and the kind that the name asked for has with other entities. How the numbers are weighed is left
+to `kb.matching.matcher`.
 """
 
 from collections import Counter
@@ -20,8 +21,9 @@ __all__ = ["FEATURES", "Evidence", "features"]
 
 FEATURES = (
     "same_words", "core_overlap", "core_equal", "asked_beyond", "held_beyond", "rarest_beyond", "aligned_asked",
-    "aligned_held", "near_asked", "near_held", "weakest_link", "phrase_cosine", "core_cosine", "spelling", "numbers_differ", "counts_differ", "opposed", "qualified", "same_head",
-    "heads_cosine", "kinds_agree", "kinds_differ", "value_fits", "value_misfits", "usual_agrees", "usual_differs",
+    "aligned_held", "near_asked", "near_held", "weakest_link", "phrase_cosine", "core_cosine", "spelling",
+    "numbers_differ", "counts_differ", "opposed", "qualified", "same_head", "heads_cosine",
+    "kinds_agree", "kinds_differ", "value_fits", "value_misfits", "usual_agrees", "usual_differs",
     "prepositions_differ", "included", "bare_asked", "bare_held",
 )  # fmt: skip
 
@@ -34,9 +36,9 @@ class Evidence:
     usual: Sequence[str] = ()
 
 
-def features(asked: str, held: str, evidence: Evidence) -> list[float]:
-    """The numbers of `FEATURES`, in their order."""
-    a, b = parse(asked), parse(held)
+def features(asked: str, held: str, evidence: Evidence, thesaurus: bool = True) -> list[float]:
+    """The numbers of `FEATURES`, in their order; without the thesaurus as for words that it does not know."""
+    a, b = parse(asked, thesaurus), parse(held, thesaurus)
     only_a, only_b = _beyond(a, b), _beyond(b, a)
     weight_a, weight_b = _weight(a.terms), _weight(b.terms)
     beyond_a, beyond_b = _weight(only_a), _weight(only_b)
@@ -55,7 +57,8 @@ def features(asked: str, held: str, evidence: Evidence) -> list[float]:
         _aligned(only_b, a.terms, _likeness),
         _aligned(only_a, b.terms, nearness),
         _aligned(only_b, a.terms, nearness),
-        min((_best(word, b.terms) for word in only_a), default=1.0) * min((_best(w, a.terms) for w in only_b), default=1.0),
+        min((_best(word, b.terms) for word in only_a), default=1.0)
+        * min((_best(w, a.terms) for w in only_b), default=1.0),
         _cosine(phrase_vector(a.words), phrase_vector(b.words)),
         _cosine(phrase_vector(a.terms), phrase_vector(b.terms)),
         ratio(a.text, b.text) / 100,
@@ -64,7 +67,7 @@ def features(asked: str, held: str, evidence: Evidence) -> list[float]:
         float(_opposed(a, b)),
         float(bool((set(a.words) ^ set(b.words)) & QUALIFIERS - a.prepositions - b.prepositions)),
         float(a.head == b.head and a.head != ""),
-        _cosine(word_vector((*a.terms, '')[-1 - bool(a.terms)]), word_vector((*b.terms, '')[-1 - bool(b.terms)])),
+        _cosine(word_vector((*a.terms, "")[-1 - bool(a.terms)]), word_vector((*b.terms, "")[-1 - bool(b.terms)])),
         float(bool(a.wants & b.wants)),
         float(bool(a.wants and b.wants and not a.wants & b.wants)),
         float(_fits(a.wants, kinds) is True),

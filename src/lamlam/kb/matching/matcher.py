@@ -17,7 +17,7 @@ import numpy as np
 from lamlam.errors import InputError
 from lamlam.kb.matching.features import FEATURES, Evidence, features
 
-__all__ = ["Matcher", "default_matcher"]
+__all__ = ["Matcher", "default_matcher", "stored_matcher"]
 
 # What no likeness outweighs: opposites that meet, a qualifier on one side alone, other numbers or ordinals.
 _VETOES = [FEATURES.index(name) for name in ("opposed", "qualified", "counts_differ")]
@@ -38,14 +38,25 @@ class Matcher:
     @classmethod
     def load(cls, path: str | Path | None = None) -> Self:
         """The classifier of a file, or the one that comes along. Raises `InputError` when the file is none."""
+        source = files("lamlam.kb.matching").joinpath("matcher.json") if path is None else Path(path)
         try:
-            text = files("lamlam.kb.matching").joinpath("matcher.json") if path is None else Path(path)
-            stored = json.loads(text.read_text(encoding="utf-8"))
-            return cls._read(stored)
+            text = source.read_text(encoding="utf-8")
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror})", path=path) from error
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise InputError("is no classifier of relations", path=path) from error
+        except UnicodeDecodeError as error:
+            raise InputError("is not UTF-8", path=path) from error
+        try:
+            return cls.read(text)
+        except InputError as error:
+            raise InputError(error.reason, path=path) from error
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """A classifier as it is written out. Raises `InputError` when the text is none."""
+        try:
+            return cls._read(json.loads(text))
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+            raise InputError("is no classifier of relations") from error
 
     @classmethod
     def _read(cls, stored: dict[str, Any]) -> Self:
@@ -57,7 +68,10 @@ class Matcher:
         start = np.repeat(roots, sizes)
         feature = nodes[:, 0].astype(np.int64)
         left, right = (start + nodes[:, at].astype(np.int64) for at in (2, 3))
-        if feature.max() >= len(FEATURES) or max(left.max(), right.max()) >= len(nodes):
+        here, ends = np.arange(len(nodes)), np.repeat(roots + sizes, sizes)
+        inner = feature >= 0
+        forward = (left > here) & (right > here) & (left < ends) & (right < ends)
+        if feature.max() >= len(FEATURES) or not forward[inner].all() or not np.isfinite(nodes).all():
             raise ValueError("a node points nowhere")
         return cls(roots, feature, nodes[:, 1], left, right, nodes[:, 4], float(stored["bias"]))
 
@@ -67,7 +81,7 @@ class Matcher:
             return []
         rows = np.array([features(asked, name, evidence) for name, evidence in held])
         vetoed = rows[:, _VETOES].any(axis=1)
-        return [0.0 if veto else float(each) for veto, each in zip(vetoed, self.predict(rows), strict=True)]
+        return [float(each) for each in np.where(vetoed, 0.0, self.predict(rows))]
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Probabilities [R] of rows of features [R, F]."""
@@ -86,3 +100,9 @@ class Matcher:
 def default_matcher() -> Matcher:
     """The classifier that comes along; read once."""
     return Matcher.load()
+
+
+@lru_cache(maxsize=4)
+def stored_matcher(text: str) -> Matcher:
+    """The classifier that a knowledge base keeps."""
+    return Matcher.read(text)

@@ -51,9 +51,7 @@ class Mine:
 
     def questions(self) -> Iterator[Question]:
         """Over all entities, in their order."""
-        entities = [
-            (entity, _relations(facts)) for entity, facts in groupby(self.facts, key=lambda fact: fact.entity)
-        ]
+        entities = [(entity, _relations(facts)) for entity, facts in groupby(self.facts, key=lambda fact: fact.entity)]
         for _, relations in entities:
             for name, values in relations.items():
                 kept = self._usual[normalise(name)]
@@ -85,10 +83,10 @@ class Mine:
         for at, (name, values) in enumerate(relations.items()):
             norm = normalise(name)
             for meaning in self.meanings:
-                if norm in meaning.names and sum(n in norms for n in meaning.names) == 1:
-                    if all(map(meaning.holds_for, values)):
-                        others = [other for other in meaning.names if other != norm]
-                        yield from (self._question(entity, other, relations, at, "reworded") for other in others)
+                alone = norm in meaning.names and sum(each in norms for each in meaning.names) == 1
+                if alone and all(map(meaning.holds_for, values)):
+                    others = [other for other in meaning.names if other != norm]
+                    yield from (self._question(entity, other, relations, at, "reworded") for other in others)
             for other in _rearranged(name):
                 if normalise(other) not in norms:
                     yield self._question(entity, other, relations, at, "rearranged")

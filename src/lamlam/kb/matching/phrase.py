@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from lamlam.kb.lexicon import FILLERS, ORDINALS
-from lamlam.kb.matching.words import answer_of
 from lamlam.kb.matching.thesaurus import ANSWERS, IDIOMS, LIGHT, SAME
+from lamlam.kb.matching.words import answer_of
 from lamlam.kb.similarity import relation_words, stem
 
 __all__ = ["Phrase", "kind_of_value", "parse"]
@@ -27,7 +27,9 @@ _MONTHS = (
 )
 # fmt: on
 _DATE = re.compile(rf"\b(1\d\d\d|20\d\d)s?\b|\b({'|'.join(_MONTHS)})\b|\b(century|bc|bce|ad)\b", re.IGNORECASE)
-_NUMBER = re.compile(r"^\W*(about|around|over|nearly|approximately|more than|less than)?\s*\W*\d|percent|%", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"^\W*(about|around|over|nearly|approximately|more than|less than)?\s*\W*\d|percent|%", re.IGNORECASE
+)
 _COUNTS = re.compile(r"^(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|fifty)\b", re.I)
 _IDIOM = re.compile(rf"\b({'|'.join(sorted(IDIOMS, key=len, reverse=True))})\b")
 _SUFFIXES = ("ational", "ization", "ations", "ation", "ition", "ments", "ment", "ings", "ing", "ance", "ence", "ions",
@@ -36,7 +38,10 @@ _SUFFIXES = ("ational", "ization", "ations", "ation", "ition", "ments", "ment", 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """`core` holds the concepts of the words of content, in order, and `terms` a word for each; `wants` the kinds of answer, empty if unknown."""
+    """`core` holds the concepts of the words of content, in order, and `terms` a word for each.
+
+    `wants` holds the kinds of answer that are asked for; empty where that is not said.
+    """
 
     text: str
     words: tuple[str, ...]
@@ -50,15 +55,16 @@ class Phrase:
 
 
 @lru_cache(maxsize=20_000)
-def parse(relation: str) -> Phrase:
-    """The parts of a relation's name."""
+def parse(relation: str, thesaurus: bool = True) -> Phrase:
+    """The parts of a relation's name; without the thesaurus as for words that it does not know."""
     written = relation_words(relation)
-    words = _parted(_IDIOM.sub(lambda found: IDIOMS[found[0]], " ".join(written)).split())
+    text = " ".join(written)
+    words = _parted((_IDIOM.sub(lambda found: IDIOMS[found[0]], text) if thesaurus else text).split())
     kept = [word for word in words if word not in FILLERS]
     numbers = frozenset(ORDINALS.get(word, word) for word in kept if word[0].isdigit() or word in ORDINALS)
     content = [word for word in kept if word not in _PREPOSITIONS and not word[0].isdigit() and word not in ORDINALS]
     telling = [word for word in content if word not in LIGHT] or content
-    core = tuple(map(concept, telling))
+    core = tuple(concept(word, thesaurus) for word in telling)
     return Phrase(
         " ".join(words),
         tuple(kept),
@@ -73,10 +79,10 @@ def parse(relation: str) -> Phrase:
 
 
 @lru_cache(maxsize=20_000)
-def concept(word: str) -> str:
+def concept(word: str, thesaurus: bool = True) -> str:
     """One form for words of one meaning: by the thesaurus, else by the stem."""
     single = stem(word)
-    if known := SAME.get(word) or SAME.get(single):
+    if thesaurus and (known := SAME.get(word) or SAME.get(single)):
         return known
     for suffix in _SUFFIXES:
         if single.endswith(suffix) and len(single) - len(suffix) >= 4:
@@ -118,5 +124,13 @@ def _wants(words: list[str], content: list[str]) -> frozenset[str]:
         kinds = {kind for kind, known in ANSWERS.items() if word in known or stem(word) in known}
         if kinds or (kinds := {kind for kind in (answer_of(word), answer_of(stem(word))) if kind}):
             return frozenset(kinds)
-    ending = {"in": ("date", "place"), "on": ("date",), "at": ("place",), "by": ("person",), "from": ("place", "person"), "to": ("place", "person"), "with": ("person",)}
+    ending = {
+        "in": ("date", "place"),
+        "on": ("date",),
+        "at": ("place",),
+        "by": ("person",),
+        "from": ("place", "person"),
+        "to": ("place", "person"),
+        "with": ("person",),
+    }
     return frozenset(ending.get(words[-1], ()))

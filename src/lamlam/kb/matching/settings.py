@@ -21,11 +21,11 @@ class MatchSettings:
     """Spelled less alike, two names are two entities."""
     entity_margin: float = 0.04
     """A second entity this close to the best one leaves the choice open."""
-    relation: float = 0.3
+    relation: float = 0.2
     """Less likely of one meaning, two relations are two."""
     relation_margin: float = 0.1
     """A second relation this close to the best one, with other values, leaves the choice open."""
-    relation_doubt: float = 0.15
+    relation_doubt: float = 0.1
     """From here on a relation is worth naming as what may have been meant."""
 
     def __post_init__(self) -> None:

@@ -57,7 +57,8 @@ religion religious faith denomination
 nationality citizenship citizen national
 ethnicity ethnic
 language languages spoken tongue
-educate educated education studied study attended attend schooling alma mater graduated graduate school college university
+educate educated education studied study attended attend schooling alma mater graduated graduate school college
+  university
 degree diploma
 teach taught teacher teaching tutor mentor instructor
 award awards prize prizes honor honour honored honours accolade won received
@@ -213,7 +214,7 @@ IDIOMS = {
 }  # fmt: skip
 
 # What a word says about the answer that is wanted. A word of `LIGHT` says nothing else.
-ANSWERS = {
+_ANSWERS = {
     "date": "date year day when time month century decade era period inception",
     "place": "place location where site city town country region birthplace deathplace residence headquarters venue "
     "locality state province district county headquartered located destination hometown homeland situated lies burial",
@@ -225,7 +226,7 @@ ANSWERS = {
     "speed distance age cost price budget revenue size elevation altitude score points goals appearances caps "
     "capacity duration rate rating rank density quantity inhabitants attendance temperature proportion share",
 }
-ANSWERS = {kind: frozenset(words.split()) for kind, words in ANSWERS.items()}
+ANSWERS = {kind: frozenset(words.split()) for kind, words in _ANSWERS.items()}
 # fmt: off
 LIGHT = frozenset((
     "date", "year", "day", "when", "time", "month", "place", "location", "where", "number", "count", "total", "amount",
@@ -237,9 +238,9 @@ LIGHT = frozenset((
 def _same() -> dict[str, str]:
     words: dict[str, str] = {}
     first = ""
-    for line in _GROUPS.splitlines():
+    for line in filter(None, _GROUPS.splitlines()):
+        first = first if line.startswith(" ") else line.split()[0]
         for word in line.split():
-            first = word if word == line.split()[0] and not line.startswith(" ") else first
             words.setdefault(word, first)
     return words
 

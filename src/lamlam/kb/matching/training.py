@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,17 @@ import numpy as np
 from lamlam.errors import InputError, LamLamError
 from lamlam.files import atomic_write
 from lamlam.kb.matching.features import FEATURES, features
-from lamlam.kb.matching.mining import Question
+from lamlam.kb.matching.mining import Mine, Question
+from lamlam.kb.matching.rewordings import Meaning
+from lamlam.kb.view import View
 
-__all__ = ["train"]
+__all__ = ["train", "train_on"]
 
 _TREES, _DEPTH, _RATE, _LEAST_IN_LEAF = 80, 3, 0.08, 20
 # Which way a feature may move the likelihood, where only one makes sense.
 _FALLING = frozenset((
-    "asked_beyond", "held_beyond", "rarest_beyond", "numbers_differ", "counts_differ", "opposed", "qualified", "kinds_differ",
-    "value_misfits", "usual_differs", "prepositions_differ",
+    "asked_beyond", "held_beyond", "rarest_beyond", "numbers_differ", "counts_differ", "opposed", "qualified",
+    "kinds_differ", "value_misfits", "usual_differs", "prepositions_differ",
 ))  # fmt: skip
 _RISING = frozenset((
     "same_words", "core_overlap", "aligned_asked", "aligned_held", "near_asked", "near_held", "weakest_link",
@@ -30,7 +33,8 @@ _RISING = frozenset((
 def train(questions: Sequence[Question], out: str | Path, *, seed: int = 0) -> int:
     """Write a classifier to a file; on how many pairs of names it was trained.
 
-    A rewording counts by the root of how often it occurs, so that the commonest do not decide alone. Raises
+    Each is seen twice, with the thesaurus and without it, so that what the thesaurus does not know is matched by the
+    rest. A rewording counts by the root of how often it occurs, so that the commonest do not decide alone. Raises
     `LamLamError` where scikit-learn is missing, `InputError` where no question, or every one, has an answer.
     """
     try:
@@ -39,10 +43,10 @@ def train(questions: Sequence[Question], out: str | Path, *, seed: int = 0) -> i
         raise LamLamError("training needs scikit-learn: install lamlam with its extra 'train'") from error
     often = Counter(_rewording(question) for question in questions if question.meant is not None)
     rows, labels, weights = [], [], []
-    for question in questions:
+    for question, thesaurus in product(questions, (True, False)):
         weight = 1.0 if question.meant is None else often[_rewording(question)] ** -0.5
         for at, (name, evidence) in enumerate(question.held):
-            rows.append(features(question.asked, name, evidence))
+            rows.append(features(question.asked, name, evidence, thesaurus))
             labels.append(int(at == question.meant))
             weights.append(weight)
     if len(set(labels)) < 2:
@@ -56,7 +60,13 @@ def train(questions: Sequence[Question], out: str | Path, *, seed: int = 0) -> i
     with atomic_write(out) as file:
         json.dump(_written_out(model), file)
         file.write("\n")
-    return len(rows)
+    return len(rows) // 2
+
+
+def train_on(view: View, out: str | Path, meanings: Sequence[Meaning] = (), *, seed: int = 0) -> int:
+    """Write a classifier trained on the facts of a knowledge base; on how many pairs of names."""
+    facts = sorted(view.facts(), key=lambda fact: fact.entity)
+    return train(list(Mine(facts, meanings, seed).questions()), out, seed=seed)
 
 
 def _rewording(question: Question) -> tuple[str, str]:
@@ -65,17 +75,15 @@ def _rewording(question: Question) -> tuple[str, str]:
 
 def _written_out(model: object) -> dict[str, object]:
     """The classifier as plain numbers; a node is [feature or -1, threshold, left, right, value]."""
+    columns = ("is_leaf", "feature_idx", "num_threshold", "left", "right", "value")
     trees = []
     for [tree] in model._predictors:  # type: ignore[attr-defined]
-        nodes = tree.nodes
+        nodes = zip(*(tree.nodes[column].tolist() for column in columns), strict=True)
         trees.append(
             [
-                [-1 if leaf else int(feature), 0.0 if leaf else float(threshold), int(left), int(right), round(float(value), 6)]
-                for leaf, feature, threshold, left, right, value in zip(
-                    *(nodes[name].tolist() for name in ("is_leaf", "feature_idx", "num_threshold", "left", "right", "value")),
-                    strict=True,
-                )
+                [-1, 0.0, 0, 0, round(value, 6)] if leaf else [feature, threshold, left, right, 0.0]
+                for leaf, feature, threshold, left, right, value in nodes
             ]
-        )  # fmt: skip
+        )
     bias = float(np.ravel(model._baseline_prediction)[0])  # type: ignore[attr-defined]
     return {"features": list(FEATURES), "bias": bias, "trees": trees}
