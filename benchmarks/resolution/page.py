@@ -88,13 +88,15 @@ def page(figures: dict[str, Any]) -> str:
     for kind, told in TOLD.items():
         lines.append(_row(told, AIMS[kind], ours[kind]["all"], theirs and theirs[kind]["all"]))
     for kind, told in (("reworded", "reworded relations"), ("perturbed", "perturbed entities")):
-        lines.append(_row(f"{told}: answered with something else", "", ours["wrong"][kind], theirs and theirs["wrong"][kind]))
-    pairs = ours["reworded_by_pair"]
-    lines.append(f"\nOver {pairs['pairs']} pairs of names, each counted once, {pairs['mean']:.1%} of the rewordings are found")
-    lines[-1] += f" (the paper's: {theirs['reworded_by_pair']['mean']:.1%})." if theirs else "."
-    times = figures["fuzzy_median_ms"]
-    lines.append(f"A lookup of a misspelt entity takes {times['perturbed']} ms, of a reworded relation {times['reworded']} ms")
-    lines[-1] += " (medians on a shared CPU; the aim is 15 ms).\n\n## By kind of question\n"
+        other = theirs and theirs["wrong"][kind]
+        lines.append(_row(f"{told}: answered with something else", "", ours["wrong"][kind], other))
+    pairs, times = ours["reworded_by_pair"], figures["fuzzy_median_ms"]
+    paper = f" (the paper's: {theirs['reworded_by_pair']['mean']:.1%})" if theirs else ""
+    lines += [
+        f"\nOver {pairs['pairs']} pairs of names, each counted once, {pairs['mean']:.1%} of the rewordings are found{paper}.",
+        f"A lookup of a misspelt entity takes {times['perturbed']} ms, of a reworded relation {times['reworded']} ms",
+        "(medians on a shared CPU; the aim is 15 ms).\n\n## By kind of question\n",
+    ]
     lines += ["| question | LamLam | the paper's retriever | n |", "|---|---|---|---|"]
     for kind in ("perturbed", "reworded", "absent"):
         for name, share in ours[kind].items():

@@ -125,7 +125,7 @@ class Reader:
             SELECT b, sum(shared), sum(apart) FROM relation_pair
             WHERE a IN ({",".join("?" * len(asked))}) AND b IN ({",".join("?" * len(held))}) GROUP BY b
         """
-        return {row[0]: (row[1], row[2]) for row in self.database.rows(sql, (*asked, *held))}
+        return {row[0]: (int(row[1]), int(row[2])) for row in self.database.rows(sql, (*asked, *held))}
 
     def relation_synonyms(self, relation: str) -> set[str]:
         """The normalised names that aliases declare to mean the same as a relation's, in either direction."""

@@ -32,6 +32,8 @@ _NUMBER = re.compile(
 )
 _COUNTS = re.compile(r"^(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|fifty)\b", re.I)
 _IDIOM = re.compile(rf"\b({'|'.join(sorted(IDIOMS, key=len, reverse=True))})\b")
+_FORMS = (("d", ""), ("ed", ""), ("ing", ""), ("ing", "e"), ("s", ""), ("es", ""), ("er", ""), ("r", ""), ("or", ""),
+          ("or", "e"), ("ion", ""), ("ion", "e"), ("ation", "e"), ("ment", ""))  # fmt: skip
 _SUFFIXES = ("ational", "ization", "ations", "ation", "ition", "ments", "ment", "ings", "ing", "ance", "ence", "ions",
              "ion", "ists", "ist", "ers", "er", "ors", "or", "ed", "al", "ly", "es", "e", "y")  # fmt: skip
 
@@ -82,12 +84,18 @@ def parse(relation: str, thesaurus: bool = True) -> Phrase:
 def concept(word: str, thesaurus: bool = True) -> str:
     """One form for words of one meaning: by the thesaurus, else by the stem."""
     single = stem(word)
-    if thesaurus and (known := SAME.get(word) or SAME.get(single)):
+    if thesaurus and (known := SAME.get(word) or SAME.get(single) or _inflected(word)):
         return known
     for suffix in _SUFFIXES:
         if single.endswith(suffix) and len(single) - len(suffix) >= 4:
             return single[: -len(suffix)]
     return single
+
+
+def _inflected(word: str) -> str | None:
+    """What the thesaurus has for the word of which this one is a form: titled, buildings."""
+    bases = (word[: -len(old)] + new for old, new in _FORMS if word.endswith(old) and len(word) - len(old) >= 3)
+    return next((SAME[base] for base in bases if base in SAME), None)
 
 
 @lru_cache(maxsize=20_000)

@@ -42,7 +42,7 @@ kin relative relation family
 ancestor ancestry descent descended heritage lineage
 occupation profession job career vocation trade
 employ employed employer employment company workplace
-position post office role rank title
+position post office role rank
 lead leader led head chief chairman chairperson leadership headed
 president presidency
 govern government governed governing ruler ruled rule reign reigned
