@@ -93,7 +93,8 @@ def page(figures: dict[str, Any]) -> str:
     pairs, times = ours["reworded_by_pair"], figures["fuzzy_median_ms"]
     paper = f" (the paper's: {theirs['reworded_by_pair']['mean']:.1%})" if theirs else ""
     lines += [
-        f"\nOver {pairs['pairs']} pairs of names, each counted once, {pairs['mean']:.1%} of the rewordings are found{paper}.",
+        f"\nOver {pairs['pairs']} pairs of names, each counted once,",
+        f"{pairs['mean']:.1%} of the rewordings are found{paper}.",
         f"A lookup of a misspelt entity takes {times['perturbed']} ms, of a reworded relation {times['reworded']} ms",
         "(medians on a shared CPU; the aim is 15 ms).\n\n## By kind of question\n",
     ]
