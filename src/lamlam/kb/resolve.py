@@ -111,6 +111,13 @@ class Resolver:
         facts = self._reader.facts_of(best[0], [best[1]])
         return Resolution(entity, relation, Status.FUZZY, tuple(facts), round(scored[best], 4))
 
+    def means(self, entity: int, held: Name, asked: str) -> bool:
+        """Whether a lookup of an entity in the relation `asked` would be answered by likeness with one that it has."""
+        from lamlam.kb.matching.candidates import Candidates
+
+        likely = Candidates(self._reader, entity, [held], asked).likelihoods()
+        return likely[held] >= self.settings().relation
+
     def _alike(self, name: str) -> _Match:
         norm = normalise(name)
         scores: dict[Name, float] = {}
