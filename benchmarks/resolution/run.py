@@ -17,7 +17,16 @@ from lamlam.kb import KnowledgeBase, Status
 from lamlam.kb.matching.rewordings import read_rewordings
 from lamlam.kb.names import normalise
 
-__all__ = ["resolution"]
+__all__ = ["AIMS", "resolution"]
+
+AIMS = {
+    "ours_as_written": ">= 1",
+    "ours_perturbed": ">= 0.95",
+    "ours_reworded": ">= 0.85",
+    "ours_absent": "<= 0.03",
+    "fuzzy_median_ms.reworded": "<= 15",
+    "fuzzy_median_ms.perturbed": "<= 15",
+}
 
 _GONE = 150  # facts that are retracted, and facts that are forgotten
 
