@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lamlam.kb import KnowledgeBase, Source, Status
 from lamlam.kb.names import normalise
 from lamlam.kb.similarity import name_similarity, relation_similarity
+from places import Place
 
 FACTS = [
     ("Marie Curie", "Birthplace", "Warsaw"),
@@ -24,8 +25,8 @@ FACTS = [
 
 
 @pytest.fixture
-def kb() -> Iterator[KnowledgeBase]:
-    with KnowledgeBase.open(":memory:") as opened:
+def kb(place: Place) -> Iterator[KnowledgeBase]:
+    with place.fresh() as opened:
         opened.add(FACTS)
         yield opened
 
@@ -86,21 +87,21 @@ def test_many_lookups_are_the_single_ones_in_order(kb: KnowledgeBase) -> None:
     assert kb.lookup_many(pairs) == [kb.lookup(*pair) for pair in pairs]
 
 
-def test_nearest_answers_where_lookup_does_not(kb: KnowledgeBase) -> None:
+def test_nearest_answers_where_lookup_does_not(kb: KnowledgeBase, place: Place) -> None:
     found = kb.nearest("Mary Curie", "Place of Death")
     assert (found.status, found.found) == (Status.FUZZY, True)
-    with KnowledgeBase.open(":memory:") as empty:
+    with place.fresh() as empty:
         assert not empty.nearest("a", "b").found
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.data())
-def test_no_answer_is_another_entitys_or_an_unlike_relations(data: st.DataObject) -> None:
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_answer_is_another_entitys_or_an_unlike_relations(place: Place, data: st.DataObject) -> None:
     word = st.sampled_from(["Ada", "Adam", "Roe", "Row", "I", "II", "birth", "death", "place", "of", "1st", "2nd", "x"])
     name = st.lists(word, min_size=1, max_size=3).map(" ".join)
     facts = data.draw(st.lists(st.tuples(name, name, name), min_size=1, max_size=8))
     entity, relation = data.draw(name), data.draw(name)
-    with KnowledgeBase.open(":memory:") as kb:
+    with place.fresh() as kb:
         kb.add(facts)
         found = kb.lookup(entity, relation)
         stated = set(facts)

@@ -98,7 +98,7 @@ class Reader:
 
     def entities_alike(self, name: str, limit: int) -> list[tuple[Name, str]]:
         """Entities that share a key with a name, each with the spelling (name or alias) that does; at most `limit`."""
-        sql = f"SELECT target, alias FROM entity_key WHERE key = ? LIMIT {_ALIKE_UNDER_ONE_KEY}"
+        sql = f"SELECT target, alias FROM entity_key WHERE key = ? ORDER BY target, alias LIMIT {_ALIKE_UNDER_ONE_KEY}"
         hits = (hit for key in probed_keys(normalise(name)) for hit in self.database.rows(sql, (key,)))
         named = f"SELECT e.id, e.name FROM entity e WHERE e.id = ? {self._known}"
         aliased = f"SELECT a.name FROM entity_alias a WHERE a.id = ? {self._made}"
@@ -158,7 +158,8 @@ class Reader:
                 last = rows[-1][0]
 
     def has_facts(self, entity: int) -> bool:
-        return self.database.one(f"SELECT 1 FROM fact f WHERE f.entity = ? AND {self._holds}", (entity,)) is not None
+        sql = f"SELECT 1 FROM fact f WHERE f.entity = ? AND {self._holds} LIMIT 1"
+        return self.database.one(sql, (entity,)) is not None
 
     def relations_ended(self, entity: int) -> list[Name]:
         """The relations in which an entity had facts that were retracted or replaced."""

@@ -130,6 +130,17 @@ class SQLiteDatabase:
             if self._connection.in_transaction:
                 self.run("COMMIT")
 
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:
+        self.run("PRAGMA defer_foreign_keys = ON")  # rows may point at later ones
+        self.many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({','.join('?' * len(columns))})", rows)
+        if last_id and self.one("SELECT 1 FROM sqlite_master WHERE name = ? AND instr(sql, 'AUTOINCREMENT')", (table,)):
+            self.run("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+            self.run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, last_id))
+
+    def last_id(self, table: str) -> int:
+        counted = self.scalar("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,))
+        return int(counted or self.scalar(f"SELECT max(id) FROM {table}") or 0)
+
     def size(self) -> int:
         return int(self.scalar("PRAGMA page_count") * self.scalar("PRAGMA page_size"))
 

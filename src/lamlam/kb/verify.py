@@ -1,6 +1,7 @@
 """Checks that a knowledge base is sound."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from lamlam.kb.database import Database
 from lamlam.kb.names import normalise
@@ -8,6 +9,7 @@ from lamlam.kb.tombstones import Tombstones
 
 __all__ = ["problems"]
 
+_BATCH = 1000
 _SHOULD_BE_EMPTY = {
     "facts end in a revision that does not exist": (
         "SELECT 1 FROM fact WHERE until > 0 AND until NOT IN (SELECT id FROM revision)"
@@ -38,7 +40,7 @@ def _broken_file(database: Database) -> Iterator[str]:
 
 def _left_behind(database: Database) -> Iterator[str]:
     for problem, sql in _SHOULD_BE_EMPTY.items():
-        count = database.scalar(f"SELECT count(*) FROM ({sql})")
+        count = database.scalar(f"SELECT count(*) FROM ({sql}) AS found")
         if count:
             yield f"{count} {problem}"
 
@@ -74,6 +76,8 @@ def _undead(database: Database, tombstones: Tombstones) -> Iterator[str]:
         SELECT f.id, e.name, r.name, f.value FROM fact f JOIN entity e ON e.id = f.entity
         JOIN relation r ON r.id = f.relation
     """
-    for number, *proposition in database.stream(sql):
-        if tombstones.hold(*tombstones.propositions(*proposition)):
-            yield f"fact {number} was forgotten"
+    facts = database.stream(sql)
+    while batch := list(islice(facts, _BATCH)):
+        digests = {number: tombstones.propositions(*proposition) for number, *proposition in batch}
+        held = tombstones.held_of(digest for each in digests.values() for digest in each)
+        yield from (f"fact {number} was forgotten" for number, each in digests.items() if not held.isdisjoint(each))
