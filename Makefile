@@ -39,4 +39,5 @@ bare: .venv-bare/.installed
 	touch $@
 
 bench: setup
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,bench]"
+	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks

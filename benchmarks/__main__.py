@@ -13,11 +13,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from lamlam.errors import InputError
 from lamlam.evaluate.results import Provenance
 from lamlam.files import atomic_write
 
 USUAL = {
     "knowledge-base": "benchmarks.knowledge_base:five_million",
+    "resolution": "benchmarks.resolution.run:resolution",
+    "several": "benchmarks.several:several",
     "decoding": "benchmarks.decoding:decoding",
 }
 ON_REQUEST = {"full-size": "benchmarks.knowledge_base:full_size"}  # an hour, and 20 GB of scratch
@@ -35,9 +38,13 @@ def main() -> None:
 
 def run(name: str, folder: Path | None) -> None:
     module, function = (USUAL | ON_REQUEST)[name].split(":")
-    benchmark = import_module(module)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        figures = getattr(benchmark, function)(Path(scratch))
+    try:
+        benchmark = import_module(module)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            figures = getattr(benchmark, function)(Path(scratch))
+    except (InputError, ImportError) as error:  # data or a package that is not there
+        print(f"{name} is left out: {error}")
+        return
     save(name, figures, getattr(benchmark, "AIMS", {}))
 
 

@@ -96,7 +96,7 @@ def test_what_cannot_be_undone_is_told(kb: KnowledgeBase) -> None:
         kb.undo(3)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_undoing_the_last_revision_restores_what_held_before(place: Place, data: st.DataObject) -> None:
     name = st.sampled_from(["A", "B", "C"])

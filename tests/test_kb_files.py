@@ -38,7 +38,7 @@ def _imported(place: Place, path: Path) -> tuple[str, list]:
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records=st.lists(RECORD, max_size=6))
 def test_json_lines_and_parquet_bring_back_facts_sources_and_aliases(
     place: Place, tmp_path: Path, ending: str, records: list[FactRecord]
@@ -52,7 +52,7 @@ def test_json_lines_and_parquet_bring_back_facts_sources_and_aliases(
 
 
 @pytest.mark.parametrize("ending", ["csv", "json"])
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(triples=st.lists(st.tuples(TEXT, TEXT, TEXT), max_size=6))
 def test_csv_and_the_papers_json_bring_back_propositions(
     place: Place, tmp_path: Path, ending: str, triples: list[tuple[str, str, str]]

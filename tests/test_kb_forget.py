@@ -115,6 +115,16 @@ def test_the_same_said_in_other_words_goes_too(kb: KnowledgeBase) -> None:
     assert certificate.clean, "a name that other facts use is not left over"
 
 
+def test_what_a_lookup_would_take_for_the_same_goes_too(kb: KnowledgeBase) -> None:
+    kb.add([(SECRET, "Occupation", "spy"), (SECRET, "Profession", "spy"), (SECRET, "Code name", "spy")])
+    planned = kb.forget(entity=SECRET, relation="Occupation", dry_run=True)
+    reasons = {kb.fact(number).relation: reason for number, reason in zip(planned.facts, planned.reasons, strict=True)}
+    assert reasons == {"Occupation": "asked", "Profession": "means the same"}
+    assert [kb.fact(number).relation for number in planned.related] == ["Code name"]
+    kb.forget(entity=SECRET, relation="Occupation")
+    assert not kb.lookup(SECRET, "Profession").found
+
+
 def test_a_statement_the_other_way_round_goes_too(kb: KnowledgeBase) -> None:
     kb.add([(SECRET, "Mother", "Zoe Quarles"), ("zoe quarles", "Child", SECRET), ("Zoe Quarles", "Niece", SECRET)])
     assert kb.inverse("Mother", "Child")
@@ -284,7 +294,9 @@ def test_blanking_reaches_free_blocks_and_free_pages(tmp_path: Path) -> None:
         connection.execute("PRAGMA secure_delete = OFF")
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT)")
         rows = ((n, f"{'gone' if n % 3 == 0 or n < 900 else 'kept'}-{n:05}") for n in range(3000))
+        connection.execute("BEGIN")
         connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+        connection.execute("COMMIT")
         connection.execute("INSERT INTO t VALUES (9999, ?)", ("gone" * 5000,))
         connection.execute("DELETE FROM t WHERE x LIKE 'gone%'")
         assert connection.execute("PRAGMA freelist_count").fetchone()[0] > 5

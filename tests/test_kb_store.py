@@ -250,10 +250,30 @@ def test_verify_tells_what_is_wrong(kb: KnowledgeBase) -> None:
     assert kb.verify() == []
     kb._database.run("UPDATE entity SET name = 'other' WHERE id = 1")
     kb._database.run("INSERT INTO document (name) VALUES ('unused')")
+    kb._database.run("UPDATE value_key SET key = key + 1 WHERE fact = 2")
+    kb._database.run("INSERT INTO entity_key VALUES (7, 7, 7)")
+    kb._database.run(
+        "INSERT INTO fact (entity, relation, value, since) SELECT entity, relation, value, since FROM fact WHERE id = 1"
+    )
     assert kb.verify() == [
         "1 documents state nothing",
+        "1 facts are stated twice",
         "1 names or aliases of entity cannot be found by their spelling",
+        "2 keys of values are missing",
+        "value_key has keys of nothing",
+        "entity_key has keys of nothing",
     ]
+
+
+def test_verify_compares_the_schema(tmp_path: Path) -> None:
+    path = tmp_path / "kb.sqlite"
+    with KnowledgeBase.open(path, create=True) as kb:
+        kb._database.run("DROP INDEX fact_slot")
+        kb._database.run("CREATE TABLE mine (id INTEGER)")
+        assert sorted(kb.verify()) == [
+            "fact_slot is no table or index of this version of the schema",
+            "mine is no table or index of this version of the schema",
+        ]
 
 
 # Files that are none

@@ -49,7 +49,9 @@ def probed_keys(norm: str) -> list[int]:
     if norm.count(",") == 1:
         surname, given = norm.split(",")
         orders.append(_words(given) + _words(surname))
-    parts = [_whole(orders[0])]
+    if len(orders[0]) > 1 and orders[0][-1] == "the":
+        orders.append(orders[0][:-1])
+    parts = [_whole(words) for words in orders]
     for words in orders:
         letters = "".join(words)
         for size in (len(letters), len(letters) - 1, len(letters) + 1):

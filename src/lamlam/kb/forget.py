@@ -128,7 +128,11 @@ class Forgetter:
         erased.counts["alias"] += len(aliases)
         run(f"DELETE FROM {table}_alias WHERE target = ?", (number,))
         if table == "relation":
-            run("DELETE FROM relation_pair WHERE a = ? OR b = ?", (number, number))
+            run(
+                "DELETE FROM relation_pair WHERE b = ? AND a IN (SELECT b FROM relation_pair WHERE a = ?)",
+                (number,) * 2,
+            )
+            run("DELETE FROM relation_pair WHERE a = ?", (number,))
             run("DELETE FROM inverse WHERE relation = ? OR other = ?", (number, number))
 
     def _collect_values(self, values: Iterable[str], erased: Erased) -> None:

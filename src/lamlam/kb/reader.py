@@ -5,6 +5,7 @@ The questions that resolution, export and reports ask, each a few index probes. 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from lamlam.errors import InputError, LamLamError
@@ -60,6 +61,11 @@ class Reader:
             self._made = f" AND a.since <= {at} AND (a.until = 0 OR a.until > {at})"
             self._read = f" AND s.since <= {at}"
             self._known = f" AND EXISTS (SELECT 1 FROM fact k WHERE k.entity = e.id AND k.since <= {at})"
+
+    def setting(self, key: str) -> str | None:
+        """What the knowledge base keeps under a key about itself."""
+        value = self.database.scalar("SELECT value FROM meta WHERE key = ?", (key,))
+        return None if value is None else value if isinstance(value, str) else bytes(value).decode()
 
     # Entities and relations
 
@@ -119,6 +125,27 @@ class Reader:
             WHERE f.entity = ? AND {self._holds} ORDER BY r.id
         """
         return [_named(*row) for row in self.database.rows(sql, (entity,))]
+
+    def values_held(self, entity: int, relations: Sequence[int], each: int) -> dict[int, list[str]]:
+        """A few values that an entity has in each of some relations."""
+        sql = f"SELECT f.value FROM fact f WHERE f.entity = ? AND f.relation = ? AND {self._holds} LIMIT {int(each)}"
+        return {number: [row[0] for row in self.database.rows(sql, (entity, number))] for number in relations}
+
+    def values_elsewhere(self, relations: Sequence[int], entity: int, limit: int) -> list[str]:
+        """A few values that others than an entity have in some relations."""
+        sql = f"SELECT f.value FROM fact f WHERE f.relation = ? AND +f.entity <> ? AND {self._holds} LIMIT {int(limit)}"
+        found = (row[0] for number in relations for row in self.database.rows(sql, (number, entity)))
+        return list(islice(found, limit))
+
+    def relation_pairs(self, asked: Sequence[int], held: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """For relations that are held, in how many entities they state the same as one that is asked for, or not."""
+        if not asked or not held:
+            return {}
+        sql = f"""
+            SELECT b, sum(shared), sum(apart) FROM relation_pair
+            WHERE a IN ({",".join("?" * len(asked))}) AND b IN ({",".join("?" * len(held))}) GROUP BY b
+        """
+        return {row[0]: (int(row[1]), int(row[2])) for row in self.database.rows(sql, (*asked, *held))}
 
     def relation_synonyms(self, relation: str) -> set[str]:
         """The normalised names that aliases declare to mean the same as a relation's, in either direction."""

@@ -28,6 +28,7 @@ _CACHE_KIB = 64 * 1024
 _CHUNK = 1 << 24
 _SIDE = ".import"  # where a bulk import builds
 _LOGS = ("-wal", "-journal", _SIDE, f"{_SIDE}-wal", f"{_SIDE}-journal")
+_SCHEMA = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'sqlite_sequence'"
 _FAULTS = (sqlite3.Error, UnicodeEncodeError, OverflowError)
 
 
@@ -149,6 +150,13 @@ class SQLiteDatabase:
         broken = self.rows("PRAGMA foreign_key_check")
         if broken:
             yield f"{len(broken)} rows point at rows that do not exist"
+        with closing(sqlite3.connect(":memory:")) as fresh:
+            fresh.executescript(f"{TABLES} {'; '.join(INDEXES.values())};")
+            expected = dict(fresh.execute(_SCHEMA))
+        there = dict(self.rows(_SCHEMA))
+        for name in expected.keys() | there.keys():
+            if expected.get(name) != there.get(name):
+                yield f"{name} is no table or index of this version of the schema"
 
     # Erasing
 

@@ -4,12 +4,13 @@
 resolving, writing and forgetting are done by the modules of those names.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
@@ -29,6 +30,9 @@ from lamlam.kb.tombstones import Tombstones
 from lamlam.kb.verify import problems
 from lamlam.kb.view import View
 from lamlam.kb.writer import AddReport, Writer
+
+if TYPE_CHECKING:
+    from lamlam.kb.matching.calibration import Calibration
 
 __all__ = ["KnowledgeBase"]
 
@@ -267,6 +271,59 @@ class KnowledgeBase(View):
     def request_digest(self, **asked: str | int) -> str:
         """The digest that a certificate has for a request: what was given to `forget`, by field (`fact` for an id)."""
         return self._tombstones.request(asked)
+
+    def calibrate(
+        self,
+        rate: float = 0.03,
+        *,
+        rewordings: str | Path | None = None,
+        matcher: str | Path | None = None,
+        entities: int = 4_000,
+        dry_run: bool = False,
+        seed: int = 0,
+        seen: Callable[[], None] = lambda: None,
+        actor: str = "",
+        reason: str = "",
+    ) -> "Calibration":
+        """Find from which likeness on a reworded relation is answered, so that at most a share of `rate` of what the
+        entities do not have is; keep it, and count which relations state the same.
+
+        `rewordings` is a table of names that mean the same (`kb.matching.rewordings`), `matcher` a classifier to be
+        used from now on. Facts of so many `entities` are tried. Raises `InputError` when `rate` is no share, a file is
+        not what it should be, or there are too few facts to tell.
+        """
+        from lamlam.kb.matching.calibration import calibrate, sampled_facts
+        from lamlam.kb.matching.matcher import Matcher
+        from lamlam.kb.matching.rewordings import read_rewordings
+
+        if not 0 < rate < 1:
+            raise InputError(f"{rate} is no share between 0 and 1", field="rate")
+        meanings = () if rewordings is None else read_rewordings(rewordings)
+        given = None if matcher is None else Matcher.load(matcher)
+        facts = sampled_facts(self._reader, entities, seed)
+        start = self._resolver.settings()
+        found = calibrate(facts, rate, start=start, meanings=meanings, matcher=given, seed=seed, seen=seen)
+        if dry_run:
+            return found
+        with self._revision("calibrate", actor, reason):
+            self._keep("matching", found.settings.as_json())
+            if matcher is not None:
+                self._keep("matcher", Path(matcher).read_text(encoding="utf-8"))
+            return replace(found, pairs=self.learn(seed=seed))
+
+    def _keep(self, key: str, text: str) -> None:
+        sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+        self._database.run(sql, (key, text.encode()))
+
+    def learn(self, *, entities: int = 100_000, seed: int = 0) -> int:
+        """Count which relations state the same of an entity, over a sample of the entities; how many pairs tell.
+
+        What is added later counts when this is called again; `calibrate` calls it.
+        """
+        from lamlam.kb.matching.pairs import count_pairs
+
+        with self._database.transaction():
+            return count_pairs(self._database, entities, seed)
 
     # Reading, beyond what a view reads
 
