@@ -30,10 +30,10 @@ class BuildProcess:
 
     def __init__(self, path: Path, identity: str) -> None:
         folder = str(path.absolute().parent)  # where there is room for a knowledge base
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "SQLITE_TMPDIR": folder} | _MEMORY
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
-        )
+        modules = os.pathsep.join(place or os.getcwd() for place in sys.path)  # from where this process has its own
+        environment = os.environ | {"PYTHONPATH": modules, "SQLITE_TMPDIR": folder} | _MEMORY
+        command = [sys.executable, "-P", "-c", _PROGRAM]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         (self.rows,) = self._ask("open", str(path.absolute()), identity)
 
     def add(self, batch: tuple) -> None:
