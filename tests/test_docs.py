@@ -376,7 +376,7 @@ def test_no_file_names_a_package_registry_or_a_path_of_this_machine() -> None:
 
 
 def project_files() -> Iterator[Path]:
-    folders = ("src", "tests", "docs", "recipes", "benchmarks", "experiments", ".ci")
+    folders = ("src", "tests", "docs", "recipes", "mappings", "benchmarks", "experiments", ".ci")
     yield from (path for path in ROOT.iterdir() if path.is_file())
     for folder in folders:
         yield from (path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
