@@ -20,14 +20,15 @@ AIMS = {
     "import_peak_MB": "<= 500",
     "GB_on_disk_at_54.6M": "<= 6",
     "opening_ms": "<= 50",
-    "lookup_median_us": "<= 60",
-    "lookup_p99_ms": "<= 2",
+    "lookup_median_us_at_5M": "<= 60",
+    "lookup_p99_ms_at_5M": "<= 2",
     "lookups_a_second_64_at_once": ">= 15000",
     "fuzzy_median_ms": "<= 15",
     "reader_peak_MB": "<= 500",
     "forget_visible_ms": "<= 10",
     "forget_erased_seconds_at_5M": "<= 10",
 }
+_OF_ITS_SIZE = ("lookup_median_us", "lookup_p99_ms")  # their aims are for 5M
 
 
 def five_million(folder: Path) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def summed_up(
         "import_peak_MB": imported["peak_MB"],
         "bytes_a_fact": round(imported["bytes"] / facts, 1),
         f"GB_on_disk_at_{size}": round(imported["bytes"] / 1e9, 3),
-        **read,
+        **{f"{name}_at_{size}" if name in _OF_ITS_SIZE else name: value for name, value in read.items()},
         "forget_visible_ms": forgot["visible_ms"],
         f"forget_erased_seconds_at_{size}": forgot["erased_seconds"],
         "forget_clean": forgot["clean"],

@@ -21,6 +21,7 @@ LOOKUPS = 10_000
 FUZZY = 1_000
 OPENINGS = 20
 AT_ONCE = 64
+FORGETS = 15
 
 
 def import_(folder: Path, facts: int) -> dict[str, Any]:
@@ -40,7 +41,10 @@ def import_(folder: Path, facts: int) -> dict[str, Any]:
 
 
 def read(folder: Path, facts: int) -> dict[str, Any]:
-    """Lookups of facts that are there, spread over the whole file; the first ones with none of it in memory."""
+    """Lookups of facts that are there, spread over the whole file; the `first` ones with none of it in memory.
+
+    The others come after 11,000 such, by which a file of 5M facts has been read, but only a part of one of 54.6M.
+    """
     path = folder / "kb.sqlite"
     sample = Scale(facts).sample(2 * LOOKUPS + 2 * FUZZY)
     _drop_from_memory(path)
@@ -73,18 +77,20 @@ def read(folder: Path, facts: int) -> dict[str, Any]:
 
 
 def forget(folder: Path, facts: int) -> dict[str, Any]:
-    """One fact: how long until another connection is told that it was forgotten, and until the file is clean."""
+    """Some facts, one by one: how long until another connection is told, and until the file is clean; medians."""
     path = folder / "kb.sqlite"
-    entity, relation, value = Scale(facts).sample(1, seed=2)[0]
-    with KnowledgeBase.open(path) as kb, _watched(path, entity, relation) as seen:
-        fact = next(fact.id for fact in kb.lookup(entity, relation).facts if fact.value == value)
-        started = time.perf_counter()
-        certificate = kb.forget(fact, reason="asked for")
-        erased = time.perf_counter() - started
+    told, erased, clean = [], [], True
+    for entity, relation, value in Scale(facts).sample(FORGETS, seed=2):
+        with KnowledgeBase.open(path) as kb, _watched(path, entity, relation) as seen:
+            fact = next(fact.id for fact in kb.lookup(entity, relation).facts if fact.value == value)
+            started = time.perf_counter()
+            clean &= kb.forget(fact, reason="asked for").clean
+            erased.append(time.perf_counter() - started)
+        told.append(seen[0] - started)
     return {
-        "visible_ms": _ms(seen[0] - started),
-        "erased_seconds": round(erased, 2),
-        "clean": bool(certificate.clean),
+        "visible_ms": _ms(statistics.median(told)),
+        "erased_seconds": round(statistics.median(erased), 2),
+        "clean": clean,
     }
 
 
