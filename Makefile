@@ -17,8 +17,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/lamlam demo --out runs/demo
 
+# A test file to a process, as many as there are cores, each with one thread.
 test: setup lint bare
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
@@ -39,4 +40,5 @@ bare: .venv-bare/.installed
 	touch $@
 
 bench: setup
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,bench]"
+	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks

@@ -1,4 +1,7 @@
-"""Write the README's table of figures from `docs/results/`: `python experiments/readme.py`."""
+"""Write the README's tables of figures: `python experiments/readme.py`.
+
+They come from `docs/results/` and `benchmarks/results/`.
+"""
 
 import json
 from pathlib import Path
@@ -7,6 +10,25 @@ from typing import Any
 from lamlam.files import atomic_write
 
 ROOT = Path(__file__).parents[1]
+_SIZES = {
+    "import_seconds": "import, seconds",
+    "facts_imported_a_second": "facts imported a second",
+    "import_peak_MB": "memory of the import, MB",
+    "GB_on_disk": "on disk, GB",
+    "opening_ms": "opening, ms",
+    "lookup_median_us": "exact lookup, median, µs",
+    "lookup_p99_ms": "exact lookup, 99th percentile, ms",
+    "lookups_a_second_64_at_once": "lookups a second, 64 at once",
+    "fuzzy_median_ms": "lookup of a misspelt name, median, ms",
+    "forget_visible_ms": "forgetting: gone from lookups, ms",
+    "forget_erased_seconds": "forgetting: gone from the file and searched for, seconds",
+}
+_QUESTIONS = {
+    "as_written": "names as written: right",
+    "perturbed": "misspelt or rearranged names: right",
+    "reworded": "reworded relations: right",
+    "absent": "facts that are not there, or were deleted: answered, which is wrong",
+}
 BEGIN, END = "<!-- figures:begin -->\n", "<!-- figures:end -->"
 
 
@@ -28,7 +50,44 @@ def figures() -> str:
     demo, webnlg = (
         json.loads((ROOT / "docs/results" / f"{name}.json").read_text("utf-8")) for name in ("demo", "webnlg")
     )
-    return "\n".join([*_demo(demo), "", *_webnlg(webnlg), ""])
+    return "\n".join([*_demo(demo), "", *_webnlg(webnlg), "", *_knowledge_base(), ""])
+
+
+def _knowledge_base() -> list[str]:
+    """Sizes, speeds and what lookups find, each with its aim where it has one."""
+    head = "The knowledge base (`make bench`; one shared machine with two cores, so that times are rough):"
+    five, full, resolution = (_benchmark(name) for name in ("knowledge-base", "full-size", "resolution"))
+    rows = ["| | 5 million facts | the paper's 54.6 million | aim |", "|---|---|---|---|"]
+    for figure, told in _SIZES.items():
+        cells = [_figure(each.get("figures", {}), figure) for each in (five, full)]
+        aims = full.get("aims", {}) | five["aims"]
+        aim = _figure(aims, figure) + (" (at 5 million)" if f"{figure}_at_5M" in aims else "")
+        rows.append(f"| {told} | {' | '.join(cells)} | {aim} |")
+    asked = ["| lookups of 11,594 real facts | LamLam | the paper's retriever | aim |", "|---|---|---|---|"]
+    for kind, told in _QUESTIONS.items():
+        shares = [f"{resolution['figures'][f'{who}_{kind}']:.1%}" for who in ("ours", "paper")]
+        aim = resolution["aims"][f"ours_{kind}"].split()
+        asked.append(f"| {told} | {' | '.join(shares)} | {aim[0]} {float(aim[1]):.0%} |")
+    return [
+        head,
+        "",
+        *rows,
+        "",
+        *asked,
+        "",
+        "What was asked, and what fails: [resolution](docs/results/resolution.md).",
+    ]
+
+
+def _benchmark(name: str) -> dict[str, Any]:
+    path = ROOT / "benchmarks/results" / f"{name}.json"
+    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return found
+
+
+def _figure(figures: dict[str, Any], name: str) -> str:
+    found = [value for key, value in figures.items() if key == name or key.startswith(f"{name}_at_")]
+    return "" if not found else found[0] if isinstance(found[0], str) else f"{found[0]:,}"
 
 
 def _demo(results: dict[str, Any]) -> list[str]:

@@ -205,6 +205,21 @@ def test_the_snippets_of_the_readme_run(
         assert kb.digest() == before, "the snippet must work on a copy"
 
 
+def test_the_readmes_knowledge_base_does_what_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lamlam.cli.app import app
+
+    section = README[README.index("## The knowledge base by itself") : README.index("## Commands")]
+    (facts,), (commands,) = blocks(section, "json"), blocks(section, "sh")
+    (tmp_path / "facts.jsonl").write_text(facts, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for line in commands.splitlines():
+        arguments = shlex.split(line, comments=True)[1:]
+        ran = CliRunner().invoke(app, arguments)
+        assert ran.exit_code == 0, (line, ran.output)
+        for said in re.findall(r"\w+", line.partition("#")[2]):
+            assert said in ran.output, (line, said, ran.output)
+
+
 def test_the_examples_of_files_are_read_by_their_readers(tmp_path: Path) -> None:
     from lamlam.corpus.files import read_documents, read_facts, read_probes
     from lamlam.markup import dblookup, tokens
@@ -361,7 +376,7 @@ def test_no_file_names_a_package_registry_or_a_path_of_this_machine() -> None:
 
 
 def project_files() -> Iterator[Path]:
-    folders = ("src", "tests", "docs", "recipes", "benchmarks", "experiments", ".ci")
+    folders = ("src", "tests", "docs", "recipes", "mappings", "benchmarks", "experiments", ".ci")
     yield from (path for path in ROOT.iterdir() if path.is_file())
     for folder in folders:
         yield from (path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)

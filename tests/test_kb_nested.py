@@ -15,7 +15,7 @@ from lamlam.kb.files import import_file
 from lamlam.kb.formats import Mapping, load_mapping
 from lamlam.kb.formats.html import Line, lines_of
 
-RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "factbook.yaml"
+MAPPING = Path(__file__).resolve().parents[1] / "mappings" / "factbook.yaml"
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_html_becomes_lines(html: str, lines: list[Line]) -> None:
 
 
 def test_the_factbook_becomes_a_knowledge_base(kb: KnowledgeBase, shared_data: Path) -> None:
-    report = import_file(kb, shared_data / "factbook" / "europe", mapping=load_mapping(RECIPE))
+    report = import_file(kb, shared_data / "factbook" / "europe", mapping=load_mapping(MAPPING))
     assert kb.lookup("European Union", "Area total").values
     assert report.added > 15_000
     assert kb.lookup("Germany", "Area total").values == ("357,022 sq km",)

@@ -10,9 +10,11 @@ from rich.text import Text
 if TYPE_CHECKING:
     from lamlam.kb import Certificate, Fact, KnowledgeBase, Resolution, Revision, Source, Stats
     from lamlam.kb.files import ImportReport
+    from lamlam.kb.matching.calibration import Calibration
 
 __all__ = [
     "places",
+    "print_calibration",
     "print_certificate",
     "print_closure",
     "print_facts",
@@ -43,8 +45,8 @@ def print_import(report: "ImportReport") -> None:
             Console().print(_plain(str(error)), soft_wrap=True)
 
 
-def print_stats(stats: "Stats", digest: str) -> None:
-    """Counts, and the digest of the content."""
+def print_stats(stats: "Stats", digest: str | None = None) -> None:
+    """Counts, and the digest of the content where it was asked for."""
     counts = {
         "facts": stats.facts,
         "past facts": stats.past,
@@ -60,7 +62,8 @@ def print_stats(stats: "Stats", digest: str) -> None:
     Console().print(_counts(counts, "What it holds"))
     if stats.frequent:
         Console().print(_counts(dict(stats.frequent), "Most frequent relations"))
-    Console().print(f"digest {digest}", highlight=False, soft_wrap=True)
+    if digest is not None:
+        Console().print(f"digest {digest}", highlight=False, soft_wrap=True)
 
 
 def print_resolution(found: "Resolution") -> None:
@@ -132,7 +135,18 @@ def print_certificate(certificate: "Certificate") -> None:
         told = f"{found.searched:,} erased strings were searched for in {', '.join(found.files)}: "
         left = f"{found.left_over:,} are left over" if found.left_over else "none is left over"
         shared = f"; {found.shared:,} stand in what remains" if found.shared else ""
-        Console().print(_plain(told + left + shared + "."), soft_wrap=True)
+        unsearched = f"; not searched: {', '.join(found.unsearched)}" if found.unsearched else ""
+        Console().print(_plain(told + left + shared + unsearched + "."), soft_wrap=True)
+
+
+def print_calibration(found: "Calibration", kept: bool) -> None:
+    """The threshold, and what it comes to on the entities that it was not chosen on."""
+    told = [(f"not there: {kind}", "answered", *counts) for kind, counts in sorted(found.answered.items())]
+    told += [(f"there: {kind}", "answered rightly", *counts) for kind, counts in sorted(found.right.items())]
+    rows = [(asked, what, f"{hits:,} of {n:,}", f"{hits / n:.1%}") for asked, what, hits, n in told]
+    Console().print(_table(("question", "counted", "number", "share"), rows, "On entities held out"))
+    state = f"kept; {found.pairs:,} pairs of relations were seen often enough to tell" if kept else "not kept"
+    Console().print(f"relation threshold {found.settings.relation:g}, {state}", highlight=False, soft_wrap=True)
 
 
 def _counts(counts: dict[str, int], title: str) -> Table:

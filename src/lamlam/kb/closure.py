@@ -1,21 +1,25 @@
 """What must go together: a fact, what it superseded, and every fact that states the same in other words.
 
 In other words means: under another spelling or alias of the entity, of the relation or of the value, in a relation of
-the same words, or the other way round in a relation that was declared the inverse. Erasing is left to `kb.forget`.
+the same words, in one that a lookup would take for the same (`kb.matching`), or the other way round in a relation that
+was declared the inverse. Erasing is left to `kb.forget`.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from lamlam.errors import InputError
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
 from lamlam.kb.names import normalise
-from lamlam.kb.reader import Reader
+from lamlam.kb.reader import Name, Reader
+from lamlam.kb.resolve import Resolver
 from lamlam.kb.similarity import relation_key
 from lamlam.kb.synonyms import Synonyms
+from lamlam.kb.tombstones import Tombstones
 
 __all__ = ["Closure", "Reason", "Selection"]
 
@@ -28,6 +32,7 @@ class Reason(StrEnum):
     ASKED = "asked"
     SUPERSEDED = "superseded by one of these"
     SAME = "states the same"
+    MEANT = "means the same"
     INVERSE = "states the same the other way round"
 
 
@@ -51,7 +56,8 @@ class Closure:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._reader, self._synonyms = Reader(database), Synonyms(database)
-        self._statements: dict[frozenset[str], dict[str, list[tuple[int, str]]]] = {}
+        self._resolver = Resolver(self._reader, Tombstones(database))
+        self._statements: dict[frozenset[str], dict[str, list[_Statement]]] = {}
 
     def select(
         self,
@@ -162,30 +168,42 @@ class Closure:
             yield fact.supersedes, Reason.SUPERSEDED
         names, values = self.entity_names(fact.entity), self.values(fact.value)
         relations, inverses = self.relation_names(fact.relation), self.inverses(fact.relation)
-        for number, relation in self._stating(names, values):
-            yield number, Reason.SAME if _is_one_of(relation, relations) else None
+        for each in self._stating(names, values):
+            if _is_one_of(each.relation.name, relations):
+                yield each.fact, Reason.SAME
+            else:
+                meant = self._resolver.means(each.entity, each.relation, fact.relation)
+                yield each.fact, Reason.MEANT if meant else None
         owners = {name for value in values for name in self.entity_names(value, exact=False)}
-        for number, relation in self._stating(owners, names):
-            yield number, Reason.INVERSE if _is_one_of(relation, inverses) else None
+        for each in self._stating(owners, names):
+            yield each.fact, Reason.INVERSE if _is_one_of(each.relation.name, inverses) else None
 
-    def _stating(self, names: set[str], values: set[str]) -> Iterator[tuple[int, str]]:
-        """(id, relation) of the facts that give an entity of one of these names one of these values."""
+    def _stating(self, names: set[str], values: set[str]) -> Iterator["_Statement"]:
+        """The facts that give an entity of one of these names one of these values."""
         key = frozenset(names)
         statements = self._statements[key] if key in self._statements else self._read(names)
         for value in values:
             yield from statements.get(value, ())
 
-    def _read(self, names: set[str]) -> dict[str, list[tuple[int, str]]]:
+    def _read(self, names: set[str]) -> dict[str, list["_Statement"]]:
         """All that is stated of the entities of these names, by normalised value; read once for each."""
         sql = f"""
-            SELECT f.id, r.name, f.value FROM entity_spelling s JOIN fact f ON f.entity = s.target
+            SELECT f.id, f.entity, r.id, r.name, f.value FROM entity_spelling s JOIN fact f ON f.entity = s.target
             JOIN relation r ON r.id = f.relation WHERE s.alias = 0 AND s.norm IN ({_marks(names)})
         """
-        statements: dict[str, list[tuple[int, str]]] = defaultdict(list)
-        for number, relation, value in self._database.rows(sql, tuple(names)):
-            statements[normalise(value)].append((number, relation))
+        statements: dict[str, list[_Statement]] = defaultdict(list)
+        for fact, entity, number, name, value in self._database.rows(sql, tuple(names)):
+            statements[normalise(value)].append(_Statement(fact, entity, Name(number, name, normalise(name))))
         self._statements[frozenset(names)] = statements
         return statements
+
+
+class _Statement(NamedTuple):
+    """A fact by its id, the entity by its own, and the relation."""
+
+    fact: int
+    entity: int
+    relation: Name
 
 
 def _is_one_of(relation: str, names: set[str]) -> bool:

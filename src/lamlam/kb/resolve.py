@@ -5,24 +5,24 @@ never by another entity's value, nor by that of an unlike relation. What was for
 comes before any search by likeness. `nearest` does what others do, for comparison.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rapidfuzz.fuzz import ratio
 
-from lamlam.kb.fact import Resolution, Status
+from lamlam.kb.fact import Fact, Resolution, Status
 from lamlam.kb.names import normalise
 from lamlam.kb.reader import Name, Reader
 from lamlam.kb.similarity import name_similarity, relation_key, relation_similarity
 from lamlam.kb.tombstones import Tombstones
 
+if TYPE_CHECKING:
+    from lamlam.kb.matching.settings import MatchSettings
+
 __all__ = ["Resolver"]
 
-_ENTITY_THRESHOLD = 0.9  # spelled less alike, two names are two entities
-_ENTITY_MARGIN = 0.04  # a second entity this close to the best one leaves the choice open
-_RELATION_THRESHOLD = 0.85  # reached by relations of the same words only
-_RELATION_MARGIN = 0.1  # fillers apart, relations of the same words score alike
-_RELATION_DOUBT = 0.6  # from here on a relation is worth naming as what may have been meant
+_SAME_WORDS = 0.85  # reached by relations of the same words only
 _CANDIDATES = 60
 _NEAREST_SLOTS = 2000
 
@@ -44,7 +44,16 @@ class Resolver:
 
     def lookup(self, entity: str, relation: str) -> Resolution:
         """The facts asked for, or an honest status without any."""
-        facts = self._reader.slot(entity, relation)
+        return self._answer(entity, relation, self._reader.slot(entity, relation))
+
+    def lookup_many(self, pairs: Sequence[tuple[str, str]]) -> list[Resolution]:
+        """`lookup` for each pair, where the facts that are there as asked for take one statement for all."""
+        return [
+            self._answer(entity, relation, facts)
+            for (entity, relation), facts in zip(pairs, self._reader.slots(pairs), strict=True)
+        ]
+
+    def _answer(self, entity: str, relation: str, facts: Sequence[Fact]) -> Resolution:
         if facts:
             return Resolution(entity, relation, Status.EXACT, tuple(facts), 1.0)
         found = self.entity(entity)
@@ -102,15 +111,23 @@ class Resolver:
         facts = self._reader.facts_of(best[0], [best[1]])
         return Resolution(entity, relation, Status.FUZZY, tuple(facts), round(scored[best], 4))
 
+    def means(self, entity: int, held: Name, asked: str) -> bool:
+        """Whether a lookup of an entity in the relation `asked` would be answered by likeness with one that it has."""
+        from lamlam.kb.matching.candidates import Candidates
+
+        likely = Candidates(self._reader, entity, [held], asked).likelihoods()
+        return likely[held] >= self.settings().relation
+
     def _alike(self, name: str) -> _Match:
         norm = normalise(name)
         scores: dict[Name, float] = {}
         for candidate, spelling in self._reader.entities_alike(name, _CANDIDATES):
             scores[candidate] = max(scores.get(candidate, 0.0), name_similarity(norm, spelling))
+        settings = self.settings()
         best = max(scores.values(), default=0.0)
-        if best < _ENTITY_THRESHOLD:
+        if best < settings.entity:
             return _Match(Status.UNKNOWN_ENTITY, score=0.0)
-        close = sorted(candidate for candidate, score in scores.items() if score > best - _ENTITY_MARGIN)
+        close = sorted(candidate for candidate, score in scores.items() if score > best - settings.entity_margin)
         return _Match(Status.FUZZY if len(close) == 1 else Status.AMBIGUOUS, tuple(close), best)
 
     def _relation(self, owner: Name, entity: str, relation: str) -> _Match:
@@ -124,21 +141,49 @@ class Resolver:
             return _Match(Status.ALIAS if one else Status.AMBIGUOUS, tuple(meant))
         if self._slot_forgotten(entity, relation) or self._slot_forgotten(owner.name, relation):
             return _Match(Status.FORGOTTEN)
-        return self._relation_alike(held, relation)
+        if self._ended(owner, norm):
+            return _Match(Status.UNKNOWN_RELATION)
+        return self._relation_alike(owner, held, relation)
 
-    def _relation_alike(self, held: Iterable[Name], relation: str) -> _Match:
-        """By the words of its name or of an alias. Relations of the same words as one another count as one."""
+    def _ended(self, owner: Name, norm: str) -> bool:
+        """Whether the entity had facts in just this relation, which were retracted: no likeness stands in for them."""
+        return any(name.norm == norm for name in self._reader.relations_ended(owner.id))
+
+    def _relation_alike(self, owner: Name, held: Sequence[Name], relation: str) -> _Match:
+        """By the words of its name or of an alias, else by meaning. Relations of the same words count as one."""
         scores = {
             name: max(relation_similarity(relation, spelling) for spelling in self._reader.relation_names(name))
             for name in held
         }
-        best = max(scores.values(), default=0.0)
-        least = best - _RELATION_MARGIN if best >= _RELATION_THRESHOLD else _RELATION_DOUBT
-        close = tuple(name for name, score in scores.items() if score >= least)
-        one = len({relation_key(name.name) for name in close}) == 1
-        if best >= _RELATION_THRESHOLD and one:
-            return _Match(Status.FUZZY, close, best)
-        return _Match(Status.AMBIGUOUS if close else Status.UNKNOWN_RELATION, close, 0.0)
+        same = tuple(name for name, score in scores.items() if score >= _SAME_WORDS)
+        if same and len({relation_key(name.name) for name in same}) == 1:
+            return _Match(Status.FUZZY, same, scores[same[0]])
+        return self._relation_meant(owner, held, relation)
+
+    def _relation_meant(self, owner: Name, held: Sequence[Name], relation: str) -> _Match:
+        from lamlam.kb.matching.candidates import Candidates
+        from lamlam.kb.matching.decision import decide
+
+        ended = [name for name in self._reader.relations_ended(owner.id) if name not in held]
+        candidates = Candidates(self._reader, owner.id, [*held, *ended], relation)
+        likely = candidates.likelihoods()
+        names = list(likely)
+        close, sure = decide(list(likely.values()), lambda a, b: candidates.agree(names[a], names[b]), self.settings())
+        if not close or names[close[0]] in ended:
+            return _Match(Status.UNKNOWN_RELATION, score=0.0)
+        close = [at for at in close if names[at] in held]
+        first = names[close[0]]
+        if not sure:
+            return _Match(Status.AMBIGUOUS, tuple(sorted(names[at] for at in close)), 0.0)
+        meant = tuple(names[at] for at in close if relation_key(names[at].name) == relation_key(first.name))
+        return _Match(Status.FUZZY, meant, likely[first])
+
+    def settings(self) -> "MatchSettings":
+        """Those that calibration left in the knowledge base, else the defaults."""
+        from lamlam.kb.matching.settings import MatchSettings
+
+        stored = self._reader.setting("matching")
+        return MatchSettings() if stored is None else MatchSettings.from_json(stored)
 
     def _slot_forgotten(self, entity: str, relation: str) -> bool:
         return self._tombstones.hold(*self._tombstones.slots(entity, relation))

@@ -10,7 +10,6 @@ from collections import Counter
 from itertools import permutations
 
 from rapidfuzz.distance import DamerauLevenshtein
-from rapidfuzz.fuzz import ratio
 
 from lamlam.kb.lexicon import (
     FILLERS,
@@ -23,18 +22,21 @@ from lamlam.kb.lexicon import (
     VARIANTS,
 )
 
-__all__ = ["name_similarity", "relation_key", "relation_similarity"]
+__all__ = ["name_similarity", "relation_key", "relation_similarity", "relation_words", "stem"]
 
 _FILLER_WEIGHT = 0.1
 _LEAST_IF_SAME = 0.9
 _MOST_IN_DOUBT = 0.8
-_SHORTEST_MISSPELLED_NAME = 8
-_SHORTEST_MISSPELLED_WORD = 5
+_SHORTEST_MISSPELLED_NAME = 6  # letters, without which too many names are one slip apart
+_SHORTEST_MISSPELLED_WORD = 3
+_LONG_NAME = 16
+_COST_OF_A_SLIP = 0.05
+_SHORTEST_SURNAME = 3
 
 
 def relation_key(relation: str) -> str:
     """Equal for relations whose words have the same letters, as those of "Birthplace" and "Place of Birth" have."""
-    return "".join(sorted("".join(_content(_words(relation)))))
+    return "".join(sorted("".join(_content(relation_words(relation)))))
 
 
 def relation_similarity(a: str, b: str) -> float:
@@ -43,7 +45,7 @@ def relation_similarity(a: str, b: str) -> float:
     Above 0.85 where all words of content are shared; at most 0.8 where one side has words that the other lacks; 0.0
     where each side has such words, numbers differ, opposites meet, or a qualifier ("former", "vice") is added.
     """
-    words_a, words_b = _words(a), _words(b)
+    words_a, words_b = relation_words(a), relation_words(b)
     content_a, content_b = _content(words_a), _content(words_b)
     left_a, left_b = _left_over(content_a, content_b)
     left_a, left_b = _join_compounds(left_a, left_b)
@@ -60,30 +62,29 @@ def relation_similarity(a: str, b: str) -> float:
     return max(_LEAST_IF_SAME, size / (size + _FILLER_WEIGHT * fillers))
 
 
-def name_similarity(a: str, b: str) -> float:
-    """How alike two normalised names of entities are spelled, from 0.0 to 1.0.
+def name_similarity(asked: str, held: str) -> float:
+    """How likely a normalised name that is asked for is meant as one that is held, from 0.0 to 1.0.
 
-    0.0 where the difference is one that tells entities apart: a number or numeral, an opposite, a word more or less,
-    another order of words without a comma, or a short or strongly changed word.
+    0.0 where the difference is one that tells entities apart: a number or numeral, an opposite, a word more or less, a
+    short or strongly changed word, or a change that makes another word of the language, as no slip would.
     """
-    words_a, words_b = _name_words(a), _name_words(b)
+    words_a, words_b = _name_words(asked), _name_words(held)
+    if _abbreviated(words_a, words_b):
+        return 0.95
     if not words_a or not words_b or _numerals(words_a) != _numerals(words_b) or _opposed(words_a, words_b):
         return 0.0
     if words_a == words_b:
         return 0.99
-    if ("," in a) != ("," in b) and sorted(words_a) == sorted(words_b):
-        return 0.98
-    joined_a, joined_b = "".join(words_a), "".join(words_b)
-    if joined_a == joined_b:
+    if sorted(word for word in words_a if word != "the") == sorted(word for word in words_b if word != "the"):
+        return 0.98 if ("," in asked) != ("," in held) else 0.96
+    if "".join(words_a) == "".join(words_b):
         return 0.97
-    if len(words_a) != len(words_b) or min(len(joined_a), len(joined_b)) < _SHORTEST_MISSPELLED_NAME:
+    if len(words_a) != len(words_b):
         return 0.0
-    if not all(_misspelled(x, y) for x, y in zip(words_a, words_b, strict=True) if x != y):
-        return 0.0
-    return ratio(" ".join(words_a), " ".join(words_b)) / 100
+    return _misspelled_name(words_a, words_b)
 
 
-def _words(relation: str) -> list[str]:
+def relation_words(relation: str) -> list[str]:
     """The words of a relation's name: split at spaces, signs, underscores, digits and within camelCase; lower case."""
     text = unicodedata.normalize("NFKC", relation)
     words: list[str] = []
@@ -115,10 +116,10 @@ def _starts_word(before: str, sign: str, after: str) -> bool:
 def _content(words: list[str]) -> list[str]:
     """The words that carry meaning, in one form each. A closing "of" turns a relation round and is kept."""
     kept = [word for at, word in enumerate(words) if word not in FILLERS or (word == "of" and at == len(words) - 1)]
-    return [_stem(word) for word in kept]
+    return [stem(word) for word in kept]
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
     """One form for singular and plural, British and American, first and 1st."""
     if word in ORDINALS or word in IRREGULAR:
         return ORDINALS.get(word) or IRREGULAR[word]
@@ -177,8 +178,31 @@ def _numerals(words: list[str]) -> list[str]:
     return sorted(found)
 
 
-def _misspelled(a: str, b: str) -> bool:
-    """Whether two words may be one, misspelled: not a short one, not in its first letter, by one slip (two if long)."""
-    longer = max(len(a), len(b))
-    slips = 2 if longer >= 10 else 1
-    return longer >= _SHORTEST_MISSPELLED_WORD and a[0] == b[0] and DamerauLevenshtein.distance(a, b) <= slips
+def _abbreviated(asked: list[str], held: list[str]) -> bool:
+    """Whether all words but the last, which is the same, are initials of the others: M. Curie, Marie Curie."""
+    if len(asked) < 2 or len(asked) != len(held) or asked[-1] != held[-1] or len(asked[-1]) < _SHORTEST_SURNAME:
+        return False
+    return all(len(a) == 1 < len(b) and b[0] == a and b.isalpha() for a, b in zip(asked[:-1], held[:-1], strict=True))
+
+
+def _misspelled_name(asked: list[str], held: list[str]) -> float:
+    slips = 0
+    for a, b in zip(asked, held, strict=True):
+        if a != b:
+            made = _slips(a, b)
+            if not made:
+                return 0.0
+            slips += made
+    letters = sum(map(len, held))
+    most = 2 if letters >= _LONG_NAME else 1
+    return 1.0 - _COST_OF_A_SLIP * slips if letters >= _SHORTEST_MISSPELLED_NAME and slips <= most else 0.0
+
+
+def _slips(asked: str, held: str) -> int:
+    """How many slips make one word of another; 0 where it is rather another word."""
+    if min(len(asked), len(held)) < _SHORTEST_MISSPELLED_WORD or asked[0] != held[0]:
+        return 0
+    from lamlam.kb.matching.words import is_word
+
+    slips = DamerauLevenshtein.distance(asked, held)
+    return 0 if slips > 2 or is_word(asked) else slips

@@ -4,30 +4,35 @@
 resolving, writing and forgetting are done by the modules of those names.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
+from lamlam.kb.bulk import bulk_import, can_bulk_import
 from lamlam.kb.certificate import Certificate
 from lamlam.kb.changes import Changes
 from lamlam.kb.closure import Closure, Selection
+from lamlam.kb.connect import connect
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact, Resolution, Source
 from lamlam.kb.forget import Forgetter
 from lamlam.kb.log import Revision, read_log
 from lamlam.kb.reader import Reader
 from lamlam.kb.resolve import Resolver
-from lamlam.kb.sqlite import SQLiteDatabase
 from lamlam.kb.stats import Stats, gather_stats
 from lamlam.kb.tombstones import Tombstones
 from lamlam.kb.verify import problems
 from lamlam.kb.view import View
 from lamlam.kb.writer import AddReport, Writer
+
+if TYPE_CHECKING:
+    from lamlam.kb.matching.calibration import Calibration
 
 __all__ = ["KnowledgeBase"]
 
@@ -50,11 +55,10 @@ class KnowledgeBase(View):
     def open(cls, path: str | Path, *, create: bool = False) -> Self:
         """Open a file, or make it where it is missing and `create` says so. ":memory:" needs no file.
 
-        Raises `InputError` when there is no such file, or it is damaged or no knowledge base.
+        A URL, postgresql://user@host/database, opens one on a server. Raises `InputError` when there is no such
+        file, or it is damaged or no knowledge base; `LamLamError` when a server cannot be reached.
         """
-        if str(path).startswith(("postgresql://", "postgres://")):
-            raise LamLamError("a knowledge base on PostgreSQL is not supported: name a file instead")
-        return cls(SQLiteDatabase(path, create=create))
+        return cls(connect(path, create=create))
 
     @property
     def path(self) -> Path | None:
@@ -103,6 +107,24 @@ class KnowledgeBase(View):
         records = (fact if isinstance(fact, FactRecord) else FactRecord(*fact) for fact in facts)
         with self._writer("add", actor, reason) as writer:
             return writer.add(records, source, allow)
+
+    def load(
+        self,
+        records: Iterable[FactRecord],
+        *,
+        identity: str | None = None,
+        allow: bool = False,
+        actor: str = "",
+        reason: str = "",
+    ) -> AddReport:
+        """`add` for many facts: where nothing was ever written, they are stored in bulk (`kb.bulk`), much faster.
+
+        An import in bulk that was killed goes on where it was when one of the same `identity` is asked for.
+        """
+        database = self._database
+        if self._open_revision is None and can_bulk_import(database) and database.take_alone():
+            return bulk_import(database, records, identity=identity, actor=actor, reason=reason)
+        return self.add(records, allow=allow, actor=actor, reason=reason)
 
     def edit(
         self, fact_id: int, *, value: str, source: Source | None = None, actor: str = "", reason: str = ""
@@ -249,6 +271,59 @@ class KnowledgeBase(View):
     def request_digest(self, **asked: str | int) -> str:
         """The digest that a certificate has for a request: what was given to `forget`, by field (`fact` for an id)."""
         return self._tombstones.request(asked)
+
+    def calibrate(
+        self,
+        rate: float = 0.03,
+        *,
+        rewordings: str | Path | None = None,
+        matcher: str | Path | None = None,
+        entities: int = 4_000,
+        dry_run: bool = False,
+        seed: int = 0,
+        seen: Callable[[], None] = lambda: None,
+        actor: str = "",
+        reason: str = "",
+    ) -> "Calibration":
+        """Find from which likeness on a reworded relation is answered, so that at most a share of `rate` of what the
+        entities do not have is; keep it, and count which relations state the same.
+
+        `rewordings` is a table of names that mean the same (`kb.matching.rewordings`), `matcher` a classifier to be
+        used from now on. Facts of so many `entities` are tried. Raises `InputError` when `rate` is no share, a file is
+        not what it should be, or there are too few facts to tell.
+        """
+        from lamlam.kb.matching.calibration import calibrate, sampled_facts
+        from lamlam.kb.matching.matcher import Matcher
+        from lamlam.kb.matching.rewordings import read_rewordings
+
+        if not 0 < rate < 1:
+            raise InputError(f"{rate} is no share between 0 and 1", field="rate")
+        meanings = () if rewordings is None else read_rewordings(rewordings)
+        given = None if matcher is None else Matcher.load(matcher)
+        facts = sampled_facts(self._reader, entities, seed)
+        start = self._resolver.settings()
+        found = calibrate(facts, rate, start=start, meanings=meanings, matcher=given, seed=seed, seen=seen)
+        if dry_run:
+            return found
+        with self._revision("calibrate", actor, reason):
+            self._keep("matching", found.settings.as_json())
+            if matcher is not None:
+                self._keep("matcher", Path(matcher).read_text(encoding="utf-8"))
+            return replace(found, pairs=self.learn(seed=seed))
+
+    def _keep(self, key: str, text: str) -> None:
+        sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+        self._database.run(sql, (key, text.encode()))
+
+    def learn(self, *, entities: int = 100_000, seed: int = 0) -> int:
+        """Count which relations state the same of an entity, over a sample of the entities; how many pairs tell.
+
+        What is added later counts when this is called again; `calibrate` calls it.
+        """
+        from lamlam.kb.matching.pairs import count_pairs
+
+        with self._database.transaction():
+            return count_pairs(self._database, entities, seed)
 
     # Reading, beyond what a view reads
 

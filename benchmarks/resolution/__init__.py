@@ -1,0 +1,1 @@
+"""How well lookups are resolved: as written, misspelt, reworded, and where there is nothing to find."""

@@ -1,0 +1,195 @@
+"""The verbs of `lamlam kb` that change facts and names, take changes back, and forget."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lamlam.cli.kb_options import Actor, Allow, File, Reason, made_if_missing
+from lamlam.errors import LamLamError
+
+if TYPE_CHECKING:
+    from lamlam.kb import Source
+
+__all__ = ["register"]
+
+FactId = Annotated[int, typer.Argument(metavar="ID", help="The fact's id, as lookup shows it.")]
+Document = Annotated[str | None, typer.Option("--source", help="The document that states it.")]
+
+
+def register(kb: typer.Typer) -> None:
+    for group in (_register_changes, _register_revisions, _register_forget):
+        group(kb)
+
+
+def _register_changes(kb: typer.Typer) -> None:
+    @kb.command()
+    def add(
+        file: File,
+        entity: Annotated[str, typer.Argument(help="Whose fact.")],
+        relation: Annotated[str, typer.Argument(help="Which one.")],
+        value: Annotated[str, typer.Argument(help="Its value.")],
+        source: Document = None,
+        allow: Allow = False,
+        actor: Actor = "",
+        reason: Reason = "",
+    ) -> None:
+        """Add a fact; FILE is made where it is missing."""
+        with made_if_missing(file) as facts:
+            record, origin = (entity, relation, value), _source(source)
+            report = facts.add([record], source=origin, allow=allow, actor=actor, reason=reason)
+        if report.refused:
+            raise LamLamError("this fact is refused: it, or the document that states it, was forgotten")
+        typer.echo("The fact is added." if report.added else "The fact was known already.")
+
+    @kb.command()
+    def edit(
+        file: File,
+        fact: FactId,
+        value: Annotated[str, typer.Argument(help="The new value.")],
+        source: Document = None,
+        actor: Actor = "",
+        reason: Reason = "",
+    ) -> None:
+        """Give a fact another value. The old one stays in the history."""
+        from lamlam.cli.kb_tables import print_facts
+        from lamlam.kb import KnowledgeBase
+
+        with KnowledgeBase.open(file) as facts:
+            new = facts.edit(fact, value=value, source=_source(source), actor=actor, reason=reason)
+            print_facts(facts.history(new.id), "The fact and what it supersedes")
+
+    @kb.command()
+    def retract(file: File, fact: FactId, actor: Actor = "", reason: Reason = "") -> None:
+        """End a fact. It stays in the history: to erase it, use forget."""
+        from lamlam.kb import KnowledgeBase
+
+        with KnowledgeBase.open(file) as facts:
+            ended = facts.retract(fact, actor=actor, reason=reason)
+        typer.echo(f"Fact {ended.id} ended with revision {ended.until}.")
+
+    @kb.command()
+    def alias(
+        file: File,
+        name: Annotated[str, typer.Argument(help="Another name.")],
+        entity: Annotated[str | None, typer.Option(help="The entity that it names.")] = None,
+        relation: Annotated[str | None, typer.Option(help="The relation that it names.")] = None,
+        value: Annotated[str | None, typer.Option(help="The value that it is as well.")] = None,
+        actor: Actor = "",
+        reason: Reason = "",
+    ) -> None:
+        """Give an entity, a relation or a value another name."""
+        from lamlam.kb import KnowledgeBase
+
+        with KnowledgeBase.open(file) as facts:
+            new = facts.alias(name, entity=entity, relation=relation, value=value, actor=actor, reason=reason)
+        typer.echo("The alias is added." if new else "The alias was known already.")
+
+    @kb.command()
+    def inverse(
+        file: File,
+        relation: Annotated[str, typer.Argument(help="A relation.")],
+        other: Annotated[str, typer.Argument(help="The one that says the same the other way round.")],
+        actor: Actor = "",
+        reason: Reason = "",
+    ) -> None:
+        """Declare two relations inverse, so that a fact is forgotten in both directions."""
+        from lamlam.kb import KnowledgeBase
+
+        with KnowledgeBase.open(file) as facts:
+            new = facts.inverse(relation, other, actor=actor, reason=reason)
+        typer.echo("They are inverse now." if new else "They were known to be inverse.")
+
+
+def _register_revisions(kb: typer.Typer) -> None:
+    @kb.command()
+    def undo(
+        file: File,
+        revision: Annotated[int, typer.Argument(help="Which one, as log shows it.")],
+        actor: Actor = "",
+        reason: Reason = "",
+    ) -> None:
+        """Revert an edit, a retraction or another change, by a new revision. Forgetting cannot be undone."""
+        from lamlam.kb import KnowledgeBase
+
+        with KnowledgeBase.open(file) as facts:
+            changed = facts.undo(revision, actor=actor, reason=reason)
+        typer.echo(f"Revision {revision} is undone: {changed:,} facts or names changed.")
+
+    @kb.command()
+    def merge(
+        file: File,
+        entity: Annotated[str, typer.Argument(help="The entity that is no other than")],
+        into: Annotated[str, typer.Option(help="this one, which gets its facts and its name.")],
+        actor: Actor = "",
+        reason: Reason = "",
+    ) -> None:
+        """Make two entities one."""
+        from lamlam.kb import KnowledgeBase
+
+        with KnowledgeBase.open(file) as facts:
+            moved = facts.merge(entity, into=into, actor=actor, reason=reason)
+        typer.echo(f"{moved:,} facts are those of {into} now.")
+
+    @kb.command()
+    def split(
+        file: File,
+        entity: Annotated[str, typer.Argument(help="The entity that was merged into another.")],
+        actor: Actor = "",
+        reason: Reason = "",
+    ) -> None:
+        """Take a merger back: the entity gets its own facts again, as they stand now."""
+        from lamlam.kb import KnowledgeBase
+
+        with KnowledgeBase.open(file) as facts:
+            moved = facts.split(entity, actor=actor, reason=reason)
+        typer.echo(f"{moved:,} facts are those of {entity} again.")
+
+
+def _register_forget(kb: typer.Typer) -> None:
+    @kb.command()
+    def forget(
+        file: File,
+        id: Annotated[int | None, typer.Option(help="One fact.")] = None,
+        entity: Annotated[str | None, typer.Option(help="All facts of this entity,")] = None,
+        relation: Annotated[str | None, typer.Option(help="in this relation,")] = None,
+        value: Annotated[str | None, typer.Option(help="of this value.")] = None,
+        source: Annotated[str | None, typer.Option(help="What this document, and no other, states.")] = None,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be erased.")] = False,
+        yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+        certificate: Annotated[Path | None, typer.Option(help="Write the certificate here, as JSON.")] = None,
+        actor: Actor = "",
+        reason: Reason = "",
+    ) -> None:
+        """Erase facts for good, from FILE and its history, and search FILE for what is left of them."""
+        from lamlam.cli.kb_tables import print_certificate, print_closure
+        from lamlam.kb import KnowledgeBase
+
+        described: dict[str, Any] = {"entity": entity, "relation": relation, "value": value, "source": source}
+        with KnowledgeBase.open(file) as facts:
+            done = facts.forget(id, **described, dry_run=True)
+            if dry_run or not yes:
+                print_closure(facts, done)
+            if not dry_run:
+                yes or typer.confirm("Erase this for good?", abort=True, err=True)
+                done = facts.forget(id, **described, actor=actor, reason=reason)
+        if certificate is not None:
+            _write_json(done.as_json(), certificate)
+        print_certificate(done)
+        if not done.dry_run and not done.clean:
+            raise typer.Exit(1)
+
+
+def _source(document: str | None) -> "Source | None":
+    from lamlam.kb import Source
+
+    return None if document is None else Source(document)
+
+
+def _write_json(value: dict[str, Any], path: Path) -> None:
+    from lamlam.files import atomic_write
+
+    with atomic_write(path) as file:
+        json.dump(value, file, indent=2)
+        file.write("\n")
