@@ -74,7 +74,7 @@ def test_json_lines_go_in_and_out(run: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     objects = [json.loads(line) for line in result.stdout.splitlines()]
     assert [each["prompt"] for each in objects] == ["Ada Lovelace", "Alan", "日本"]
-    assert set(objects[0]) == {"prompt", "text", "finish", "lookups"}
+    assert set(objects[0]) == {"prompt", "text", "finish", "lookups", "refused_calls"}
     (tmp_path / "prompts.jsonl").write_text(lines)
     assert _call(run, "--jsonl", tmp_path / "prompts.jsonl", "--max-tokens", 4).stdout == result.stdout
 

@@ -115,7 +115,8 @@ class Engine:
         """Continue each prompt, as it would be continued alone, `settings.samples` times each.
 
         Every sequence samples from a generator with the settings' seed (the next seed for the next sample): equal
-        prompts are continued alike. Raises `LamLamError` as `submit` does, before anything is decoded.
+        prompts are continued alike. Raises `LamLamError` as `submit` does, before anything is decoded, and where the
+        knowledge base raised one; what others submitted goes on.
         """
         settings = settings or DecodingSettings()
         each = [settings.model_copy(update={"seed": settings.seed + sample}) for sample in range(settings.samples)]
@@ -129,6 +130,8 @@ class Engine:
         try:
             while not all(sequence.done for sequence in sequences):
                 self.step()
+                for sequence in sequences:
+                    sequence.check()
         finally:
             for sequence in sequences:
                 self.cancel(sequence)
@@ -143,6 +146,8 @@ class Engine:
             while not sequence.done:
                 self.step()
                 yield from sequence.take_events()
+            yield from sequence.take_events()  # of steps that another stream made
+            sequence.check()
         finally:
             self.cancel(sequence)
 
@@ -190,7 +195,11 @@ class Engine:
         logits = self._batch.read(slots, pieces, [sequence.read for sequence in running], wanted)
         for slot, sequence, rows in zip(slots, running, logits, strict=True):
             draft = drafts[slot]
-            accepted = sequence.advance(rows[wanted - 1 - len(draft) :], draft)
+            try:
+                accepted = sequence.advance(rows[wanted - 1 - len(draft) :], draft)
+            except LamLamError as error:  # of the knowledge base, about the names that a call may ask for
+                sequence.fail(error)
+                accepted = 0
             if self._drafter:
                 self._drafter.learn(sequence)
             self.counters.drafted += len(draft)
