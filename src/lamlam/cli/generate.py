@@ -97,8 +97,9 @@ def _print_lookup(number: int, lookup: "Lookup") -> None:
     from lamlam.cli.kb_tables import places
 
     stated = f"characters {lookup.start} to {lookup.end}" if lookup.end > lookup.start else "not stated"
-    value = (lookup.value or "dropped") + (" (cut)" if lookup.cut else "")
-    typer.echo(f"  {number}. {lookup.entity} | {lookup.relation} -> {value}   {lookup.resolution.status}, {stated}")
+    value = (lookup.value if lookup.value or lookup.resolution.found else "dropped") + (" (cut)" if lookup.cut else "")
+    query = f"{lookup.entity} | {lookup.relation}" + (" (cut)" if lookup.query_cut else "")
+    typer.echo(f"  {number}. {query} -> {value}   {lookup.resolution.status}, {stated}")
     for fact in lookup.resolution.facts:
         typer.echo(f"     fact {fact.id}: {fact.entity} | {fact.relation} | {fact.value}")
         typer.echo(f"     source: {places(fact.sources) or 'none given'}")

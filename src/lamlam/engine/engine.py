@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from lamlam.engine.batch import Batch
 from lamlam.engine.constraint import CallConstraint
+from lamlam.engine.context import context_of
 from lamlam.engine.desk import Desk
 from lamlam.engine.draft import Drafter
 from lamlam.engine.generation import Event, Generation
@@ -68,7 +69,7 @@ class Engine:
         self.vocabulary, self.kb = vocabulary, kb
         self.counters = Counters()
         self._slots = batch_size
-        self._context: int = model.config.max_position_embeddings
+        self._context = context_of(model.config)
         self._lexicon = Lexicon(vocabulary, width, self.model.device)
         self._batch = Batch(self.model, batch_size)
         self._drafter = Drafter(vocabulary.entity_id) if speculate else None

@@ -219,6 +219,7 @@ class Sequence:
             ids = ids[: self._settings.max_value_tokens]
             value = b"".join(self._lexicon.bytes_of[token] for token in ids).decode(errors="ignore")[1:]
         self._record(Lookup(*self.query, resolution, value, cut, self._query_cut))
+        self._text.after_call()
         self._said += b"".join(self._lexicon.bytes_of[token] for token in ids)
         self._echo = self._vocabulary.encode(" " + resolution.values[0]) if len(resolution.facts) > 1 else list(ids)
         for token, kind in (*((token, Kind.VALUE) for token in ids), (self._vocabulary.end_id, Kind.END)):
