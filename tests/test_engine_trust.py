@@ -1,4 +1,4 @@
-"""Values, prompts and sources stay what they are; bounds hold; a fault is its own request's alone; streams do not mix."""
+"""Values, prompts and sources stay what they are; bounds hold; a fault stays with its request; streams do not mix."""
 
 from collections.abc import Callable, Sequence
 
