@@ -190,6 +190,26 @@ def test_a_fault_of_the_knowledge_base_is_that_sequences_alone(
     assert engine.generate(["Ada did"], settings)[0].text == " logic.", "the engine is of use as before"
 
 
+def test_calls_that_are_looked_up_together_with_one_that_fails_are_answered() -> None:
+    class Picky(DictionaryFacts):
+        def lookup_many(self, pairs: Sequence[tuple[str, str]]) -> list[Resolution]:
+            found = super().lookup_many(pairs)
+            if any(entity == "q" for entity, _ in pairs):
+                raise LamLamError("nothing of q")
+            return found
+
+    kb = Picky({("p", "field"): "logic"})
+    plans = [planned(f"{name} did logic.", Call(name, "field", "logic", 5)) for name in "pqp"]
+    model = ScriptedModel(follow(*(encode(plan, VOCABULARY).ids for plan in plans)), VOCABULARY)
+    engine = Engine(model, VOCABULARY, kb, speculate=False)  # type: ignore[arg-type]
+    sequences = [engine.submit(f"{name} did", FREE) for name in "pqp"]
+    while engine.step():
+        pass
+    assert kb.asked[0] == [("p", "field"), ("q", "field"), ("p", "field")]
+    assert [str(sequence.error) for sequence in sequences] == ["None", "nothing of q", "None"]
+    assert [sequences[at].generation().text for at in (0, 2)] == [" logic.", " logic."]
+
+
 # Streams
 
 
