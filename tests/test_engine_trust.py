@@ -190,6 +190,18 @@ def test_a_fault_of_the_knowledge_base_is_that_sequences_alone(
     assert engine.generate(["Ada did"], settings)[0].text == " logic.", "the engine is of use as before"
 
 
+def test_a_knowledge_base_that_cannot_be_opened_is_told_to_who_asks() -> None:
+    def nowhere() -> FactSource:
+        raise LamLamError("there is no such place")
+
+    script = follow(encode(GOOD, VOCABULARY).ids)
+    model = ScriptedModel(script, VOCABULARY)
+    engine = Engine(model, VOCABULARY, FAULTY, open_source=nowhere)  # type: ignore[arg-type]
+    with pytest.raises(LamLamError, match="no such place"):
+        engine.generate(["Ada did"], FREE)
+    assert engine.generate(["Ada did"], DecodingSettings(lookups=False, max_tokens=1))[0].lookups == ()
+
+
 def test_calls_that_are_looked_up_together_with_one_that_fails_are_answered() -> None:
     class Picky(DictionaryFacts):
         def lookup_many(self, pairs: Sequence[tuple[str, str]]) -> list[Resolution]:

@@ -179,6 +179,13 @@ def test_a_malformed_call_is_mended_or_else_cut_and_recorded(malformed: list[int
             assert generation.text == ""
 
 
+def test_rows_of_a_model_that_stand_for_no_token_are_passed_over() -> None:
+    unknown = [len(VOCABULARY) + 1, len(VOCABULARY) + 2]
+    with serving(by_script(lambda seen: [*unknown, *NAME]), VOCABULARY) as server, _remote(server) as engine:
+        [generation] = engine.generate(["x"], FREE.model_copy(update={"max_tokens": 2}))
+    assert list(generation.ids[-2:]) == NAME[:1] * 2
+
+
 def test_an_endless_query_is_cut_and_told() -> None:
     def endless(seen: list[int]) -> list[int]:
         return VOCABULARY.encode("b") if ENTITY in seen else [ENTITY]

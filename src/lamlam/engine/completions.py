@@ -74,7 +74,7 @@ class Completions:
         try:
             with closing(self._send("GET", "models", None)) as response:
                 return [each for each in json.loads(response.read())["data"] if isinstance(each, dict)]
-        except (Refused, KeyError, TypeError, ValueError, httpx2.TransportError):
+        except (Refused, KeyError, TypeError, ValueError, httpx2.RequestError):
             return []
 
     def pieces(self, body: dict[str, Any]) -> Generator[Piece]:
@@ -98,7 +98,7 @@ class Completions:
                         raise Broken(f"the server at {self.place} broke off in the middle of an answer")
                 else:
                     yield self._piece(response.read())
-            except httpx2.TransportError as error:
+            except httpx2.RequestError as error:
                 raise Broken(f"the server at {self.place} broke off in the middle of an answer") from error
 
     def whole(self, body: dict[str, Any]) -> list[Piece]:
@@ -119,7 +119,7 @@ class Completions:
                 response = self._client.send(self._client.build_request(method, path, json=body), stream=True)
             except httpx2.TimeoutException:
                 reason = "did not answer in time"
-            except httpx2.TransportError as error:
+            except httpx2.RequestError as error:
                 reason = f"cannot be reached ({type(error).__name__})"
             except RuntimeError as error:  # the client was closed meanwhile
                 raise LamLamError(f"the connection to {self.place} was closed") from error
@@ -150,7 +150,7 @@ class Completions:
         """The server's own reason, in one line and without the key."""
         try:
             text = response.read().decode(errors="replace")
-        except httpx2.TransportError:
+        except httpx2.RequestError:
             return ""
         return self._reason(text)
 

@@ -40,7 +40,7 @@ class Desk:
             self._answered += _answers(self._kb, new)
         else:
             opened = cast(Future[FactSource], self._opened)
-            self._futures.append(self._thread.submit(lambda: _answers(opened.result(), new)))
+            self._futures.append(self._thread.submit(_answers_of_opened, opened, new))
 
     def answers(self, *, wait: bool) -> Iterator[tuple[TokenSequence, Resolution]]:
         """What has been answered; with `wait` not before something has, if something was asked.
@@ -67,6 +67,14 @@ class Desk:
     def close(self) -> None:
         if self._thread is not None:
             self._thread.shutdown(cancel_futures=True)
+
+
+def _answers_of_opened(opened: Future[FactSource], sequences: Sequence[TokenSequence]) -> list[Answer]:
+    try:
+        source = opened.result()
+    except LamLamError as error:
+        return [(sequence, error) for sequence in sequences]
+    return _answers(source, sequences)
 
 
 def _answers(source: FactSource, sequences: Sequence[TokenSequence]) -> list[Answer]:

@@ -209,20 +209,6 @@ class Engine:
         self.counters.tokens += sum(map(len, pieces))
 
     def _sequence(self, prompt: str, settings: DecodingSettings) -> TokenSequence:
-        prompt = prompt.rstrip()
-        try:
-            prompt.encode()
-        except UnicodeEncodeError as error:
-            raise LamLamError(f"the prompt is not valid Unicode at character {error.start}") from error
-        sequence = TokenSequence(
-            prompt,
-            settings,
-            self._lexicon,
-            CallConstraint(self._lexicon, self.kb, settings),
-            self._context,
-            Sampler(settings, self.model.device),
-        )
-        length = len(sequence.ids)
-        if length >= self._context:
-            raise LamLamError(f"the prompt's {length} tokens leave no room in the model's context of {self._context}")
-        return sequence
+        constraint = CallConstraint(self._lexicon, self.kb, settings)
+        sampler = Sampler(settings, self.model.device)
+        return TokenSequence(prompt, settings, self._lexicon, constraint, self._context, sampler)

@@ -181,18 +181,8 @@ class RemoteEngine:
 
     def _sequence(self, prompt: str, settings: DecodingSettings) -> RemoteSequence:
         self._refuse_what_cannot_be(settings)
-        prompt = prompt.rstrip()
-        try:
-            prompt.encode()
-        except UnicodeEncodeError as error:
-            raise LamLamError(f"the prompt is not valid Unicode at character {error.start}") from error
         constraint = CallConstraint(self._lexicon, self.kb, settings)
-        sequence = RemoteSequence(prompt, settings, self._lexicon, constraint, self._context)
-        if self._context is not None and len(sequence.ids) >= self._context:
-            raise LamLamError(
-                f"the prompt's {len(sequence.ids)} tokens leave no room in the model's context of {self._context}"
-            )
-        return sequence
+        return RemoteSequence(prompt, settings, self._lexicon, constraint, self._context)
 
     def _refuse_what_cannot_be(self, settings: DecodingSettings) -> None:
         if settings.entities != "free" or settings.relations != "free":

@@ -64,7 +64,7 @@ class RemoteSequence(Sequence):
         self.wish(token, _NO_LOGITS)
         allowed = self.allowed(_NO_LOGITS)
         asked_before, self._banned_here = self._banned_here, frozenset()
-        if token < len(allowed) and allowed[token]:
+        if 0 <= token < len(allowed) and allowed[token]:
             self.take(token, _NO_LOGITS)
             return True
         if allowed.sum() == 1:
@@ -72,7 +72,8 @@ class RemoteSequence(Sequence):
         elif token in asked_before:
             self._cut()
         else:
-            self._banned_here = frozenset(i for i in self._lexicon.special if not allowed[i]) | {token}
+            no_place = frozenset(i for i in self._lexicon.special if not allowed[i])
+            self._banned_here = asked_before | no_place | {token}
         return False
 
     def stopped_by(self, piece: Piece) -> int | None:

@@ -44,7 +44,10 @@ class State(Enum):
 
 
 class Sequence:
-    """A prompt and what follows it; `context` is the number of tokens that the model can read."""
+    """A prompt, less the white space at its end, and what follows; `context` is how many tokens the model can read.
+
+    Raises `LamLamError` when the prompt fills the context or is no valid Unicode.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,11 @@ class Sequence:
         context: int,
         sampler: Sampler,
     ) -> None:
+        prompt = prompt.rstrip()
+        try:
+            prompt.encode()
+        except UnicodeEncodeError as error:
+            raise LamLamError(f"the prompt is not valid Unicode at character {error.start}") from error
         self.prompt = prompt
         self.state = State.PROMPT
         self.read = 0  # how many of the ids the model has read
@@ -67,6 +75,8 @@ class Sequence:
         self._encoded = Encoded()
         self._encoded.add([self._vocabulary.bos_id], Kind.BOS)
         self._encoded.add(self._vocabulary.encode(opened(prompt)), Kind.TEXT)
+        if len(self.ids) >= context:
+            raise LamLamError(f"the prompt's {len(self.ids)} tokens leave no room in the model's context of {context}")
         self._said = bytearray(prompt.encode())  # what a reader of prompt, text and values has read
         self._text = Writing(settings.stop, opens=not prompt)
         self._text_tokens = self._calls = 0
