@@ -35,16 +35,16 @@ def model(request: pytest.FixtureRequest) -> Iterator[PreTrainedModel]:
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "streams"),
     [
-        {"max_calls": 3},
-        {"on_miss": "drop", "stop": ("e", "st")},
-        {"on_miss": "nearest", "force_call": True, "max_calls_in_a_row": 1, "max_value_tokens": 3},
-        {"lookups": False},
+        ({"max_calls": 3}, True),
+        ({"on_miss": "drop", "stop": ("e", "st")}, True),
+        ({"on_miss": "nearest", "force_call": True, "max_calls_in_a_row": 1, "max_value_tokens": 3}, True),
+        ({"lookups": False}, True),
+        ({"max_calls": 2, "max_tokens": 4}, False),
     ],
-    ids=lambda changes: next(iter(changes)),
+    ids=["unknown", "drop", "nearest", "no lookups", "not streamed"],
 )
-@pytest.mark.parametrize("streams", [True, False], ids=["streamed", "whole"])
 def test_a_server_writes_what_the_model_at_hand_writes_token_for_token(
     model: PreTrainedModel, changes: dict, streams: bool
 ) -> None:
