@@ -219,7 +219,8 @@ def test_a_model_that_writes_one_special_token_for_ever_keeps_the_grammar(name: 
     assert generation.kinds.count(Kind.BOS) == 1
     assert Kind.PAD not in generation.kinds
     if name == "entity_id" and lookups:
-        assert len(generation.lookups) == generation.kinds.count(Kind.END) == DecodingSettings().max_calls
+        assert len(generation.lookups) == generation.kinds.count(Kind.END) == DecodingSettings().max_calls_in_a_row
+        assert generation.refused_calls == 1
     else:
         assert generation.lookups == ()
         assert not set(generation.ids[1:]) & (VOCABULARY.control_ids | {VOCABULARY.bos_id, VOCABULARY.pad_id})

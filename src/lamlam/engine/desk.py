@@ -11,11 +11,12 @@ from typing import cast
 
 from lamlam.engine.sequence import Sequence as TokenSequence
 from lamlam.engine.source import FactSource
+from lamlam.errors import LamLamError
 from lamlam.kb.fact import Resolution
 
 __all__ = ["Desk"]
 
-Answer = tuple[TokenSequence, Resolution]
+Answer = tuple[TokenSequence, Resolution | LamLamError]
 
 
 class Desk:
@@ -39,10 +40,13 @@ class Desk:
             self._answered += _answers(self._kb, new)
         else:
             opened = cast(Future[FactSource], self._opened)
-            self._futures.append(self._thread.submit(lambda: _answers(opened.result(), new)))
+            self._futures.append(self._thread.submit(_answers_of_opened, opened, new))
 
-    def answers(self, *, wait: bool) -> Iterator[Answer]:
-        """What has been answered; with `wait` not before something has, if something was asked."""
+    def answers(self, *, wait: bool) -> Iterator[tuple[TokenSequence, Resolution]]:
+        """What has been answered; with `wait` not before something has, if something was asked.
+
+        A sequence whose call the knowledge base could not answer fails, and is left out.
+        """
         if wait and self._futures and not self._answered:
             wait_for(self._futures, return_when="FIRST_COMPLETED")
         done = [future for future in self._futures if future.done()]
@@ -51,7 +55,10 @@ class Desk:
         for sequence, resolution in answered:
             if sequence in self._asked:  # it may have been cancelled
                 del self._asked[sequence]
-                yield sequence, resolution
+                if isinstance(resolution, LamLamError):
+                    sequence.fail(resolution)
+                else:
+                    yield sequence, resolution
 
     def forget(self, sequence: TokenSequence) -> None:
         """Throw the answer for a sequence away."""
@@ -62,10 +69,26 @@ class Desk:
             self._thread.shutdown(cancel_futures=True)
 
 
+def _answers_of_opened(opened: Future[FactSource], sequences: Sequence[TokenSequence]) -> list[Answer]:
+    try:
+        source = opened.result()
+    except LamLamError as error:
+        return [(sequence, error) for sequence in sequences]
+    return _answers(source, sequences)
+
+
 def _answers(source: FactSource, sequences: Sequence[TokenSequence]) -> list[Answer]:
-    """Look up the calls of some sequences; a miss becomes the nearest fact where that is asked for."""
-    found = source.lookup_many([sequence.query for sequence in sequences])
-    return [
-        (each, source.nearest(*each.query) if each.wants_nearest and not resolution.found else resolution)
-        for each, resolution in zip(sequences, found, strict=True)
-    ]
+    """Look up the calls of some sequences; a miss becomes the nearest fact where that is asked for.
+
+    Where that fails, each is asked for alone, so that the fault is told to those alone whom it concerns.
+    """
+    try:
+        found = source.lookup_many([sequence.query for sequence in sequences])
+        return [
+            (each, source.nearest(*each.query) if each.wants_nearest and not resolution.found else resolution)
+            for each, resolution in zip(sequences, found, strict=True)
+        ]
+    except LamLamError as error:
+        if len(sequences) == 1:
+            return [(sequences[0], error)]
+        return [answer for sequence in sequences for answer in _answers(source, [sequence])]

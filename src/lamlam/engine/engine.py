@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from lamlam.engine.batch import Batch
 from lamlam.engine.constraint import CallConstraint
+from lamlam.engine.context import context_of
 from lamlam.engine.desk import Desk
 from lamlam.engine.draft import Drafter
 from lamlam.engine.generation import Event, Generation
@@ -68,7 +69,7 @@ class Engine:
         self.vocabulary, self.kb = vocabulary, kb
         self.counters = Counters()
         self._slots = batch_size
-        self._context: int = model.config.max_position_embeddings
+        self._context = context_of(model.config)
         self._lexicon = Lexicon(vocabulary, width, self.model.device)
         self._batch = Batch(self.model, batch_size)
         self._drafter = Drafter(vocabulary.entity_id) if speculate else None
@@ -115,7 +116,8 @@ class Engine:
         """Continue each prompt, as it would be continued alone, `settings.samples` times each.
 
         Every sequence samples from a generator with the settings' seed (the next seed for the next sample): equal
-        prompts are continued alike. Raises `LamLamError` as `submit` does, before anything is decoded.
+        prompts are continued alike. Raises `LamLamError` as `submit` does, before anything is decoded, and where the
+        knowledge base raised one; what others submitted goes on.
         """
         settings = settings or DecodingSettings()
         each = [settings.model_copy(update={"seed": settings.seed + sample}) for sample in range(settings.samples)]
@@ -129,6 +131,8 @@ class Engine:
         try:
             while not all(sequence.done for sequence in sequences):
                 self.step()
+                for sequence in sequences:
+                    sequence.check()
         finally:
             for sequence in sequences:
                 self.cancel(sequence)
@@ -143,6 +147,8 @@ class Engine:
             while not sequence.done:
                 self.step()
                 yield from sequence.take_events()
+            yield from sequence.take_events()  # of steps that another stream made
+            sequence.check()
         finally:
             self.cancel(sequence)
 
@@ -190,7 +196,11 @@ class Engine:
         logits = self._batch.read(slots, pieces, [sequence.read for sequence in running], wanted)
         for slot, sequence, rows in zip(slots, running, logits, strict=True):
             draft = drafts[slot]
-            accepted = sequence.advance(rows[wanted - 1 - len(draft) :], draft)
+            try:
+                accepted = sequence.advance(rows[wanted - 1 - len(draft) :], draft)
+            except LamLamError as error:  # of the knowledge base, about the names that a call may ask for
+                sequence.fail(error)
+                accepted = 0
             if self._drafter:
                 self._drafter.learn(sequence)
             self.counters.drafted += len(draft)
@@ -199,20 +209,6 @@ class Engine:
         self.counters.tokens += sum(map(len, pieces))
 
     def _sequence(self, prompt: str, settings: DecodingSettings) -> TokenSequence:
-        prompt = prompt.rstrip()
-        try:
-            prompt.encode()
-        except UnicodeEncodeError as error:
-            raise LamLamError(f"the prompt is not valid Unicode at character {error.start}") from error
-        sequence = TokenSequence(
-            prompt,
-            settings,
-            self._lexicon,
-            CallConstraint(self._lexicon, self.kb, settings),
-            self._context,
-            Sampler(settings, self.model.device),
-        )
-        length = len(sequence.ids)
-        if length >= self._context:
-            raise LamLamError(f"the prompt's {length} tokens leave no room in the model's context of {self._context}")
-        return sequence
+        constraint = CallConstraint(self._lexicon, self.kb, settings)
+        sampler = Sampler(settings, self.model.device)
+        return TokenSequence(prompt, settings, self._lexicon, constraint, self._context, sampler)

@@ -17,9 +17,12 @@ class Lexicon:
     """Tokens by their bytes, without control and special tokens."""
 
     def __init__(self, vocabulary: Vocabulary, width: int, device: torch.device) -> None:
-        special = set(vocabulary.tokenizer.all_special_ids) | vocabulary.control_ids
+        tokenizer = vocabulary.tokenizer
+        added = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+        special = sorted(added | {*tokenizer.all_special_ids} | vocabulary.control_ids)
         self.vocabulary = vocabulary
-        self.bytes_of = {i: text for i, text in vocabulary.token_bytes().items() if text and i not in special}
+        self.special = dict(zip(special, tokenizer.convert_ids_to_tokens(special), strict=True))
+        self.bytes_of = {i: text for i, text in vocabulary.token_bytes().items() if text and i not in self.special}
         self._ids_of: dict[bytes, list[int]] = {}
         for index, text in self.bytes_of.items():
             self._ids_of.setdefault(text, []).append(index)

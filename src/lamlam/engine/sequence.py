@@ -23,6 +23,7 @@ from lamlam.engine.lexicon import Lexicon
 from lamlam.engine.sampling import Sampler
 from lamlam.engine.settings import DecodingSettings
 from lamlam.engine.writing import Writing
+from lamlam.errors import LamLamError
 from lamlam.kb.fact import Resolution
 from lamlam.markup import UNKNOWN
 from lamlam.vocab import Encoded, Kind, opened
@@ -43,7 +44,10 @@ class State(Enum):
 
 
 class Sequence:
-    """A prompt and what follows it; `context` is the number of tokens that the model can read."""
+    """A prompt, less the white space at its end, and what follows; `context` is how many tokens the model can read.
+
+    Raises `LamLamError` when the prompt fills the context or is no valid Unicode.
+    """
 
     def __init__(
         self,
@@ -54,6 +58,11 @@ class Sequence:
         context: int,
         sampler: Sampler,
     ) -> None:
+        prompt = prompt.rstrip()
+        try:
+            prompt.encode()
+        except UnicodeEncodeError as error:
+            raise LamLamError(f"the prompt is not valid Unicode at character {error.start}") from error
         self.prompt = prompt
         self.state = State.PROMPT
         self.read = 0  # how many of the ids the model has read
@@ -66,12 +75,17 @@ class Sequence:
         self._encoded = Encoded()
         self._encoded.add([self._vocabulary.bos_id], Kind.BOS)
         self._encoded.add(self._vocabulary.encode(opened(prompt)), Kind.TEXT)
+        if len(self.ids) >= context:
+            raise LamLamError(f"the prompt's {len(self.ids)} tokens leave no room in the model's context of {context}")
         self._said = bytearray(prompt.encode())  # what a reader of prompt, text and values has read
         self._text = Writing(settings.stop, opens=not prompt)
         self._text_tokens = self._calls = 0
         self._lookups: list[Lookup] = []
         self._log_probs: dict[int, float] = {}  # by the index of the id
         self._finish: Finish = "length"
+        self._calls_in_a_row = self._refused_calls = 0
+        self._query_cut = False  # in the running call
+        self.error: LamLamError | None = None  # what ended the sequence before its time
         self._call_refused = False  # right after a dropped call
         self._call_start = self._call_start_in_trail = 0  # indices of the running call's first id
         self._echo: list[int] = []  # the tokens of the last value that the text has not written yet
@@ -131,6 +145,8 @@ class Sequence:
 
     def choose(self, logits: Tensor) -> int:
         """Choose the next token by its logits [V], and take it."""
+        if self._is_bounded:
+            self.wish(int(logits.argmax()), logits)
         token = self._sampler.choose(logits, self.allowed(logits), self.ids)
         if self._settings.log_probs:
             self._log_probs[len(self.ids)] = float(logits.float().log_softmax(-1)[token])
@@ -176,6 +192,16 @@ class Sequence:
             self._names = None  # the vocabulary can write none of the names
         return self._lexicon.text_and([close] if self._written.strip() else [])
 
+    def wish(self, token: int, logits: Tensor) -> None:
+        """Record what the model would have written, where that may be what a bound forbids."""
+        if self.state is State.TEXT:
+            self._refused_calls += token == self._vocabulary.entity_id and self._has_called_enough
+        elif self._is_bounded:
+            if self._names is None:
+                self._query_cut |= token not in (self._vocabulary.relation_id, self._vocabulary.return_id)
+            else:
+                self._query_cut |= not self._names.after(bytes(self._written), logits).complete
+
     def take(self, token: int, logits: Tensor) -> None:
         """Go on with the chosen token; `logits` [V] are those that it was chosen by."""
         if self.state is not State.TEXT:
@@ -202,7 +228,8 @@ class Sequence:
         if cut:
             ids = ids[: self._settings.max_value_tokens]
             value = b"".join(self._lexicon.bytes_of[token] for token in ids).decode(errors="ignore")[1:]
-        self._record(Lookup(*self.query, resolution, value, cut))
+        self._record(Lookup(*self.query, resolution, value, cut, self._query_cut))
+        self._text.after_call()
         self._said += b"".join(self._lexicon.bytes_of[token] for token in ids)
         self._echo = self._vocabulary.encode(" " + resolution.values[0]) if len(resolution.facts) > 1 else list(ids)
         for token, kind in (*((token, Kind.VALUE) for token in ids), (self._vocabulary.end_id, Kind.END)):
@@ -212,13 +239,26 @@ class Sequence:
     def drop(self, resolution: Resolution) -> None:
         """Undo the waiting call, and choose what comes in its place."""
         assert self._logits_before_call is not None
-        self._record(Lookup(*self.query, resolution, ""))
+        self._record(Lookup(*self.query, resolution, "", query_cut=self._query_cut))
+        self._undo_call()
+        self.choose(self._logits_before_call)
+
+    def fail(self, error: LamLamError) -> None:
+        """End here, for a fault that is this sequence's own."""
+        self.state, self.error = State.DONE, error
+
+    def check(self) -> None:
+        """Raise the fault that ended the sequence, if one did."""
+        if self.error is not None:
+            raise self.error
+
+    def _undo_call(self) -> None:
         del self._encoded.ids[self._call_start :], self._encoded.kinds[self._call_start :]
         del self.trail[self._call_start_in_trail :]
         self._log_probs = {at: each for at, each in self._log_probs.items() if at < self._call_start}
         self.learnt = min(self.learnt, len(self.trail))
         self.state, self._call_refused, self.read = State.TEXT, True, self._call_start
-        self.choose(self._logits_before_call)
+        self._calls_in_a_row -= 1
 
     def generation(self) -> Generation:
         """What was written."""
@@ -229,6 +269,7 @@ class Sequence:
             finish=self._finish,
             ids=tuple(self.ids),
             kinds=tuple(self._encoded.kinds),
+            refused_calls=self._refused_calls,
             log_probs=tuple(self._log_probs.get(at) for at in range(len(self.ids))) if self._log_probs else (),
         )
 
@@ -241,14 +282,32 @@ class Sequence:
         call = [self._vocabulary.entity_id]
         if self._settings.force_call and not self._calls and not self._text_tokens:
             return self._lexicon.mask(call)
-        may_call = self._settings.lookups and self._calls < self._settings.max_calls and not self._call_refused
+        may_call = self.may_ever_call and not self._call_refused and not self._has_called_enough
         return self._lexicon.text_and([self._vocabulary.eos_id, *(call if may_call else [])])
+
+    @property
+    def may_ever_call(self) -> bool:
+        """Whether there may be another call, here or later."""
+        return self._settings.lookups and self._calls < self._settings.max_calls
+
+    @property
+    def _has_called_enough(self) -> bool:
+        """Whether text must come before the next call."""
+        in_a_row = self._calls_in_a_row >= self._settings.max_calls_in_a_row
+        return in_a_row and self.may_ever_call and not self._call_refused
+
+    @property
+    def _is_bounded(self) -> bool:
+        """Whether a bound may forbid here what the model wants."""
+        if self.state is State.TEXT:
+            return self._has_called_enough
+        return self._field_tokens >= self._settings.max_query_tokens
 
     def _write(self, token: int) -> None:
         text = self._lexicon.bytes_of[token]
         self._said += text
         self._text_tokens += 1
-        self._call_refused = False
+        self._call_refused, self._calls_in_a_row = False, 0
         self._echo = self._echo[1:] if self._echo[:1] == [token] else []
         stopped = self._text.add(text)
         self._show()
@@ -260,6 +319,8 @@ class Sequence:
 
     def _begin_call(self, logits: Tensor) -> None:
         self._calls += 1
+        self._calls_in_a_row += 1
+        self._query_cut = False
         self._call_start, self._call_start_in_trail = len(self.ids), len(self.trail)
         self._logits_before_call = logits.clone() if self._settings.on_miss == "drop" else None
         self._events.append(CallBegun())

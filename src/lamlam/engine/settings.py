@@ -34,6 +34,7 @@ class DecodingSettings(BaseModel):
     lookups: bool = Field(default=True, description="False forbids calls")
     force_call: bool = Field(default=False, description="the first token begins a call")
     max_calls: int = Field(default=32, ge=1, description="calls to make at most, dropped ones included")
+    max_calls_in_a_row: int = Field(default=4, ge=1, description="calls without text in between at most")
     max_query_tokens: int = Field(default=48, ge=1, description="tokens of an entity or of a relation")
     max_value_tokens: int = Field(default=64, ge=1, description="longer values are cut")
     entities: Literal["context", "known", "free"] = Field(

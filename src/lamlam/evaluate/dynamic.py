@@ -164,6 +164,7 @@ class _Reader(Engine):
         endless = DecodingSettings(
             max_tokens=self._context,
             max_calls=self._context,
+            max_calls_in_a_row=self._context,
             max_query_tokens=settings.max_query_tokens,
             max_value_tokens=settings.max_value_tokens,
             entities=settings.entities,
