@@ -1,96 +1,81 @@
-"""Run the benchmarks and write what they measured to `benchmarks/results/`, a JSON file each.
+"""Run benchmarks, those named or the usual ones, and write what each measured to `benchmarks/results/<name>.json`.
 
-Times on a shared machine mean little by themselves: each benchmark compares two things in one run and states the ratio.
+A benchmark is a function of a scratch folder that returns figures by name, or groups of them; its module's `AIMS`,
+where it has them, say what a figure (`name`, or `group.name`) should be at least or at most. Times on a shared machine
+mean little by themselves: compare within a run.
 """
 
+import argparse
 import json
-import random
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from lamlam.engine import DecodingSettings, Engine
 from lamlam.evaluate.results import Provenance
 from lamlam.files import atomic_write
-from lamlam.kb import KnowledgeBase
-from lamlam.model.presets import build_model
-from lamlam.vocab import Vocabulary
-from lamlam.world import World, WorldSettings
 
-FACTS = 200_000
-LOOKUPS = 5_000
-PROMPTS = 32
-
-
-def lookups(folder: Path) -> dict[str, Any]:
-    """Exact lookups one by one and 64 at a time, in a knowledge base of 200,000 facts on disk."""
-    rng = random.Random(0)
-    facts = [(f"Entity {i // 5}", f"Relation {i % 5}", f"Value {rng.randrange(FACTS)}") for i in range(FACTS)]
-    with KnowledgeBase.open(folder / "lookups.sqlite", create=True) as kb:
-        started = time.perf_counter()
-        kb.add(facts)
-        adding = time.perf_counter() - started
-        queries = [(entity, relation) for entity, relation, _ in rng.sample(facts, LOOKUPS)]
-        single = [_seconds(lambda query=query: kb.lookup(*query)) for query in queries]
-        batches = [queries[start : start + 64] for start in range(0, LOOKUPS, 64)]
-        together = sum(_seconds(lambda batch=batch: kb.lookup_many(batch)) for batch in batches)
-    return {
-        "facts": FACTS,
-        "facts_added_a_second": round(FACTS / adding),
-        "lookup_median_us": round(statistics.median(single) * 1e6, 1),
-        "lookup_p99_us": round(statistics.quantiles(single, n=100)[98] * 1e6, 1),
-        "lookup_many_a_second": round(LOOKUPS / together),
-        "ratio_many_to_single": round(sum(single) / together, 2),
-    }
-
-
-def decoding(folder: Path) -> dict[str, Any]:
-    """Text tokens a second of an untrained `nano` model, with and without the work that lookups add to each step."""
-    corpus = World(WorldSettings(people=300, size="demo")).corpus()
-    vocabulary = Vocabulary.train((document.text for document in corpus.train), 2048)
-    settings = DecodingSettings(max_tokens=48)
-    prompts = [probe.prompt for probe in corpus.probes[:PROMPTS]]
-    with KnowledgeBase.open(folder / "decoding.sqlite", create=True) as kb:
-        kb.add(corpus.facts)
-        engine = Engine(build_model("nano", vocabulary), vocabulary, kb)
-        off = settings.model_copy(update={"lookups": False})
-        forced = settings.model_copy(update={"force_call": True})
-        engine.generate(prompts, off)
-        seconds = {
-            name: _seconds(lambda way=way: engine.generate(prompts, way))
-            for name, way in (("off", off), ("on", forced))
-        }
-    tokens = PROMPTS * settings.max_tokens
-    return {
-        "prompts": PROMPTS,
-        "text_tokens_a_second_without_lookups": round(tokens / seconds["off"]),
-        "text_tokens_a_second_with_one_call_each": round(tokens / seconds["on"]),
-        "ratio_with_to_without": round(seconds["off"] / seconds["on"], 2),
-    }
-
-
-BENCHMARKS: dict[str, Callable[[Path], dict[str, Any]]] = {"lookups": lookups, "decoding": decoding}
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+USUAL = {
+    "knowledge-base": "benchmarks.knowledge_base:five_million",
+    "decoding": "benchmarks.decoding:decoding",
+}
+ON_REQUEST = {"full-size": "benchmarks.knowledge_base:full_size"}  # an hour, and 20 GB of scratch
+RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    for name, benchmark in BENCHMARKS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            figures = benchmark(Path(folder))
-        with atomic_write(Path(__file__).parent / "results" / f"{name}.json") as out:
-            json.dump({"figures": figures} | Provenance(seed=0).as_json(), out, indent=1)
-            out.write("\n")
-        print(name)
-        for figure, value in figures.items():
-            print(f"  {figure:42} {value:>12,}")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(USUAL | ON_REQUEST)}")
+    parser.add_argument("--folder", type=Path, help="where scratch files are made")
+    options = parser.parse_args()
+    for name in options.names or USUAL:
+        run(name, options.folder)
+
+
+def run(name: str, folder: Path | None) -> None:
+    module, function = (USUAL | ON_REQUEST)[name].split(":")
+    benchmark = import_module(module)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        figures = getattr(benchmark, function)(Path(scratch))
+    save(name, figures, getattr(benchmark, "AIMS", {}))
+
+
+def save(name: str, figures: Mapping[str, Any], aims: Mapping[str, str]) -> None:
+    aims = {figure: aim for figure, aim in aims.items() if figure in dict(flat(figures))}
+    with atomic_write(RESULTS / f"{name}.json") as out:
+        json.dump({"figures": figures, "aims": aims} | Provenance(seed=0).as_json(), out, indent=1)
+        out.write("\n")
+    show(name, figures, aims)
+
+
+def show(name: str, figures: Mapping[str, Any], aims: Mapping[str, str]) -> None:
+    print(name)
+    for figure, value in flat(figures):
+        print(f"  {figure:42} {_shown(value):>16}{_judged(value, aims[figure]) if figure in aims else ''}")
+
+
+def flat(figures: Mapping[str, Any], group: str = "") -> Iterator[tuple[str, Any]]:
+    """Figures by name, those of groups as `group.name`."""
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{group}{name}.")
+        else:
+            yield group + name, value
+
+
+def met(value: float, aim: str) -> bool:
+    """Whether a figure is what an aim such as "<= 50" or ">= 15000" asks."""
+    relation, bound = aim.split()
+    return value <= float(bound) if relation == "<=" else value >= float(bound)
+
+
+def _judged(value: float, aim: str) -> str:
+    return f"  aim {aim}: {'met' if met(value, aim) else 'MISSED'}"
+
+
+def _shown(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 if __name__ == "__main__":

@@ -64,11 +64,20 @@ class Bigram(torch.nn.Module):
     def get_output_embeddings(self) -> torch.nn.Linear:
         return self.head
 
-    def forward(self, input_ids: torch.Tensor, past_key_values: object = None, **_: object) -> SimpleNamespace:
+    def set_attn_implementation(self, name: str) -> None:
+        """It has no attention."""
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        past_key_values: object = None,
+        logits_to_keep: torch.Tensor | slice = slice(None),
+        **_: object,
+    ) -> SimpleNamespace:
         if past_key_values is not None:
             empty = torch.zeros(len(input_ids), 1, input_ids.shape[1], 1)
             past_key_values.update(empty, empty, 0)  # type: ignore[attr-defined]
-        return SimpleNamespace(logits=self.probabilities[input_ids].log())
+        return SimpleNamespace(logits=self.probabilities[input_ids].log()[:, logits_to_keep])
 
 
 @pytest.fixture
