@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 from lamlam.annotate.align import Reason
 from lamlam.annotate.file import annotate_file
 from lamlam.corpus.files import read_documents
-from lamlam.errors import InputError
+from lamlam.errors import InputError, LamLamError
 from lamlam.kb import KnowledgeBase
+from places import Place
 
 FACTS = [
     {"entity": "Ada Roe", "relation": "birth place", "value": "Rome"},
@@ -82,6 +83,16 @@ def test_nothing_half_written_is_left(tmp_path: Path, plain: Path, facts: Path, 
         annotate_file(plain, out, facts=facts, knowledge_base=kb)
     assert caught.value.line == 4
     assert {path.name for path in tmp_path.iterdir()} == {"plain.jsonl", "facts.jsonl"}
+
+
+def test_the_knowledge_base_may_be_on_a_server(place: Place, tmp_path: Path, stated: Path) -> None:
+    for added in (2, 0):
+        tally = annotate_file(stated, tmp_path / "out.jsonl", knowledge_base=place.address)
+        assert tally.knowledge_base is not None
+        assert tally.knowledge_base.added == added
+    with pytest.raises(LamLamError, match="cannot be opened"):
+        annotate_file(stated, tmp_path / "second.jsonl", knowledge_base="postgresql://127.0.0.1:1/facts")
+    assert not (tmp_path / "second.jsonl").exists()
 
 
 def test_a_file_that_is_no_knowledge_base_is_told_before_anything_is_written(tmp_path: Path, stated: Path) -> None:

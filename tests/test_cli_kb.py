@@ -1,6 +1,7 @@
 """`lamlam kb`: every verb on a file."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner, Result
 from lamlam.cli import kb as verb
 from lamlam.errors import LamLamError
 from lamlam.kb import KnowledgeBase, Source
+from places import Place
 
 
 @pytest.fixture
@@ -39,7 +41,20 @@ def _done(*arguments: object, stdin: str | None = None) -> str:
 
 def test_the_command_lists_its_verbs() -> None:
     told = _done("--help")
-    for name in ("import", "export", "stats", "lookup", "add", "edit", "retract", "forget", "alias", "log", "verify"):
+    for name in (
+        "import",
+        "export",
+        "copy",
+        "stats",
+        "lookup",
+        "add",
+        "edit",
+        "retract",
+        "forget",
+        "alias",
+        "log",
+        "verify",
+    ):
         assert name in told
 
 
@@ -200,7 +215,9 @@ def test_an_unsound_file_is_told_with_exit_code_1(file: Path) -> None:
         (["forget", "KB"], "say what to forget"),
         (["import", "KB", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
         (["export", "KB", "out.txt"], "must end in .jsonl"),
-        (["stats", "postgresql://host/facts"], "not supported"),
+        (["stats", "postgresql://ada:s3cret@127.0.0.1:1/facts"], "postgresql://ada@127.0.0.1:1/facts cannot be opened"),
+        (["copy", "nowhere.sqlite", "there.sqlite"], "nowhere.sqlite: no such knowledge base"),
+        (["copy", "KB", "KB"], "to copy into is not empty"),
     ],
 )
 def test_bad_input_is_told_in_one_sentence(file: Path, arguments: list[str], reason: str) -> None:
@@ -217,3 +234,30 @@ def test_a_failed_import_leaves_no_file_behind(tmp_path: Path) -> None:
     assert "facts.csv:3: has 2 fields, not 3" in str(result.exception)
     assert "field 'entity'" in str(_call("add", tmp_path / "kb.sqlite", " ", "r", "v").exception)
     assert [path.name for path in tmp_path.iterdir()] == ["facts.csv"]
+
+
+def test_every_verb_takes_the_address_of_a_server(
+    file: Path, make_place: Callable[[str], Place], tmp_path: Path
+) -> None:
+    url, out = make_place("postgres").address, tmp_path / "facts.jsonl"
+    assert "rows were copied" in _done("copy", file, url)
+    assert "Warsaw" in _done("lookup", url, "marie curie", "Place of Birth")
+    assert _done("add", url, "Ada", "Field", "logic") == "The fact is added."
+    _done("edit", url, 3, "poetry")
+    _done("retract", url, 4)
+    _done("alias", url, "Countess", "--entity", "Ada")
+    _done("export", url, out)
+    assert "known already │ 2" in _done("import", url, out)
+    told = _done("forget", url, "--entity", "Ada", "--yes")
+    assert "none is left over; not searched: write-ahead log." in told
+    assert "add" in _done("log", url)
+    assert "facts │ 2" in _done("stats", url)
+    assert _done("verify", url).endswith("is sound.")
+    _done("copy", url, tmp_path / "back.sqlite")
+    assert _done("lookup", tmp_path / "back.sqlite", "Ada", "Field") == "forgotten"
+
+
+def test_a_copy_that_fails_leaves_no_file_behind(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lamlam.kb.sqlite.SQLiteDatabase.fill", lambda *_: 1 / 0)
+    assert isinstance(_call("copy", file, tmp_path / "there.sqlite").exception, ZeroDivisionError)
+    assert [path.name for path in tmp_path.iterdir()] == ["kb.sqlite"]

@@ -1,6 +1,7 @@
 """Edits and forgetting, measured on models whose behaviour is known: honest, stale, inventive, clumsy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from lamlam.errors import InputError, LamLamError
 from lamlam.evaluate.editing import edit_facts
 from lamlam.evaluate.forgetting import forget_facts
 from lamlam.evaluate.scratch import scratch_copy
+from lamlam.kb.connect import connect
+from lamlam.kb.copy import copy_database
 from lamlam.kb.store import KnowledgeBase
+from places import Place
 
 SETTINGS = DecodingSettings(max_tokens=8)
 PROBES = [probe(number) for number in range(30)]
@@ -123,6 +127,17 @@ def test_the_users_knowledge_base_is_never_touched(kb_path: Path) -> None:
     edit_facts(Reader, kb_path, PROBES, SETTINGS, number=5)
     forget_facts(Reader, kb_path, PROBES, SETTINGS, number=5)
     assert kb_path.read_bytes() == before
+
+
+def test_a_knowledge_base_on_a_server_is_copied_into_a_file(make_place: Callable[[str], Place], kb_path: Path) -> None:
+    place = make_place("postgres")
+    with closing(connect(kb_path)) as source, closing(connect(place.address, create=True)) as target:
+        copy_database(source, target)
+    with scratch_copy(place.address) as copy:
+        assert copy.path is not None
+        copy.forget(1)
+    with place.open() as kb, KnowledgeBase.open(kb_path) as original:
+        assert (kb.digest(), len(kb.log())) == (original.digest(), 1)
 
 
 def test_the_same_seed_chooses_the_same_facts(kb_path: Path) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lamlam.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb import KnowledgeBase, Source, Status
+from places import Place
 
 FACTS = [
     FactRecord("Marie Curie", "Birthplace", "Warsaw", "doc 1", 0, 6),
@@ -20,8 +21,8 @@ FACTS = [
 
 
 @pytest.fixture
-def kb() -> Iterator[KnowledgeBase]:
-    with KnowledgeBase.open(":memory:") as opened:
+def kb(place: Place) -> Iterator[KnowledgeBase]:
+    with place.fresh() as opened:
         opened.add(FACTS)
         yield opened
 
@@ -95,11 +96,11 @@ def test_what_cannot_be_undone_is_told(kb: KnowledgeBase) -> None:
         kb.undo(3)
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.data())
-def test_undoing_the_last_revision_restores_what_held_before(data: st.DataObject) -> None:
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_undoing_the_last_revision_restores_what_held_before(place: Place, data: st.DataObject) -> None:
     name = st.sampled_from(["A", "B", "C"])
-    with KnowledgeBase.open(":memory:") as kb:
+    with place.fresh() as kb:
         kb.add(data.draw(st.lists(st.tuples(name, name, name), min_size=1, max_size=6)))
         for _ in range(data.draw(st.integers(1, 5))):
             before = {(fact.entity, fact.relation, fact.value) for fact in kb.facts()}

@@ -12,6 +12,7 @@ from lamlam.corpus import FactRecord
 from lamlam.errors import InputError
 from lamlam.kb import KnowledgeBase, Source
 from lamlam.kb.files import export_file, import_file
+from places import Place
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=8).filter(
     lambda text: text.replace("_", " ").strip()
@@ -25,42 +26,42 @@ RECORD = st.builds(
 
 
 @pytest.fixture
-def kb() -> Iterator[KnowledgeBase]:
-    with KnowledgeBase.open(":memory:") as opened:
+def kb(place: Place) -> Iterator[KnowledgeBase]:
+    with place.fresh() as opened:
         yield opened
 
 
-def _imported(path: Path) -> tuple[str, list]:
-    with KnowledgeBase.open(":memory:") as kb:
+def _imported(place: Place, path: Path) -> tuple[str, list]:
+    with place.fresh() as kb:
         import_file(kb, path)
         return kb.digest(), [(fact.entity, fact.relation, fact.value, fact.sources) for fact in kb.facts()]
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records=st.lists(RECORD, max_size=6))
 def test_json_lines_and_parquet_bring_back_facts_sources_and_aliases(
-    tmp_path: Path, ending: str, records: list[FactRecord]
+    place: Place, tmp_path: Path, ending: str, records: list[FactRecord]
 ) -> None:
     path = tmp_path / f"facts.{ending}"
-    with KnowledgeBase.open(":memory:") as kb:
+    with place.fresh() as kb:
         kb.add(records)
         assert export_file(kb, path) == kb.stats().facts
         held = [(fact.entity, fact.relation, fact.value, fact.sources) for fact in kb.facts()]
-        assert _imported(path) == (kb.digest(), held)
+        assert _imported(place, path) == (kb.digest(), held)
 
 
 @pytest.mark.parametrize("ending", ["csv", "json"])
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(triples=st.lists(st.tuples(TEXT, TEXT, TEXT), max_size=6))
 def test_csv_and_the_papers_json_bring_back_propositions(
-    tmp_path: Path, ending: str, triples: list[tuple[str, str, str]]
+    place: Place, tmp_path: Path, ending: str, triples: list[tuple[str, str, str]]
 ) -> None:
     path = tmp_path / f"facts.{ending}"
-    with KnowledgeBase.open(":memory:") as kb:
+    with place.fresh() as kb:
         kb.add(triples)
         export_file(kb, path)
-        assert _imported(path)[0] == kb.digest()
+        assert _imported(place, path)[0] == kb.digest()
 
 
 def test_only_what_holds_is_exported(kb: KnowledgeBase, tmp_path: Path) -> None:

@@ -8,15 +8,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lamlam.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb import Certificate, KnowledgeBase, Source, Status
+from lamlam.kb.database import Database
 from lamlam.kb.pages import blank_free_bytes
 from lamlam.kb.scan import Scan, search
-from lamlam.kb.sqlite import SQLiteDatabase
+from places import FilePlace, Place
+
+in_a_file = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 
 SECRET = "Xanthippe Quarles"
 FACTS = [
@@ -29,35 +32,28 @@ FACTS = [
 
 
 @pytest.fixture
-def kb(tmp_path: Path) -> Iterator[KnowledgeBase]:
-    with KnowledgeBase.open(tmp_path / "kb.sqlite", create=True) as opened:
+def kb(place: Place) -> Iterator[KnowledgeBase]:
+    with place.open(create=True) as opened:
         opened.add(FACTS)
         yield opened
 
 
-def _left(folder: Path, *texts: str) -> list[tuple[str, str]]:
-    """Which of the texts stand in which file, whatever their case."""
-    files = {path.name: path.read_bytes().lower() for path in folder.iterdir()}
-    return [(name, text) for name, held in files.items() for text in texts if text.lower().encode() in held]
-
-
-def test_the_bytes_of_a_forgotten_entity_are_in_no_file(kb: KnowledgeBase, tmp_path: Path) -> None:
+def test_the_bytes_of_a_forgotten_entity_are_in_no_file(kb: KnowledgeBase, place: Place) -> None:
     kb.alias("The Gardener", entity=SECRET, reason="Xanthippe Quarles is known so")
     kb.edit(kb.lookup(SECRET, "Birthplace").facts[0].id, value="Oliwa", actor="xanthippe_quarles")
     secrets = (SECRET, "Xanthippe", "Wrzeszcz", "Oliwa", "botany", "The Gardener")
-    assert {text for _, text in _left(tmp_path, *secrets)} == set(secrets)
+    assert place.left(*secrets) == set(secrets)
     certificate = kb.forget(entity="the gardener")
-    assert _left(tmp_path, *secrets) == []
+    assert place.left(*secrets) == set()
     assert certificate.clean
     assert certificate.scan is not None
-    assert "kb.sqlite" in certificate.scan.files
+    assert {"kb.sqlite", "entity_spelling"} & set(certificate.scan.files)
     assert certificate.scan.searched >= len(secrets) - 1
     assert not any(secret in str(certificate.as_json()) for secret in secrets)
     assert [revision.reason for revision in kb.log()][1:2] == ["[erased]"]
     assert kb.verify() == []
     kb.close()
-    assert _left(tmp_path, *secrets) == []
-    assert {path.name for path in tmp_path.iterdir()} == {"kb.sqlite"}
+    assert place.left(*secrets) == set()
 
 
 def test_a_certificate_counts_what_went(kb: KnowledgeBase) -> None:
@@ -71,7 +67,7 @@ def test_a_certificate_counts_what_went(kb: KnowledgeBase) -> None:
     assert certificate.tombstones == kb.stats().tombstones > 0
 
 
-def test_a_dry_run_changes_nothing(kb: KnowledgeBase, tmp_path: Path) -> None:
+def test_a_dry_run_changes_nothing(kb: KnowledgeBase) -> None:
     before = (kb.digest(), kb.stats(), len(kb.log()))
     certificate = kb.forget(entity=SECRET, relation="Field", dry_run=True)
     assert (certificate.facts, certificate.erased) == ((2,), {"fact": 1, "source": 1})
@@ -111,7 +107,7 @@ def test_another_value_can_take_the_place_but_not_by_an_edit_to_the_old_one(kb: 
     assert kb.lookup(SECRET, "Birthplace").values == ("Gdynia",)
 
 
-def test_the_same_said_in_other_words_goes_too(kb: KnowledgeBase, tmp_path: Path) -> None:
+def test_the_same_said_in_other_words_goes_too(kb: KnowledgeBase) -> None:
     kb.add([("XANTHIPPE QUARLES", "Place of Birth", "Wrzeszcz"), (SECRET, "Home", "Wrzeszcz")])
     certificate = kb.forget(1)
     assert len(certificate.facts) == 2
@@ -119,7 +115,7 @@ def test_the_same_said_in_other_words_goes_too(kb: KnowledgeBase, tmp_path: Path
     assert certificate.clean, "a name that other facts use is not left over"
 
 
-def test_a_statement_the_other_way_round_goes_too(kb: KnowledgeBase, tmp_path: Path) -> None:
+def test_a_statement_the_other_way_round_goes_too(kb: KnowledgeBase) -> None:
     kb.add([(SECRET, "Mother", "Zoe Quarles"), ("zoe quarles", "Child", SECRET), ("Zoe Quarles", "Niece", SECRET)])
     assert kb.inverse("Mother", "Child")
     assert not kb.inverse("Child", "Mother")
@@ -168,19 +164,19 @@ def test_what_was_forgotten_is_let_in_again_only_when_it_is_allowed(kb: Knowledg
     assert kb.verify() == []
 
 
-def test_history_goes_with_its_fact(kb: KnowledgeBase, tmp_path: Path) -> None:
+def test_history_goes_with_its_fact(kb: KnowledgeBase, place: Place) -> None:
     second = kb.edit(1, value="Sopot")
     third = kb.edit(second.id, value="Hel Peninsula")
     assert kb.forget(third.id).facts == (1, second.id, third.id)
-    assert _left(tmp_path, "Sopot", "Wrzeszcz", "Hel Peninsula") == []
+    assert place.left("Sopot", "Wrzeszcz", "Hel Peninsula") == set()
     assert not kb.at(1).lookup(SECRET, "Birthplace").found
 
 
-def test_a_forgotten_document_takes_what_no_other_states(kb: KnowledgeBase, tmp_path: Path) -> None:
+def test_a_forgotten_document_takes_what_no_other_states(kb: KnowledgeBase, place: Place) -> None:
     certificate = kb.forget(source="dossier-77")
     assert certificate.facts == (1, 2)
     assert certificate.erased["source"] == 3
-    assert _left(tmp_path, "dossier-77", SECRET) == []
+    assert place.left("dossier-77", SECRET) == set()
     assert kb.lookup("Ada Lovelace", "Field").facts[0].sources == (Source("dossier-78"),)
     report = kb.add([FactRecord("New One", "r", "v", document="dossier-77")])
     assert len(report.refused) == 1
@@ -205,44 +201,46 @@ def test_what_is_not_there_cannot_be_forgotten(kb: KnowledgeBase, described: dic
 
 
 def test_an_interrupted_rewriting_is_made_up_for(
-    kb: KnowledgeBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kb: KnowledgeBase, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(self: SQLiteDatabase) -> None:
+    def fail(self: Database) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(SQLiteDatabase, "finish_erasing", fail)
+        patch.setattr(type(kb._database), "finish_erasing", fail)
         with pytest.raises(KeyboardInterrupt):
             kb.forget(entity=SECRET)
     assert kb.verify() == ["an erasure was interrupted before the file was cleaned"]
     kb.close()
-    with KnowledgeBase.open(tmp_path / "kb.sqlite") as again:
+    with place.open() as again:
         assert again.verify() == []
-        assert _left(tmp_path, SECRET, "Wrzeszcz") == []
+        assert place.left(SECRET, "Wrzeszcz") == set()
 
 
+@in_a_file
 def test_what_a_reader_keeps_in_the_log_is_told_and_erased_at_the_next_opening(
-    kb: KnowledgeBase, tmp_path: Path
+    kb: KnowledgeBase, place: FilePlace
 ) -> None:
-    path = tmp_path / "kb.sqlite"
+    path = place.address
     kb._database.run("PRAGMA busy_timeout = 50")
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM fact").fetchone()
         assert not kb.forget(entity=SECRET).clean
-        assert ("kb.sqlite-wal", "Wrzeszcz") in _left(tmp_path, "Wrzeszcz")
+        assert b"Wrzeszcz" in path.with_name("kb.sqlite-wal").read_bytes()
         assert kb.verify() == ["an erasure was interrupted before the file was cleaned"]
         assert kb.lookup(SECRET, "Birthplace").status is Status.FORGOTTEN
     with KnowledgeBase.open(path) as again:
         assert again.verify() == []
-        assert _left(tmp_path, SECRET, "Wrzeszcz") == []
+        assert place.left(SECRET, "Wrzeszcz") == set()
 
 
-def test_a_certificate_tells_the_file_as_it_was_and_as_it_is(kb: KnowledgeBase, tmp_path: Path) -> None:
+@in_a_file
+def test_a_certificate_tells_the_file_as_it_was_and_as_it_is(kb: KnowledgeBase, place: FilePlace) -> None:
     kb._database.settle()
-    before = hashlib.sha256((tmp_path / "kb.sqlite").read_bytes()).hexdigest()
+    before = hashlib.sha256(place.address.read_bytes()).hexdigest()
     certificate = kb.forget(entity=SECRET)
-    after = hashlib.sha256((tmp_path / "kb.sqlite").read_bytes()).hexdigest()
+    after = hashlib.sha256(place.address.read_bytes()).hexdigest()
     assert (certificate.before, certificate.after) == (before, after)
 
 
@@ -251,23 +249,25 @@ def _search(folder: Path, *texts: str, rows_only: tuple[str, ...] = ()) -> Scan:
     return search(files, texts, rows_only)
 
 
-def test_pages_whose_rows_were_moved_about_keep_no_copy(tmp_path: Path) -> None:
+@in_a_file
+def test_pages_whose_rows_were_moved_about_keep_no_copy(place: FilePlace) -> None:
     """Rows of many sizes, written in no order, so that SQLite moves them within and between pages."""
     rng = random.Random(1)
     names = [f"{rng.getrandbits(64):016x} {'x' * rng.randrange(60)}" for _ in range(3000)]
-    with KnowledgeBase.open(tmp_path / "kb.sqlite", create=True) as kb:
+    with place.open(create=True) as kb:
         for start in range(0, 3000, 100):
             kb.add((name, f"relation {name[:9]}", f"value {name[3:15]}") for name in names[start : start + 100])
         chosen = rng.sample(names, 40)
         for name in chosen:
             assert kb.forget(entity=name).clean
-        assert _left(tmp_path, *(name[:16] for name in chosen), *(f"value {name[3:15]}" for name in chosen)) == []
+        assert place.left(*(name[:16] for name in chosen), *(f"value {name[3:15]}" for name in chosen)) == set()
         assert kb.verify() == []
 
 
-def test_blanking_pages_leaves_every_row_and_no_gap(tmp_path: Path) -> None:
-    path = tmp_path / "kb.sqlite"
-    with KnowledgeBase.open(path, create=True) as kb:
+@in_a_file
+def test_blanking_pages_leaves_every_row_and_no_gap(place: FilePlace) -> None:
+    path = place.address
+    with place.open(create=True) as kb:
         kb.add((f"Entity {number * 7919 % 2000}", f"r{number % 7}", "v" * (number % 90 + 1)) for number in range(2000))
         digest = kb.digest()
     with path.open("r+b", buffering=0) as file:
@@ -284,7 +284,9 @@ def test_blanking_reaches_free_blocks_and_free_pages(tmp_path: Path) -> None:
         connection.execute("PRAGMA secure_delete = OFF")
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT)")
         rows = ((n, f"{'gone' if n % 3 == 0 or n < 900 else 'kept'}-{n:05}") for n in range(3000))
+        connection.execute("BEGIN")
         connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+        connection.execute("COMMIT")
         connection.execute("INSERT INTO t VALUES (9999, ?)", ("gone" * 5000,))
         connection.execute("DELETE FROM t WHERE x LIKE 'gone%'")
         assert connection.execute("PRAGMA freelist_count").fetchone()[0] > 5
@@ -299,12 +301,13 @@ def test_blanking_reaches_free_blocks_and_free_pages(tmp_path: Path) -> None:
         assert connection.execute("SELECT * FROM t").fetchall() == kept
 
 
-def test_the_scan_finds_what_is_there(kb: KnowledgeBase, tmp_path: Path) -> None:
-    every = tuple(path.name for path in tmp_path.iterdir())
-    found = _search(tmp_path, "Wrzeszcz", "no such string", "abc", rows_only=every)
+@in_a_file
+def test_the_scan_finds_what_is_there(kb: KnowledgeBase, place: FilePlace) -> None:
+    every = tuple(path.name for path in place.folder.iterdir())
+    found = _search(place.folder, "Wrzeszcz", "no such string", "abc", rows_only=every)
     assert (found.searched, found.short, found.shared, found.left_over) == (2, 1, 1, 0)
-    assert _search(tmp_path, "Wrzeszcz").left_over == 1
-    assert _search(tmp_path, "Wrzeszcz", *(f"no such string {number}" for number in range(20))).left_over == 1
+    assert _search(place.folder, "Wrzeszcz").left_over == 1
+    assert _search(place.folder, "Wrzeszcz", *(f"no such string {number}" for number in range(20))).left_over == 1
 
 
 def test_what_stands_in_another_row_is_shared_and_not_left_over(kb: KnowledgeBase) -> None:
@@ -322,10 +325,15 @@ def test_forgetting_works_in_memory() -> None:
         assert SECRET.encode() not in kb._database.serialized()
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.lists(st.tuples(*[st.text("ab_ é'\"%", min_size=1, max_size=3)] * 3), min_size=1, max_size=8), st.data())
-def test_any_fact_can_be_forgotten_and_the_rest_stays(facts: list[tuple[str, str, str]], data: st.DataObject) -> None:
-    with KnowledgeBase.open(":memory:") as kb:
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    facts=st.lists(st.tuples(*[st.text("ab_ é'\"%", min_size=1, max_size=3)] * 3), min_size=1, max_size=8),
+    data=st.data(),
+)
+def test_any_fact_can_be_forgotten_and_the_rest_stays(
+    place: Place, facts: list[tuple[str, str, str]], data: st.DataObject
+) -> None:
+    with place.fresh() as kb:
         kb.add(fact for fact in facts if all(part.replace("_", " ").strip() for part in fact))
         held = list(kb.facts())
         if not held:

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lamlam.kb import KnowledgeBase, Status
+from lamlam.kb import KnowledgeBase, Source, Status
 from lamlam.kb.names import normalise
 from lamlam.kb.similarity import name_similarity, relation_similarity
+from places import Place
 
 FACTS = [
     ("Marie Curie", "Birthplace", "Warsaw"),
@@ -24,8 +25,8 @@ FACTS = [
 
 
 @pytest.fixture
-def kb() -> Iterator[KnowledgeBase]:
-    with KnowledgeBase.open(":memory:") as opened:
+def kb(place: Place) -> Iterator[KnowledgeBase]:
+    with place.fresh() as opened:
         opened.add(FACTS)
         yield opened
 
@@ -86,21 +87,21 @@ def test_many_lookups_are_the_single_ones_in_order(kb: KnowledgeBase) -> None:
     assert kb.lookup_many(pairs) == [kb.lookup(*pair) for pair in pairs]
 
 
-def test_nearest_answers_where_lookup_does_not(kb: KnowledgeBase) -> None:
+def test_nearest_answers_where_lookup_does_not(kb: KnowledgeBase, place: Place) -> None:
     found = kb.nearest("Mary Curie", "Place of Death")
     assert (found.status, found.found) == (Status.FUZZY, True)
-    with KnowledgeBase.open(":memory:") as empty:
+    with place.fresh() as empty:
         assert not empty.nearest("a", "b").found
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.data())
-def test_no_answer_is_another_entitys_or_an_unlike_relations(data: st.DataObject) -> None:
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_answer_is_another_entitys_or_an_unlike_relations(place: Place, data: st.DataObject) -> None:
     word = st.sampled_from(["Ada", "Adam", "Roe", "Row", "I", "II", "birth", "death", "place", "of", "1st", "2nd", "x"])
     name = st.lists(word, min_size=1, max_size=3).map(" ".join)
     facts = data.draw(st.lists(st.tuples(name, name, name), min_size=1, max_size=8))
     entity, relation = data.draw(name), data.draw(name)
-    with KnowledgeBase.open(":memory:") as kb:
+    with place.fresh() as kb:
         kb.add(facts)
         found = kb.lookup(entity, relation)
         stated = set(facts)
@@ -173,3 +174,26 @@ def test_relations_are_not_told_after_forgetting_under_any_name(kb: KnowledgeBas
     kb.alias("M. Curie", entity="Marie Curie")
     assert [kb.relations_of(name) for name in ("Marie Curie", "Madame Curie", "m. curie")] == [[], [], []]
     assert kb.relations_of("Georgia") == ["Capital"]
+
+
+NAMES = st.sampled_from(
+    ["Ada", "ada", "Ada Lovelace", "Adda Lovelace", "Åsa", "Birth Place", "Birthplace", "born in", "x"]
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    facts=st.lists(st.tuples(NAMES, NAMES, NAMES), max_size=12), asked=st.lists(st.tuples(NAMES, NAMES), max_size=80)
+)
+def test_many_lookups_together_find_what_each_finds_alone(
+    facts: list[tuple[str, str, str]], asked: list[tuple[str, str]]
+) -> None:
+    with KnowledgeBase.open(":memory:") as kb:
+        kb.add(facts[:6], source=Source("one", 1, 2))
+        kb.add(facts)
+        kb.add(facts[:2], source=Source("two"))
+        for fact in list(kb.facts())[:2]:
+            kb.retract(fact.id)
+        assert kb.lookup_many(asked) == [kb.lookup(*pair) for pair in asked]
+        early = kb.at(1)
+        assert early.lookup_many(asked) == [early.lookup(*pair) for pair in asked]

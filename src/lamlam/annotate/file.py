@@ -17,6 +17,7 @@ from lamlam.corpus.lines import read_entries
 from lamlam.corpus.webnlg import read_webnlg
 from lamlam.errors import InputError
 from lamlam.kb import AddReport, KnowledgeBase
+from lamlam.kb.connect import is_url
 from lamlam.markup import AnnotatedDocument
 
 __all__ = ["Tally", "annotate_file"]
@@ -40,7 +41,7 @@ def annotate_file(
     out: Path,
     *,
     facts: Path | None = None,
-    knowledge_base: Path | None = None,
+    knowledge_base: str | Path | None = None,
     seen: Callable[[], None] = lambda: None,
 ) -> Tally:
     """Align the documents of `source` and write them to `out`, as JSON Lines, whole or not at all.
@@ -51,8 +52,8 @@ def annotate_file(
     missing, the placed ones with document and span. `seen` is called once a document.
     Raises `InputError` for input that cannot be read, before anything is written.
     """
-    if knowledge_base is not None and knowledge_base.exists():
-        KnowledgeBase.open(knowledge_base).close()
+    if knowledge_base is not None and (is_url(knowledge_base) or Path(knowledge_base).exists()):
+        KnowledgeBase.open(knowledge_base, create=is_url(knowledge_base)).close()
     given = list(read_facts(facts)) if facts is not None else []
     tally, known = Tally(), dict.fromkeys(given)
     write_documents(_counted(_alignments(source, facts, given), tally, known, seen), out)

@@ -32,9 +32,7 @@ def register(app: typer.Typer) -> None:
         facts: Annotated[
             Path | None, typer.Option(help="Facts to look for (JSON Lines); not needed where texts come with triples.")
         ] = None,
-        kb: Annotated[
-            Path | None, typer.Option(help="A knowledge base to add the facts to, with their places.")
-        ] = None,
+        kb: Annotated[str | None, typer.Option(help="A knowledge base to add the facts to, with their places.")] = None,
     ) -> None:
         """Annotate documents: find where a text states a fact after naming its entity, and insert the call there."""
         from rich.console import Console

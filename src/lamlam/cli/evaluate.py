@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def evaluate(
         run: Annotated[Path, typer.Argument(help="The run's folder, with its checkpoint.")],
-        kb: Annotated[Path | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
+        kb: Annotated[str | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
         corpus: Annotated[Path | None, typer.Option(help="The corpus folder.  [default: RUN/corpus]")] = None,
         task: Annotated[
             list[str] | None,

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
     def generate(
         run: Annotated[Path, typer.Argument(help="The run's folder, with its checkpoint.")],
         prompts: Annotated[list[str] | None, typer.Argument(metavar="PROMPT…", help="What to continue.")] = None,
-        kb: Annotated[Path | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
+        kb: Annotated[str | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
         max_tokens: Annotated[int, typer.Option(help="Text tokens to write at most.")] = 64,
         temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.")] = 0.0,
         top_k: Annotated[int | None, typer.Option(help="Sample among the k likeliest tokens.")] = None,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="The knowledge base.")]
+File = Annotated[str, typer.Argument(metavar="FILE", help="The knowledge base: a file, or postgresql://…")]
 Actor = Annotated[str, typer.Option(help="Who does it, for the log.")]
 Reason = Annotated[str, typer.Option(help="Why, for the log.")]
 Format = Annotated[
@@ -29,6 +29,9 @@ ReadFormat = Annotated[
 Allow = Annotated[bool, typer.Option("--allow", help="Let in what was forgotten, too.")]
 FactId = Annotated[int, typer.Argument(metavar="ID", help="The fact's id, as lookup shows it.")]
 Document = Annotated[str | None, typer.Option("--source", help="The document that states it.")]
+
+
+_SHOWN = 200  # rows from one showing of the counter to the next: showing costs more than reading a row
 
 
 def register(app: typer.Typer) -> None:
@@ -79,6 +82,24 @@ def _register_files(kb: typer.Typer) -> None:
         with KnowledgeBase.open(file) as facts, _progress("exporting facts") as seen:
             count = export_file(facts, out, format, seen=seen)
         typer.echo(f"{count:,} facts are in {out}.")
+
+    @kb.command()
+    def copy(
+        source: Annotated[str, typer.Argument(metavar="SOURCE", help="A knowledge base: a file, or postgresql://…")],
+        target: Annotated[str, typer.Argument(metavar="TARGET", help="Where to: made where missing, else empty.")],
+    ) -> None:
+        """Copy a knowledge base whole, between files and PostgreSQL: ids, history, aliases, tombstones, all."""
+        from lamlam.kb.connect import connect
+        from lamlam.kb.copy import copy_database
+
+        with (
+            closing(connect(source)) as whole,
+            _removed_on_failure(target),
+            closing(connect(target, create=True)) as empty,
+            _progress("copying rows") as seen,
+        ):
+            count = copy_database(whole, empty, seen=seen)
+        typer.echo(f"{count:,} rows were copied.")
 
 
 def _register_reading(kb: typer.Typer) -> None:
@@ -303,10 +324,17 @@ def _made_if_missing(file: str) -> Iterator["KnowledgeBase"]:
     """A knowledge base; one that is made for a command which then fails is not left behind."""
     from lamlam.kb import KnowledgeBase
 
-    fresh = not Path(file).exists()
+    with _removed_on_failure(file), KnowledgeBase.open(file, create=True) as facts:
+        yield facts
+
+
+@contextmanager
+def _removed_on_failure(file: str) -> Iterator[None]:
+    from lamlam.kb.connect import is_url
+
+    fresh = not is_url(file) and not Path(file).exists()
     try:
-        with KnowledgeBase.open(file, create=True) as facts:
-            yield facts
+        yield
     except BaseException:
         if fresh:
             Path(file).unlink(missing_ok=True)
@@ -348,15 +376,23 @@ def _write_json(value: dict[str, Any], path: Path) -> None:
 
 
 @contextmanager
-def _progress(label: str) -> Iterator[Callable[[], None]]:
-    """A counter on standard error, and what makes it count."""
+def _progress(label: str) -> Iterator[Callable[..., None]]:
+    """A counter on standard error, and what makes it count: one, or as many as it is told."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn(label), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda: bar.advance(task)
+        count = 0
+
+        def advance(number: int = 1) -> None:
+            nonlocal count
+            count += number
+            if count // _SHOWN > (count - number) // _SHOWN:
+                bar.update(task, completed=count)
+
+        yield advance
 
 
 @contextmanager

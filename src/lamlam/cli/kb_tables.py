@@ -132,7 +132,8 @@ def print_certificate(certificate: "Certificate") -> None:
         told = f"{found.searched:,} erased strings were searched for in {', '.join(found.files)}: "
         left = f"{found.left_over:,} are left over" if found.left_over else "none is left over"
         shared = f"; {found.shared:,} stand in what remains" if found.shared else ""
-        Console().print(_plain(told + left + shared + "."), soft_wrap=True)
+        unsearched = f"; not searched: {', '.join(found.unsearched)}" if found.unsearched else ""
+        Console().print(_plain(told + left + shared + unsearched + "."), soft_wrap=True)
 
 
 def _counts(counts: dict[str, int], title: str) -> Table:

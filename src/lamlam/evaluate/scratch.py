@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from lamlam.kb.connect import connect, is_url
+from lamlam.kb.copy import copy_database
 from lamlam.kb.store import KnowledgeBase
 
 __all__ = ["scratch_copy"]
@@ -21,11 +23,17 @@ def scratch_copy(path: str | Path) -> Iterator[KnowledgeBase]:
         pass  # a file that is no knowledge base is told here, by its own name
     with tempfile.TemporaryDirectory(prefix="lamlam-") as folder:
         copy = Path(folder) / "kb.sqlite"
-        # SQLite's own backup also takes what still stands in the write-ahead log.
-        with (
-            closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)) as original,
-            closing(sqlite3.connect(copy)) as target,
-        ):
-            original.backup(target)
+        if is_url(path):
+            with closing(connect(path)) as original, closing(connect(copy, create=True)) as target:
+                copy_database(original, target)
+        else:
+            _back_up(Path(path), copy)
         with KnowledgeBase.open(copy) as kb:
             yield kb
+
+
+def _back_up(path: Path, copy: Path) -> None:
+    """By SQLite's own backup, which also takes what still stands in the write-ahead log."""
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True)) as original, closing(sqlite3.connect(copy)) as target:
+        original.backup(target)

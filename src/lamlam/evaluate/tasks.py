@@ -37,7 +37,7 @@ class Evaluation:
     checkpoint: Checkpoint
     arm: Arm
     corpus: Corpus
-    kb_path: Path
+    kb_path: str | Path
     settings: DecodingSettings
     facts: int = 50
     sample: int = 100

@@ -11,8 +11,9 @@ import unicodedata
 from zlib import crc32
 
 from lamlam.kb.lexicon import LETTERS_BEYOND_ACCENTS
+from lamlam.kb.names import normalise
 
-__all__ = ["digest", "probed_keys", "stored_keys"]
+__all__ = ["digest", "probed_keys", "stored_keys", "value_key"]
 
 _WORD = re.compile(r"[^\W_]+")
 _SHORTEST_HALVED = 6
@@ -22,6 +23,11 @@ _MIDDLE = 1 << 31
 def digest(text: str) -> int:
     """32 bits of a text, signed, as databases store them: CRC-32. Not unique: it finds candidates."""
     return crc32(text.encode("utf-8", "surrogatepass")) - _MIDDLE
+
+
+def value_key(value: str) -> int:
+    """The key of a value: 24 bits, signed, of its normalised form, since a byte for every fact counts."""
+    return digest(normalise(value)) >> 8
 
 
 def stored_keys(norm: str) -> set[int]:

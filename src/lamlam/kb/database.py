@@ -56,6 +56,14 @@ class Database(Protocol):
         """Everything read inside is of one revision; inside a transaction or a snapshot, nothing more."""
         ...
 
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:
+        """Write whole rows, ids included, into an empty table, which gives no id up to `last_id` from then on."""
+        ...
+
+    def last_id(self, table: str) -> int:
+        """The highest id that a table ever gave, so that it is not given again."""
+        ...
+
     def size(self) -> int:
         """Bytes on disk."""
         ...

@@ -3,6 +3,8 @@
 What stands in a file, and how, is left to `kb.formats`. History, tombstones and ids stay in the knowledge base.
 """
 
+import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -18,6 +20,9 @@ from lamlam.kb.writer import AddReport
 __all__ = ["ImportReport", "OnError", "export_file", "import_file"]
 
 OnError = Literal["stop", "skip"]
+
+_LARGE = 1 << 22  # bytes, from which on files are worth another process and another file
+_HEAD = 1 << 20
 
 _TOLD = 20
 
@@ -62,7 +67,11 @@ def import_file(
     reading = Reading(files, mapping, language, _counter(files, seen))
     intake = _Intake(reading, on_error)
     try:
-        added = kb.add(intake.records(), allow=allow, actor=actor, reason=reason)
+        if sum(file.path.stat().st_size for file in files) < _LARGE:
+            added = kb.add(intake.records(), allow=allow, actor=actor, reason=reason)
+        else:
+            identity = _identity(files, on_error, mapping, language)
+            added = kb.load(intake.records(), identity=identity, allow=allow, actor=actor, reason=reason)
     finally:
         if reading.labels is not None:
             reading.labels.close()
@@ -91,6 +100,19 @@ def export_file(
 
     writer(kb, facts(), target)
     return count
+
+
+def _identity(files: Sequence[InputFile], *settings: object) -> str:
+    """What tells an import from another: the files' formats, sizes, times, beginnings and ends, and the settings."""
+    digest = hashlib.sha256(repr(settings).encode())
+    for file in files:
+        size, changed = file.path.stat().st_size, file.path.stat().st_mtime_ns
+        digest.update(f" {file.format} {size} {changed} ".encode())
+        with file.path.open("rb") as raw:
+            digest.update(raw.read(_HEAD))
+            raw.seek(max(0, size - _HEAD), os.SEEK_SET)
+            digest.update(raw.read(_HEAD))
+    return digest.hexdigest()
 
 
 class _Intake:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from lamlam.kb.blocking import digest, stored_keys
+from lamlam.kb.blocking import stored_keys, value_key
 from lamlam.kb.closure import Closure, Selection
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
@@ -50,7 +50,7 @@ class Forgetter:
         run = self._database.run
         run(f"UPDATE fact SET supersedes = NULL WHERE supersedes IN {_MARKED}")
         run(f"DELETE FROM source WHERE fact IN {_MARKED} OR document IN {_NAMED}", (selection.document,))
-        keys = [(digest(normalise(fact.value)), fact.id) for fact in facts]
+        keys = [(value_key(fact.value), fact.id) for fact in facts]
         self._database.many("DELETE FROM value_key WHERE key = ? AND fact = ?", keys)
         run(f"DELETE FROM fact WHERE id IN {_MARKED}")
         erased = Erased({"fact": len(facts), "source": selection.sources, "alias": 0, **dict.fromkeys(_TABLES, 0)})

@@ -5,11 +5,10 @@ The questions that resolution, export and reports ask, each a few index probes. 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from lamlam.errors import InputError, LamLamError
-from lamlam.kb.blocking import digest, probed_keys
+from lamlam.kb.blocking import probed_keys, value_key
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact, Source
 from lamlam.kb.names import normalise, normalise_prefix
@@ -18,17 +17,21 @@ __all__ = ["Name", "Reader"]
 
 _BATCH = 500
 _ALIKE_UNDER_ONE_KEY = 300
-_FACT = """
-    SELECT f.id, e.name, r.name, f.value, f.since, f.until, f.supersedes
+_SOURCED = "EXISTS (SELECT 1 FROM source s WHERE s.fact = f.id)"
+_FACT = f"""
+    SELECT f.id, e.name, r.name, f.value, f.since, f.until, f.supersedes, {_SOURCED}
     FROM fact f JOIN entity e ON e.id = f.entity JOIN relation r ON r.id = f.relation
 """
-# The tables in the order in which they are probed.
-_SLOT = """
-    SELECT f.id, e.name, r.name, f.value, f.since, f.until, f.supersedes
-    FROM entity_spelling es CROSS JOIN entity e CROSS JOIN relation_spelling rs CROSS JOIN fact f CROSS JOIN relation r
-    WHERE es.norm = ? AND es.alias = 0 AND e.id = es.target AND e.name = ? AND rs.norm = ? AND rs.alias = 0
-    AND f.entity = e.id AND f.relation = rs.target AND r.id = f.relation
+# For each pair asked for, the tables in the order in which they are probed.
+_SLOTS = f"""
+    WITH asked (place, norm, name, relation) AS (VALUES %s)
+    SELECT f.id, e.name, r.name, f.value, f.since, f.until, f.supersedes, {_SOURCED}, q.place
+    FROM asked q CROSS JOIN entity_spelling es CROSS JOIN entity e CROSS JOIN relation_spelling rs CROSS JOIN fact f
+    CROSS JOIN relation r
+    WHERE es.norm = q.norm AND es.alias = 0 AND e.id = es.target AND e.name = q.name
+    AND rs.norm = q.relation AND rs.alias = 0 AND f.entity = e.id AND f.relation = rs.target AND r.id = f.relation
 """
+_SLOTS_AT_ONCE = 64
 _LAST = chr(0x10FFFF)
 
 
@@ -95,7 +98,7 @@ class Reader:
 
     def entities_alike(self, name: str, limit: int) -> list[tuple[Name, str]]:
         """Entities that share a key with a name, each with the spelling (name or alias) that does; at most `limit`."""
-        sql = f"SELECT target, alias FROM entity_key WHERE key = ? LIMIT {_ALIKE_UNDER_ONE_KEY}"
+        sql = f"SELECT target, alias FROM entity_key WHERE key = ? ORDER BY target, alias LIMIT {_ALIKE_UNDER_ONE_KEY}"
         hits = (hit for key in probed_keys(normalise(name)) for hit in self.database.rows(sql, (key,)))
         named = f"SELECT e.id, e.name FROM entity e WHERE e.id = ? {self._known}"
         aliased = f"SELECT a.name FROM entity_alias a WHERE a.id = ? {self._made}"
@@ -155,7 +158,8 @@ class Reader:
                 last = rows[-1][0]
 
     def has_facts(self, entity: int) -> bool:
-        return self.database.one(f"SELECT 1 FROM fact f WHERE f.entity = ? AND {self._holds}", (entity,)) is not None
+        sql = f"SELECT 1 FROM fact f WHERE f.entity = ? AND {self._holds} LIMIT 1"
+        return self.database.one(sql, (entity,)) is not None
 
     def relations_ended(self, entity: int) -> list[Name]:
         """The relations in which an entity had facts that were retracted or replaced."""
@@ -220,8 +224,21 @@ class Reader:
 
     def slot(self, entity: str, relation: str) -> list[Fact]:
         """The facts of exactly this entity and, up to normalisation, this relation: the commonest lookup, in one go."""
-        sql = f"{_SLOT} AND {self._holds} ORDER BY f.id"
-        return self._facts(self.database.rows(sql, (normalise(entity), entity, normalise(relation))))
+        return self.slots([(entity, relation)])[0]
+
+    def slots(self, pairs: Sequence[tuple[str, str]]) -> list[list[Fact]]:
+        """`slot` for each (entity, relation)."""
+        found: list[list[Fact]] = [[] for _ in pairs]
+        for start in range(0, len(pairs), _SLOTS_AT_ONCE):
+            part = pairs[start : start + _SLOTS_AT_ONCE]
+            sql = f"{_SLOTS % ','.join(['(?, ?, ?, ?)'] * len(part))} AND {self._holds} ORDER BY f.id"
+            asked: list[str | int] = []
+            for place, (entity, relation) in enumerate(part, start):
+                asked += (place, normalise(entity), entity, normalise(relation))
+            rows = self.database.rows(sql, asked)
+            for row, fact in zip(rows, self._facts(rows), strict=True):
+                found[row[8]].append(fact)
+        return found
 
     def facts_of(self, entity: int, relations: Sequence[int]) -> list[Fact]:
         """The facts of an entity in any of some relations; the plus keeps SQLite to the entity's index."""
@@ -244,7 +261,7 @@ class Reader:
         """The facts that state a value, up to normalisation, whether or not they still hold; ordered by id."""
         norm = normalise(value)
         sql = f"{_FACT} JOIN value_key k ON k.fact = f.id WHERE k.key = ? ORDER BY f.id"
-        rows = self.database.rows(sql, (digest(norm),))
+        rows = self.database.rows(sql, (value_key(value),))
         return self._facts([row for row in rows if normalise(row[3]) == norm])
 
     def fact(self, fact_id: int) -> Fact | None:
@@ -316,10 +333,17 @@ class Reader:
             last = rows[-1][0]
 
     def _facts(self, rows: Sequence[tuple]) -> list[Fact]:
-        """Rows of `_FACT` with their sources."""
-        if not rows:
-            return []
-        facts = {row[0]: Fact(row[0], row[1], row[2], row[3], (), row[4], row[5] or None, row[6]) for row in rows}
+        """Rows of `_FACT` with their sources; one for each row."""
+        sources = self._sources([row[0] for row in rows if row[7]])
+        return [
+            Fact(number, entity, relation, value, sources.get(number, ()), since, until or None, supersedes)
+            for number, entity, relation, value, since, until, supersedes, *_ in rows
+        ]
+
+    def _sources(self, facts: Sequence[int]) -> dict[int, tuple[Source, ...]]:
+        """The sources of each fact that has any."""
+        if not facts:
+            return {}
         sources: dict[int, list[Source]] = {}
         for fact, document, start, end in self.database.rows(
             f"""
@@ -329,9 +353,7 @@ class Reader:
             tuple(facts),
         ):
             sources.setdefault(fact, []).append(Source(document, start, end))
-        for fact, read in sources.items():
-            facts[fact] = replace(facts[fact], sources=tuple(read))
-        return list(facts.values())
+        return {fact: tuple(read) for fact, read in sources.items()}
 
 
 def _owner(name: str, spelled: Mapping[str, bool], aliased: Mapping[str, bool]) -> str | None:

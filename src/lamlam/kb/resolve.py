@@ -5,12 +5,12 @@ never by another entity's value, nor by that of an unlike relation. What was for
 comes before any search by likeness. `nearest` does what others do, for comparison.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz.fuzz import ratio
 
-from lamlam.kb.fact import Resolution, Status
+from lamlam.kb.fact import Fact, Resolution, Status
 from lamlam.kb.names import normalise
 from lamlam.kb.reader import Name, Reader
 from lamlam.kb.similarity import name_similarity, relation_key, relation_similarity
@@ -44,7 +44,16 @@ class Resolver:
 
     def lookup(self, entity: str, relation: str) -> Resolution:
         """The facts asked for, or an honest status without any."""
-        facts = self._reader.slot(entity, relation)
+        return self._answer(entity, relation, self._reader.slot(entity, relation))
+
+    def lookup_many(self, pairs: Sequence[tuple[str, str]]) -> list[Resolution]:
+        """`lookup` for each pair, where the facts that are there as asked for take one statement for all."""
+        return [
+            self._answer(entity, relation, facts)
+            for (entity, relation), facts in zip(pairs, self._reader.slots(pairs), strict=True)
+        ]
+
+    def _answer(self, entity: str, relation: str, facts: Sequence[Fact]) -> Resolution:
         if facts:
             return Resolution(entity, relation, Status.EXACT, tuple(facts), 1.0)
         found = self.entity(entity)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Scan", "search"]
+__all__ = ["Scan", "occurring", "search", "searched_for"]
 
 _SHORTEST = 4  # fewer bytes stand in any file by chance
 _FEW = 6  # patterns that are looked for one by one
@@ -18,7 +18,7 @@ class Scan:
 
     `searched` strings were looked for in `files` (`bytes` in all). `shared` of them still stand in rows that remain,
     alone or as part of a longer text; `short` ones of under four bytes cannot be told from chance; and `left_over`
-    should be 0.
+    should be 0. `unsearched` names what of the knowledge base could not be searched.
     """
 
     files: tuple[str, ...]
@@ -27,6 +27,7 @@ class Scan:
     shared: int
     short: int
     left_over: int
+    unsearched: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -38,21 +39,39 @@ def search(files: Mapping[str, Iterator[bytes]], strings: Iterable[str], rows_on
 
     What is found in one of the files `rows_only`, whose free bytes are known to be blank, stands in a row that remains.
     """
-    encoded = {text.encode() for text in strings}
-    wanted = {pattern for pattern in encoded if len(pattern) >= _SHORTEST}
-    overlap = max((len(pattern) for pattern in wanted), default=1) - 1
+    wanted, short = searched_for(strings)
     shared: set[bytes] = set()
     left_over: set[bytes] = set()
     size = 0
     for name, chunks in files.items():
-        found = shared if name in rows_only else left_over
-        tail = b""
-        for chunk in chunks:
-            size += len(chunk)
-            window = tail + chunk
-            found |= _found(window, wanted - found)
-            tail = window[-overlap:] if overlap else b""
-    return Scan(tuple(files), size, len(wanted), len(shared - left_over), len(encoded) - len(wanted), len(left_over))
+        found, length = occurring(chunks, wanted)
+        size += length
+        if name in rows_only:
+            shared |= found
+        else:
+            left_over |= found
+    return Scan(tuple(files), size, len(wanted), len(shared - left_over), short, len(left_over))
+
+
+def searched_for(strings: Iterable[str]) -> tuple[set[bytes], int]:
+    """The bytes of the strings that can be told from chance, and how many cannot."""
+    encoded = {text.encode() for text in strings}
+    wanted = {pattern for pattern in encoded if len(pattern) >= _SHORTEST}
+    return wanted, len(encoded) - len(wanted)
+
+
+def occurring(chunks: Iterable[bytes], wanted: set[bytes]) -> tuple[set[bytes], int]:
+    """Those of the patterns that stand in the bytes, given in chunks, and how many bytes these were."""
+    overlap = max((len(pattern) for pattern in wanted), default=1) - 1
+    found: set[bytes] = set()
+    size = 0
+    tail = b""
+    for chunk in chunks:
+        size += len(chunk)
+        window = tail + chunk
+        found |= _found(window, wanted - found)
+        tail = window[-overlap:] if overlap else b""
+    return found, size
 
 
 def _found(window: bytes, patterns: set[bytes]) -> set[bytes]:

@@ -3,9 +3,9 @@
 Names of entities and relations are dictionary-encoded: a fact is two small integers, its value, and the revisions
 between which it held (`until` is 0 while it does). A spelling table holds the normalised form of every name and alias
 of its kind (`alias` is 0 for the name itself), so that one probe finds both, and a prefix is a range. `entity_key`
-holds 32-bit digests of parts of these spellings, for finding misspelt names (`kb.blocking`); `value_key` those of
-normalised values. A tombstone is a keyed digest of what was forgotten and tells nothing to who does not already know
-it. `relation_pair` counts the entities for which two relations share a value, or have different ones.
+holds 32-bit digests of parts of these spellings, for finding misspelt names (`kb.blocking`); `value_key` 24-bit
+ones of normalised values. A tombstone is a keyed digest of what was forgotten and tells nothing to who does not already
+know it. `relation_pair` counts the entities for which two relations share a value, or have different ones.
 """
 
 __all__ = ["APPLICATION_ID", "INDEXES", "TABLES", "VERSION"]

@@ -7,9 +7,10 @@ in a page is left to `kb.pages`, and the search for what must be gone to `kb.sca
 import hashlib
 import os
 import secrets
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,7 +26,9 @@ _MAGIC = b"SQLite format 3\x00"
 _WAIT_SECONDS = 10.0
 _CACHE_KIB = 64 * 1024
 _CHUNK = 1 << 24
-_LOGS = ("-wal", "-journal", ".import", ".import-wal")
+_SIDE = ".import"  # where a bulk import builds
+_LOGS = ("-wal", "-journal", _SIDE, f"{_SIDE}-wal", f"{_SIDE}-journal")
+_SCHEMA = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'sqlite_sequence'"
 _FAULTS = (sqlite3.Error, UnicodeEncodeError, OverflowError)
 
 
@@ -51,7 +54,9 @@ class SQLiteDatabase:
             self._make() if fresh else self._check()
         except sqlite3.Error as error:
             self._connection.close()
-            raise InputError(f"is damaged: {error}", path=self.path) from error
+            locked = "locked" in str(error)
+            reason = "is being written to by another program" if locked else f"is damaged: {error}"
+            raise InputError(reason, path=self.path) from error
         except InputError:
             self._connection.close()
             raise
@@ -126,6 +131,17 @@ class SQLiteDatabase:
             if self._connection.in_transaction:
                 self.run("COMMIT")
 
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:
+        self.run("PRAGMA defer_foreign_keys = ON")  # rows may point at later ones
+        self.many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({','.join('?' * len(columns))})", rows)
+        if last_id and self.one("SELECT 1 FROM sqlite_master WHERE name = ? AND instr(sql, 'AUTOINCREMENT')", (table,)):
+            self.run("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+            self.run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, last_id))
+
+    def last_id(self, table: str) -> int:
+        counted = self.scalar("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,))
+        return int(counted or self.scalar(f"SELECT max(id) FROM {table}") or 0)
+
     def size(self) -> int:
         return int(self.scalar("PRAGMA page_count") * self.scalar("PRAGMA page_size"))
 
@@ -134,10 +150,18 @@ class SQLiteDatabase:
         broken = self.rows("PRAGMA foreign_key_check")
         if broken:
             yield f"{len(broken)} rows point at rows that do not exist"
+        with closing(sqlite3.connect(":memory:")) as fresh:
+            fresh.executescript(f"{TABLES} {'; '.join(INDEXES.values())};")
+            expected = dict(fresh.execute(_SCHEMA))
+        there = dict(self.rows(_SCHEMA))
+        for name in expected.keys() | there.keys():
+            if expected.get(name) != there.get(name):
+                yield f"{name} is no table or index of this version of the schema"
 
     # Erasing
 
     def settle(self) -> None:
+        self._discard_import()
         self.empty_log()
         self.run("PRAGMA wal_autocheckpoint = 0")
 
@@ -193,6 +217,58 @@ class SQLiteDatabase:
         """The database as the bytes of its file; for one that has no file."""
         return self._connection.serialize()
 
+    # Replacing
+
+    def take_alone(self) -> bool:
+        """Prepare for `replacement`; False where another connection has the file open."""
+        try:
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            # A log on disk would outlive the file that it belongs to, and be applied to the one that replaces it.
+            self._connection.execute("PRAGMA journal_mode = MEMORY")
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {int(_WAIT_SECONDS * 1000)}")
+        return True
+
+    @contextmanager
+    def replacement(self) -> Iterator[Path]:
+        """A path beside the file; the database that the block makes there takes the file's place when it ends well.
+
+        To be called after `take_alone`. Nobody else can use the file meanwhile. Its settings (`meta`) stay.
+        """
+        assert self.path is not None
+        try:
+            self.run("BEGIN EXCLUSIVE")
+            file = self.path.resolve()  # a link stays one
+            side = file.with_name(file.name + _SIDE)
+            yield side
+            self._hand_over(side, file)
+        finally:
+            self.close()
+            self._connection = self._connect()
+            self._configure()
+
+    def _discard_import(self) -> None:
+        """Remove the file of an import that was given up: it holds facts, and can go on no more."""
+        if self.path is not None and self.one("SELECT 1 FROM revision LIMIT 1"):
+            file = self.path.resolve()
+            for ending in (_SIDE, f"{_SIDE}-wal", f"{_SIDE}-journal", f"{_SIDE}-shm"):
+                file.with_name(file.name + ending).unlink(missing_ok=True)
+
+    def _hand_over(self, side: Path, file: Path) -> None:
+        settings = self.rows("SELECT key, value FROM meta")
+        with closing(sqlite3.connect(side, isolation_level=None)) as new:
+            new.execute("PRAGMA synchronous = FULL")
+            new.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", settings)
+        shutil.copymode(file, side)
+        self.run("DROP TABLE fact")  # whoever waits for the old file must not write into it
+        os.replace(side, file)
+        folder = os.open(file.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+        self.run("COMMIT")
+
     def _log_is_empty(self) -> bool:
         assert self.path is not None
         log = self.path.with_name(self.path.name + "-wal")
@@ -237,7 +313,7 @@ class SQLiteDatabase:
     def _make(self) -> None:
         key = f"INSERT INTO meta VALUES ('tombstone_key', x'{secrets.token_hex(32)}');"
         self._connection.executescript(
-            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; PRAGMA journal_mode = WAL;"
+            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
             f"BEGIN; {TABLES} {'; '.join(INDEXES.values())}; {key} COMMIT;"
         )
         self._configure()
@@ -258,6 +334,8 @@ class SQLiteDatabase:
     def _configure(self) -> None:
         """`secure_delete` overwrites what is deleted with zeros, at once."""
         pragmas = ("foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL", "temp_store = MEMORY")
+        if self.path is not None and self.writable:
+            self._connection.execute("PRAGMA journal_mode = WAL")  # again, where a bulk import was killed
         for pragma in (*pragmas, f"cache_size = -{_CACHE_KIB}"):
             self._connection.execute(f"PRAGMA {pragma}")
 

@@ -13,16 +13,17 @@ from typing import Any, Self
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
+from lamlam.kb.bulk import bulk_import, can_bulk_import
 from lamlam.kb.certificate import Certificate
 from lamlam.kb.changes import Changes
 from lamlam.kb.closure import Closure, Selection
+from lamlam.kb.connect import connect
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact, Resolution, Source
 from lamlam.kb.forget import Forgetter
 from lamlam.kb.log import Revision, read_log
 from lamlam.kb.reader import Reader
 from lamlam.kb.resolve import Resolver
-from lamlam.kb.sqlite import SQLiteDatabase
 from lamlam.kb.stats import Stats, gather_stats
 from lamlam.kb.tombstones import Tombstones
 from lamlam.kb.verify import problems
@@ -50,11 +51,10 @@ class KnowledgeBase(View):
     def open(cls, path: str | Path, *, create: bool = False) -> Self:
         """Open a file, or make it where it is missing and `create` says so. ":memory:" needs no file.
 
-        Raises `InputError` when there is no such file, or it is damaged or no knowledge base.
+        A URL, postgresql://user@host/database, opens one on a server. Raises `InputError` when there is no such
+        file, or it is damaged or no knowledge base; `LamLamError` when a server cannot be reached.
         """
-        if str(path).startswith(("postgresql://", "postgres://")):
-            raise LamLamError("a knowledge base on PostgreSQL is not supported: name a file instead")
-        return cls(SQLiteDatabase(path, create=create))
+        return cls(connect(path, create=create))
 
     @property
     def path(self) -> Path | None:
@@ -103,6 +103,24 @@ class KnowledgeBase(View):
         records = (fact if isinstance(fact, FactRecord) else FactRecord(*fact) for fact in facts)
         with self._writer("add", actor, reason) as writer:
             return writer.add(records, source, allow)
+
+    def load(
+        self,
+        records: Iterable[FactRecord],
+        *,
+        identity: str | None = None,
+        allow: bool = False,
+        actor: str = "",
+        reason: str = "",
+    ) -> AddReport:
+        """`add` for many facts: where nothing was ever written, they are stored in bulk (`kb.bulk`), much faster.
+
+        An import in bulk that was killed goes on where it was when one of the same `identity` is asked for.
+        """
+        database = self._database
+        if self._open_revision is None and can_bulk_import(database) and database.take_alone():
+            return bulk_import(database, records, identity=identity, actor=actor, reason=reason)
+        return self.add(records, allow=allow, actor=actor, reason=reason)
 
     def edit(
         self, fact_id: int, *, value: str, source: Source | None = None, actor: str = "", reason: str = ""

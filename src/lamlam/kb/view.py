@@ -25,7 +25,7 @@ class View:
     def lookup_many(self, pairs: Iterable[tuple[str, str]]) -> list[Resolution]:
         """`lookup` for each (entity, relation), in order, and all of one revision."""
         with self._reader.database.snapshot():
-            return [self._resolver.lookup(entity, relation) for entity, relation in pairs]
+            return self._resolver.lookup_many(list(pairs))
 
     def fact(self, fact_id: int) -> Fact:
         """A fact by its id, whether or not it still holds. Raises `InputError` when there is none."""

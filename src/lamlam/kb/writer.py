@@ -9,14 +9,14 @@ from itertools import product
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError
-from lamlam.kb.blocking import digest, stored_keys
+from lamlam.kb.blocking import stored_keys, value_key
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Source
 from lamlam.kb.names import checked, normalise
 from lamlam.kb.synonyms import Synonyms
 from lamlam.kb.tombstones import Tombstones
 
-__all__ = ["AddReport", "Writer"]
+__all__ = ["AddReport", "Writer", "checked_span"]
 
 _CACHED_NAMES = 500_000
 _LAST_CHARACTER = 2**63 - 1
@@ -84,6 +84,7 @@ class Writer:
             return name
         own = self.find(table, name)
         if own and not (self._merged and table == "entity" and self._is_empty(own)):
+            self._remember(table, name, own)
             return name
         targets = self._database.rows(
             f"SELECT DISTINCT t.name FROM {table}_spelling s JOIN {table}_alias a ON a.id = s.alias "
@@ -119,7 +120,7 @@ class Writer:
             return number, False
         sql = "INSERT INTO fact (entity, relation, value, since, supersedes) VALUES (?, ?, ?, ?, ?) RETURNING id"
         number = self._database.scalar(sql, (*slot, value, self.revision, supersedes))
-        self._database.run("INSERT INTO value_key VALUES (?, ?)", (digest(normalise(value)), number))
+        self._database.run("INSERT INTO value_key VALUES (?, ?)", (value_key(value), number))
         return number, True
 
     def _stating_the_same(self, slot: tuple[int, int], value: str) -> int | None:
@@ -132,9 +133,7 @@ class Writer:
         self._database.run("UPDATE fact SET until = ? WHERE id = ?", (self.revision, fact))
 
     def source(self, fact: int, source: Source) -> None:
-        start, end = source.start or 0, source.end or 0
-        if (source.start is None) != (source.end is None) or not 0 <= start <= end <= _LAST_CHARACTER:
-            raise InputError(f"is no span: {source.start} to {source.end}", field="source")
+        checked_span(source.start, source.end)
         document = self._id("document", source.document)
         self._database.run(
             'INSERT INTO source (fact, document, start, "end", since) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
@@ -179,10 +178,13 @@ class Writer:
         if known is None:
             checked(name, table)
             known = self.find(table, name) or self._new(table, name)
-            if len(self._ids) >= _CACHED_NAMES:
-                self._ids.clear()
-            self._ids[table, name] = known
+            self._remember(table, name, known)
         return known
+
+    def _remember(self, table: str, name: str, number: int) -> None:
+        if len(self._ids) >= _CACHED_NAMES:
+            self._ids.clear()
+        self._ids[table, name] = number
 
     def find(self, table: str, name: str) -> int | None:
         """The number of exactly this name, where it has one."""
@@ -208,3 +210,10 @@ class Writer:
             self._database.many(
                 "INSERT INTO entity_key VALUES (?, ?, ?)", ((k, target, alias) for k in stored_keys(norm))
             )
+
+
+def checked_span(start: int | None, end: int | None) -> tuple[int | None, int | None]:
+    """A span of characters as it may be stored. Raises `InputError` when it is none."""
+    if (start is None) != (end is None) or not 0 <= (start or 0) <= (end or 0) <= _LAST_CHARACTER:
+        raise InputError(f"is no span: {start} to {end}", field="source")
+    return start, end
