@@ -131,7 +131,7 @@ class Sequence:
 
     def choose(self, logits: Tensor, likeliest: int | None = None) -> int:
         """Choose the next token by its logits [V], and take it; `likeliest`, where known, has the greatest of them."""
-        if likeliest is not None and self._sampler.takes_likeliest and self._surely_allowed(likeliest):
+        if likeliest is not None and self._sampler.takes_likeliest and self.surely_allows(likeliest):
             token = likeliest
         else:
             token = self._sampler.choose(logits, self.allowed(logits), self.ids)
@@ -180,7 +180,7 @@ class Sequence:
         """The token that ends the running entity or relation."""
         return self._vocabulary.relation_id if self.state is State.ENTITY else self._vocabulary.return_id
 
-    def _surely_allowed(self, token: int) -> bool:
+    def surely_allows(self, token: int) -> bool:
         """Whether `allowed` marks a token, told without a mask; where that takes a mask, False."""
         text = self._lexicon.bytes_of.get(token)
         if self.state is State.TEXT:
