@@ -18,7 +18,7 @@ from lamlam.files import atomic_write
 
 USUAL = {
     "knowledge-base": "benchmarks.knowledge_base:five_million",
-    "decoding": "benchmarks.decoding:decoding",
+    "engine": "benchmarks.engine:engine",
 }
 ON_REQUEST = {"full-size": "benchmarks.knowledge_base:full_size"}  # an hour, and 20 GB of scratch
 RESULTS = Path(__file__).parent / "results"
