@@ -82,7 +82,7 @@ class ScriptedModel(nn.Module):
         self.config = LlamaConfig(
             vocab_size=len(vocabulary), max_position_embeddings=context, num_hidden_layers=1, num_attention_heads=1
         )
-        self.device = torch.device("cpu")
+        self.device, self.dtype = torch.device("cpu"), torch.float
 
     def set_attn_implementation(self, name: str) -> None:
         """It has no attention."""
@@ -100,8 +100,11 @@ class ScriptedModel(nn.Module):
         new = torch.stack([input_ids, position_ids], dim=-1)[:, None].double()
         seen, _values = past_key_values.update(new, new, 0)  # [B, 1, W, 2]
         assert attention_mask.shape[-1] == seen.shape[2]
-        places = zip(layout.row[logits_to_keep], layout.place[logits_to_keep], strict=True)
-        rows = [seen[row, 0][attention_mask[row, 0, place]].long().tolist() for row, place in places]
+        tokens = [(row, place) for row, length in enumerate(layout.lengths) for place in range(length)]
+        rows = [
+            seen[row, 0][attention_mask[row, 0, place] == 0].long().tolist()
+            for row, place in (tokens[token] for token in logits_to_keep.tolist())
+        ]
         return SimpleNamespace(logits=torch.stack([self._logits(row) for row in rows])[None])
 
     def _logits(self, seen: list[list[int]]) -> Tensor:

@@ -59,7 +59,7 @@ class Bigram(torch.nn.Module):
         self.probabilities /= self.probabilities.sum(-1, keepdim=True)
         self.head = torch.nn.Linear(2, size)
         self.config = LlamaConfig(vocab_size=size, num_hidden_layers=1, max_position_embeddings=96)
-        self.device = torch.device("cpu")
+        self.device, self.dtype = torch.device("cpu"), torch.float
 
     def get_output_embeddings(self) -> torch.nn.Linear:
         return self.head

@@ -36,13 +36,12 @@ class Batch:
 
         Returns the logits [sum of wanted, V] of each piece's last `wanted` places, one piece after the other.
         """
-        layout, mask = self._layout(slots, pieces, starts)
-        self._cache.layout = layout
+        layout = self._cache.layout = self._layout(slots, [len(piece) for piece in pieces], starts)
         ends = accumulate(map(len, pieces))
         places = [place for end, count in zip(ends, wanted, strict=True) for place in range(end - count, end)]
         output = self._model(
             input_ids=self._tensor([token for piece in pieces for token in piece])[None],
-            attention_mask=mask,
+            attention_mask=layout.mask,
             position_ids=layout.column[None],
             past_key_values=self._cache,
             use_cache=True,
@@ -55,22 +54,19 @@ class Batch:
         """Let the row in one slot, of so many tokens, stand in another slot."""
         self._cache.move(source, target, columns)
 
-    def _layout(
-        self, slots: Sequence[int], pieces: Sequence[Sequence[int]], starts: Sequence[int]
-    ) -> tuple[Layout, Tensor]:
-        """Where each token goes, and a mask [B, 1, Q, W] of what each place sees: all columns up to its own."""
-        lengths = [len(piece) for piece in pieces]
+    def _layout(self, slots: Sequence[int], lengths: Sequence[int], starts: Sequence[int]) -> Layout:
+        """Where each token goes, and what each place sees: all columns up to its own."""
         longest = max(lengths)
         width = max(start + length for start, length in zip(starts, lengths, strict=True))
         width += -width % _WIDTH_STEP
-        rows = [(row, place) for row, length in enumerate(lengths) for place in range(length)]
-        row, place, slot, column = self._tensor(
-            list(zip(*((row, place, slots[row], starts[row] + place) for row, place in rows), strict=True))
-        )
+        rows = list(zip(slots, lengths, starts, strict=True))
+        slot = self._tensor([slot for slot, length, _ in rows for _ in range(length)])
+        column = self._tensor([column for _, length, start in rows for column in range(start, start + length)])
         positions = self._tensor(starts)[:, None] + torch.arange(longest, device=self._device)  # [B, Q]
-        mask = torch.arange(width, device=self._device) <= positions[:, None, :, None]
-        in_order = list(slots) == list(range(len(slots)))
-        return Layout(self._tensor(slots), slot, row, place, column, longest, width, in_order), mask
+        unseen = torch.arange(width, device=self._device) > positions[:, None, :, None]  # [B, 1, Q, W]
+        mask = torch.zeros(unseen.shape, dtype=self._model.dtype, device=self._device)
+        mask.masked_fill_(unseen, -torch.inf)
+        return Layout(list(slots), list(lengths), list(starts), slot, column, mask)
 
     def _tensor(self, values: object) -> Tensor:
         return torch.tensor(values, dtype=torch.long, device=self._device)

@@ -1,13 +1,14 @@
 """Keys and values of all running sequences, in memory that is kept and used again.
 
 One sequence has one slot, and its token at position p stands in column p of it, whatever the other slots hold. A pass
-reads pieces of several rows behind one another, each token once and no padding; only attention sees them as a grid.
-To take tokens back is to write over them.
+reads pieces of several rows behind one another, each token once and no padding. To take tokens back is to write over
+them.
 
 S slots, H heads, T columns, D head dimension; a pass reads N tokens of B rows, Q of the longest, and sees W columns.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,29 +26,48 @@ _COLUMNS_AT_FIRST = 256
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the tokens of one pass stand: slots [B]; slot, row, place in the row, and column of each token [N]."""
+    """Where the tokens of one pass stand: slot and column of each token [N]; slots and lengths of the rows [B].
 
-    slots: Tensor
+    `mask` [B, 1, Q, W] is 0 where a place of a row sees a column, else minus infinity.
+    """
+
+    slots: list[int]
+    lengths: list[int]
+    starts: list[int]
     slot: Tensor
-    row: Tensor
-    place: Tensor
     column: Tensor
-    longest: int
-    width: int
-    in_order: bool  # the rows are the slots 0 to B - 1
+    mask: Tensor
 
-    def grid(self, packed: Tensor) -> Tensor:
-        """[1, H, N, D] -> [B, H, Q, D]; places past the end of a row mean nothing."""
-        tokens = packed[0].transpose(0, 1)
-        if self.longest == 1:
-            return tokens[:, :, None]
-        grid = packed.new_zeros(len(self.slots), packed.shape[1], self.longest, packed.shape[3])
-        grid[self.row, :, self.place] = tokens
-        return grid
+    @property
+    def width(self) -> int:
+        return self.mask.shape[3]
 
-    def packed(self, grid: Tensor) -> Tensor:
-        """[B, Q, H, D] -> [1, N, H, D]."""
-        return (grid[:, 0] if self.longest == 1 else grid[self.row, self.place])[None]
+    def rows(self, kept: Tensor) -> Tensor:
+        """[S, H, T, D] -> [B, H, W, D], a view where the rows are the first slots in order."""
+        in_order = self.slots == list(range(len(self.slots)))
+        return (kept[: len(self.slots)] if in_order else kept[self.slots])[:, :, : self.width]
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
+        """[1, H, N, D] and twice [B, H, W, D] -> [1, N, H, D]: all rows at once, or, of unlike lengths, one by one."""
+        if self.mask.shape[2] == 1:
+            attended = _attend(query[0].transpose(0, 1)[:, :, None], key, value, self.mask, scaling)
+            return attended.transpose(1, 2).transpose(0, 1)
+        pieces = []
+        for row, piece in enumerate(query.split(self.lengths, dim=2)):
+            places, width = piece.shape[2], self.starts[row] + piece.shape[2]
+            seen = key[row : row + 1, :, :width], value[row : row + 1, :, :width]
+            pieces.append(_attend(piece, *seen, self.mask[row : row + 1, :, :places, :width], scaling))
+        return torch.cat(pieces, dim=2).transpose(1, 2)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float | None) -> Tensor:
+    """[B, H, Q, D] each; heads that share keys and values are read as one with more places, so nothing is copied."""
+    shared = query.shape[1] // key.shape[1]
+    grouped = query.reshape(len(query), key.shape[1], -1, query.shape[3])
+    attended = scaled_dot_product_attention(
+        grouped, key, value, attn_mask=mask.repeat(1, 1, shared, 1) if shared > 1 else mask, scale=scaling
+    )
+    return attended.reshape(query.shape)
 
 
 def _attention(
@@ -58,22 +78,11 @@ def _attention(
     attention_mask: Tensor | None,
     layout: Layout | None = None,
     scaling: float | None = None,
-    **kwargs: object,
+    **kwargs: Any,
 ) -> tuple[Tensor, None]:
     if layout is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)  # type: ignore[arg-type]
-    assert attention_mask is not None
-    grid = layout.grid(query)  # [B, H, Q, D]
-    # Heads that share keys and values are read as one with more places: nothing is copied for each of them.
-    shared = grid.shape[1] // key.shape[1]
-    attended = scaled_dot_product_attention(
-        grid.reshape(len(grid), key.shape[1], -1, grid.shape[3]),
-        key,
-        value,
-        attn_mask=attention_mask.repeat(1, 1, shared, 1),
-        scale=scaling,
-    )
-    return layout.packed(attended.reshape(grid.shape).transpose(1, 2)), None
+        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    return layout.attend(query, key, value, scaling), None
 
 
 AttentionInterface.register(ATTENTION, _attention)
@@ -105,12 +114,9 @@ class _SlotLayer(CacheLayerMixin):
         layout = self._cache.layout
         if self.keys.shape[2] < layout.width:
             self.keys, self.values = (_widened(kept, layout.width) for kept in (self.keys, self.values))
-        seen = []
         for kept, new in ((self.keys, key_states), (self.values, value_states)):
             kept[layout.slot, :, layout.column] = new[0].transpose(0, 1).to(kept.dtype)
-            rows = kept[: len(layout.slots)] if layout.in_order else kept[layout.slots]
-            seen.append(rows[:, :, : layout.width])
-        return seen[0], seen[1]
+        return layout.rows(self.keys), layout.rows(self.values)
 
     def move(self, source: int, target: int, columns: int) -> None:
         for kept in (self.keys, self.values):

@@ -29,7 +29,6 @@ from lamlam.vocab import Vocabulary
 
 __all__ = ["Engine"]
 
-_LONG_PIECE = 32  # tokens; a longer piece is read apart, or attention would pad the others of the batch to it
 _TOKENS_A_PASS = {"cpu": 16}  # as many tokens take as long to read as a pass takes that reads none
 _TOKENS_A_PASS_ELSEWHERE = 256
 
@@ -113,9 +112,8 @@ class Engine:
         if self._running and all(sequence.state is State.WAITING for sequence in self._running):
             self._enter_values(wait=True)
         ready = [slot for slot, sequence in enumerate(self._running) if sequence.is_ready]
-        drafts = {slot: self._draft(self._running[slot], len(ready)) for slot in ready}
-        for slots in self._by_length(ready, drafts):
-            self._read(slots, drafts)
+        if ready:
+            self._read(ready, [self._draft(self._running[slot], len(ready)) for slot in ready])
         self._desk.ask([sequence for sequence in self._running if sequence.state is State.WAITING])
         self._enter_values()
         self._retire()
@@ -188,24 +186,14 @@ class Engine:
         saved = self._tokens_a_pass / ready + 1
         return self._drafter.draft(sequence, least=1 / saved, room=self._context - len(sequence.ids) - 1)
 
-    def _by_length(self, ready: list[int], drafts: dict[int, Draft]) -> list[list[int]]:
-        """The slots to read together: those with little to read, and those with much."""
-        few: list[int] = []
-        many: list[int] = []
-        for slot in ready:
-            length = len(self._running[slot].pending) + len(drafts[slot].tokens)
-            (many if length > _LONG_PIECE else few).append(slot)
-        return [slots for slots in (few, many) if slots]
-
-    def _read(self, slots: list[int], drafts: dict[int, Draft]) -> None:
+    def _read(self, slots: list[int], drafts: list[Draft]) -> None:
         """Run the model on what these sequences have not read yet, and on what they may go on with."""
         running = [self._running[slot] for slot in slots]
-        pieces = [[*sequence.pending, *drafts[slot].tokens] for slot, sequence in zip(slots, running, strict=True)]
-        wanted = [1 + len(drafts[slot].tokens) for slot in slots]
+        pieces = [[*sequence.pending, *draft.tokens] for sequence, draft in zip(running, drafts, strict=True)]
+        wanted = [1 + len(draft.tokens) for draft in drafts]
         logits = self._batch.read(slots, pieces, [sequence.read for sequence in running], wanted)
         likeliest = iter(logits.argmax(-1).tolist())
-        for slot, sequence, rows in zip(slots, running, logits.split(wanted), strict=True):
-            draft = drafts[slot]
+        for sequence, draft, rows in zip(running, drafts, logits.split(wanted), strict=True):
             accepted = sequence.advance(rows, draft.tokens, list(islice(likeliest, len(rows))))
             if self._drafter:
                 self._drafter.judge(draft, accepted)

@@ -16,14 +16,14 @@ _MOST = 8  # names that one beginning may stand for: with more it tells nothing
 _POINTS = ".,;:!?\"'’”“‘…"
 
 
-def mentions(text: str, kb: FactSource) -> list[str]:
+def mentions(text: str, kb: FactSource, read: int = 0) -> list[str]:
     """Names that `text` mentions and `kb` holds, in the order of their first mention; each once.
 
     A mention is a run of words that names an entity, which yields the canonical name and the alias that was used, or
     a capitalised run with which a few names begin ("Addiction" for "Addiction (journal)", "Akron Summit" for "Akron
-    Summit Assault").
+    Summit Assault"). Runs within the first `read` words are left out.
     """
-    runs = list(dict.fromkeys(_runs(text.split(), _LONGEST)))
+    runs = list(dict.fromkeys(_runs(text.split(), _LONGEST, read)))
     named = kb.entities_named(runs)
     found: dict[str, None] = {}
     for run in runs:
@@ -47,19 +47,20 @@ class Mentions:
 
     def update(self, text: str) -> list[str]:
         """The mentions of `text`, which must begin with the text of the call before."""
-        # A name may begin in the last words of what was read before.
+        # A name may begin in the last words of what was read before, and the last of them may have grown.
         parts = text[: self._read].rsplit(maxsplit=_LONGEST)
         start = len(parts[0]) if len(parts) > _LONGEST else 0
         if len(text) > self._read:
-            self._names.update(dict.fromkeys(mentions(text[start:], self._kb)))
+            known = text[start : self._read].split()
+            self._names.update(dict.fromkeys(mentions(text[start:], self._kb, read=max(len(known) - 1, 0))))
             self._read = len(text)
         return list(self._names)
 
 
-def _runs(words: list[str], longest: int) -> Iterator[str]:
-    """Runs of at most `longest` words, as written and without the punctuation around them."""
+def _runs(words: list[str], longest: int, read: int) -> Iterator[str]:
+    """Runs of at most `longest` words, as written and without the punctuation around them; none in the `read` first."""
     for start in range(len(words)):
-        for end in range(start + 1, min(start + longest, len(words)) + 1):
+        for end in range(max(start, read) + 1, min(start + longest, len(words)) + 1):
             yield from _bare(" ".join(words[start:end]))
 
 
