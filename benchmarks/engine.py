@@ -14,7 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from benchmarks.steering import Plan, Planned, Steering, plans
 from lamlam.corpus import Corpus
 from lamlam.corpus.files import load_corpus
 from lamlam.engine import DecodingSettings, Engine
+from lamlam.engine.draft import Drafter
 from lamlam.errors import InputError
 from lamlam.evaluate.completion import complete
 from lamlam.kb import KnowledgeBase
@@ -56,7 +57,7 @@ AIMS = {
 
 RUN = Path(os.environ.get("LAMLAM_RUN", "runs/demo/lmlm"))
 _SMOLLM2_VOCABULARY = 49_152
-_WARM_UP, _ROUNDS = 24, 3
+_WARM_UP, _ROUNDS = 16, 3
 _FREE = DecodingSettings(entities="free", relations="free")
 
 
@@ -74,9 +75,6 @@ class Subject:
     def plans(self, count: int, seed: int) -> list[Plan]:
         return plans(self.corpus.heldout["unseen"], self.vocabulary, count, self.tokens, seed)
 
-    def warm_up(self) -> list[Plan]:
-        return plans(self.corpus.train, self.vocabulary, _WARM_UP, self.tokens, 0)
-
 
 def engine(folder: Path) -> dict[str, Any]:
     """All figures; `LAMLAM_RUN` names another checkpoint than the demo's."""
@@ -89,8 +87,9 @@ def engine(folder: Path) -> dict[str, Any]:
     figures: dict[str, Any] = {"threads": 1}
     with KnowledgeBase.open(RUN / "kb.sqlite") as kb:
         small = Subject(checkpoint.model, checkpoint.vocabulary, kb, corpus, tokens=160, rounds=_ROUNDS)
+        drafter = Arm.warm(small)
         if "demo" in parts:
-            figures["demo"] = _speed(small) | {"own_words": _own_words(small)}
+            figures["demo"] = _speed(small, drafter, small.tokens) | {"own_words": _own_words(small)}
         if "memory" in parts:
             figures["memory"] = _memory(small)
         if "constraints" in parts:
@@ -101,44 +100,53 @@ def engine(folder: Path) -> dict[str, Any]:
                     "smollm2-135m", checkpoint.vocabulary, overrides={"vocab_size": _SMOLLM2_VOCABULARY}
                 ).to(getattr(torch, kind))
                 large = Subject(shape, checkpoint.vocabulary, kb, corpus, tokens=256, rounds=1)
-                figures[f"135m_{kind}"] = _speed(large)
+                figures[f"135m_{kind}"] = _speed(large, drafter, 96)
     return figures
 
 
 # Speed, steered
 
 
-def _speed(subject: Subject) -> dict[str, Any]:
-    return {"reprefill": _against_reprefill(subject), **_lookups(subject)}
+def _speed(subject: Subject, drafter: Drafter, shorter: int) -> dict[str, Any]:
+    return {
+        "reprefill": _against_reprefill(subject, drafter),
+        **_lookups(replace(subject, tokens=shorter), drafter),
+    }
 
 
 class Arm:
     """An engine with its drafter warmed up, as new for each measurement."""
 
-    def __init__(self, subject: Subject, batch_size: int, *, speculate: bool) -> None:
-        self._engine = Engine(
-            subject.model, subject.vocabulary, subject.kb, batch_size=batch_size, speculate=speculate
+    def __init__(self, subject: Subject, batch_size: int, drafter: Drafter | None) -> None:
+        self.engine = Engine(
+            subject.model, subject.vocabulary, subject.kb, batch_size=batch_size, speculate=drafter is not None
         )
-        self._tokens = subject.tokens
-        self.steering = Steering(self._engine)
-        if speculate:
-            for lookups in (True, False):
-                self._write(subject.warm_up(), lookups)
-        self._drafter = self._engine._drafter
+        self._tokens, self._drafter = subject.tokens, drafter
+        self.steering = Steering(self.engine)
         self.steering.remove()
+
+    @classmethod
+    def warm(cls, subject: Subject) -> Drafter:
+        """What an engine's drafter learns from a few training documents, written with calls and without."""
+        arm = cls(subject, _WARM_UP, Drafter(subject.vocabulary))
+        for lookups in (True, False):
+            arm.measure(plans(subject.corpus.train, subject.vocabulary, _WARM_UP, subject.tokens, 0), lookups=lookups)
+            arm._drafter = arm.engine._drafter
+        assert arm._drafter is not None
+        return arm._drafter
 
     def _write(self, plans: Sequence[Plan], lookups: bool) -> list[Any]:
         self.steering.ids = {plan.prompt: plan.with_calls if lookups else plan.without_calls for plan in plans}
         settings = DecodingSettings(max_tokens=self._tokens, max_calls=1000, lookups=lookups)
-        written = self._engine.generate([plan.prompt for plan in plans], settings)
+        written = self.engine.generate([plan.prompt for plan in plans], settings)
         for plan, generation in zip(plans, written, strict=True):
             assert list(generation.ids) == list(self.steering.ids[plan.prompt][:-1]), "it writes what was planned"
         return written
 
     def measure(self, plans: Sequence[Plan], *, lookups: bool) -> dict[str, Any]:
-        self._engine._drafter = copy.deepcopy(self._drafter)
-        self._engine.counters = type(self._engine.counters)()
-        self.steering = Steering(self._engine)
+        self.engine._drafter = copy.deepcopy(self._drafter)
+        self.engine.counters = type(self.engine.counters)()
+        self.steering = Steering(self.engine)
         try:
             started = time.process_time()
             self._write(plans, lookups)
@@ -148,15 +156,15 @@ class Arm:
         return {
             "tokens_a_second": self._tokens * len(plans) / seconds,
             "outside": 1 - self.steering.forward_seconds / seconds,
-            "counters": self._engine.counters,
+            "counters": self.engine.counters,
         }
 
 
-def _against_reprefill(subject: Subject) -> dict[str, Any]:
+def _against_reprefill(subject: Subject, drafter: Drafter) -> dict[str, Any]:
     """One prompt at a time both; then 32 in a batch, of which the baseline writes a few: it takes each by itself."""
-    single, batched = (Arm(subject, size, speculate=True) for size in (1, 32))
+    single, batched = (Arm(subject, size, drafter) for size in (1, 32))
     baseline, one, many = [], [], []
-    for round_ in range(max(2, subject.rounds)):
+    for round_ in range(subject.rounds):
         several = subject.plans(32, seed=round_)
         plan = several[0]
         started = time.process_time()
@@ -166,8 +174,7 @@ def _against_reprefill(subject: Subject) -> dict[str, Any]:
         assert written.ids[: len(plan.with_calls) - 1] == list(plan.with_calls[:-1])
         baseline.append(written.text_tokens / (time.process_time() - started))
         one.append(single.measure([plan], lookups=True)["tokens_a_second"])
-        if round_ < subject.rounds:
-            many.append(batched.measure(several, lookups=True)["tokens_a_second"])
+        many.append(batched.measure(several, lookups=True)["tokens_a_second"])
     return {
         "text_tokens": subject.tokens,
         "lookups_of_a_prompt": plan.calls,
@@ -179,14 +186,14 @@ def _against_reprefill(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _lookups(subject: Subject) -> dict[str, Any]:
+def _lookups(subject: Subject, drafter: Drafter) -> dict[str, Any]:
     """The same text with lookups and without, at batch 1 and 16, with speculation and without."""
     figures: dict[str, Any] = {}
     shares: dict[str, Any] = {}
     for size in (1, 16):
-        arms = {speculate: Arm(subject, size, speculate=speculate) for speculate in (True, False)}
+        arms = {speculate: Arm(subject, size, drafter if speculate else None) for speculate in (True, False)}
         measured: dict[tuple[bool, bool], list[dict[str, Any]]] = {}
-        for round_ in range(subject.rounds if size > 1 else 2 * subject.rounds):
+        for round_ in range(subject.rounds):
             chosen = subject.plans(size, seed=100 + round_)
             for speculate, lookups in product((True, False), repeat=2):
                 one = arms[speculate].measure(chosen, lookups=lookups)

@@ -22,6 +22,7 @@ __all__ = ["ATTENTION", "Layout", "SlotCache"]
 
 ATTENTION = "lamlam"  # attention of packed rows; without a layout it is the library's own
 _COLUMNS_AT_FIRST = 256
+_PADDING = 2.0  # rows attend together where that makes of their tokens no more than so many times as many places
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,14 @@ class Layout:
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
         """[1, H, N, D] and twice [B, H, W, D] -> [1, N, H, D]: all rows at once, or, of unlike lengths, one by one."""
-        if self.mask.shape[2] == 1:
-            attended = _attend(query[0].transpose(0, 1)[:, :, None], key, value, self.mask, scaling)
-            return attended.transpose(1, 2).transpose(0, 1)
+        longest = self.mask.shape[2]
+        if longest == 1:
+            return _attend(query.transpose(0, 2), key, value, self.mask, scaling).transpose(0, 2).transpose(1, 2)
+        if len(self.slots) * longest <= _PADDING * query.shape[2]:
+            row, place = self.slot.new_tensor([(r, p) for r, n in enumerate(self.lengths) for p in range(n)]).T
+            grid = query.new_zeros(len(self.slots), query.shape[1], longest, query.shape[3])
+            grid[row, :, place] = query[0].transpose(0, 1)
+            return _attend(grid, key, value, self.mask, scaling).transpose(1, 2)[row, place][None]
         pieces = []
         for row, piece in enumerate(query.split(self.lengths, dim=2)):
             places, width = piece.shape[2], self.starts[row] + piece.shape[2]

@@ -1,8 +1,9 @@
 """Guessing which tokens come next, so that the model reads them in the pass that it makes anyway.
 
-Three things are guessed: that a value which came in is written into the text; that a call asks for an entity that was
-asked for before, or that the context names; and that what followed the same few tokens before follows again, which
-gives the skeleton of calls and their relations. A wrong guess costs some reading and changes nothing: every token is
+Four things are guessed: that a value which came in is written into the text; that a call asks for an entity that was
+asked for before, or that the context names; that what followed the same few tokens in other texts follows again, which
+gives the skeleton of calls and their relations; and that what followed two tokens in this text, mostly within a name,
+follows again. A wrong guess costs some reading and changes nothing: every token is
 chosen as it would be without (speculative decoding, arXiv 2211.17192, with drafts from what is at hand instead of from
 a second model). How likely each guess is right is learnt as well, and only those that pay are made.
 """
@@ -10,6 +11,7 @@ a second model). How likely each guess is right is learnt as well, and only thos
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
+from weakref import WeakKeyDictionary
 
 from lamlam.engine.sequence import Sequence as TokenSequence
 from lamlam.engine.sequence import State
@@ -29,6 +31,7 @@ class Guess(StrEnum):
     VALUE = auto()
     NAME = auto()
     HABIT = auto()
+    COPY = auto()
 
 
 @dataclass(slots=True)
@@ -38,6 +41,14 @@ class Draft:
     tokens: list[int] = field(default_factory=list)
     guesses: list[tuple[Guess, bool]] = field(default_factory=list)  # with whether it is the first of its name or value
     probability: float = 1.0
+
+
+@dataclass(slots=True)
+class _Copies:
+    """What followed each two tokens of one sequence, as far as it is `learnt`."""
+
+    after: dict[tuple[int, int], int] = field(default_factory=dict)
+    learnt: int = 2
 
 
 class Drafter:
@@ -50,6 +61,7 @@ class Drafter:
         self._entity_id, self._last_ids = vocabulary.entity_id, {vocabulary.return_id, vocabulary.eos_id}
         self._longest = longest
         self._habits: OrderedDict[tuple[int, ...], Counter[int]] = OrderedDict()
+        self._copies: WeakKeyDictionary[TokenSequence, _Copies] = WeakKeyDictionary()
         self._rates: dict[tuple[Guess, bool], tuple[float, float]] = {}
 
     def draft(self, sequence: TokenSequence, least: float, room: int) -> Draft:
@@ -59,16 +71,19 @@ class Drafter:
         expected = sequence.expected()
         going_on = self._copy(draft, Guess.NAME if in_name else Guess.VALUE, expected, least, not in_name)
         trail = [*sequence.trail[-max(_ORDERS) :], *(expected[-1:] if in_name else [])]
-        while going_on and len(draft.tokens) < room and (habit := self._habit(trail)):
-            token, probability = habit
+        last = [*sequence.ids[-2:], *expected]
+        while going_on and len(draft.tokens) < room and (guess := self._next(sequence, trail, last)):
+            token, kind, probability = guess
             if draft.probability * probability < least:
                 break
-            self._add(draft, token, Guess.HABIT, False, probability)
+            self._add(draft, token, kind, False, probability)
             trail.append(token)
+            last.append(token)
             if token == self._entity_id:
                 name = sequence.likely_name()
                 going_on = bool(name) and self._copy(draft, Guess.NAME, name, least, True)
                 trail += name[-1:]
+                last += name
             elif token in self._last_ids:
                 break
         del draft.tokens[max(room, 0) :]
@@ -82,6 +97,10 @@ class Drafter:
                 if at >= order:
                     self._habits.setdefault(tuple(trail[at - order : at]), Counter())[trail[at]] += 1
         sequence.learnt = len(trail)
+        copies, ids = self._copies.setdefault(sequence, _Copies()), sequence.ids
+        for at in range(min(copies.learnt, len(ids)), len(ids)):
+            copies.after[ids[at - 2], ids[at - 1]] = ids[at]
+        copies.learnt = max(len(ids), 2)
         while len(self._habits) > _HABITS:
             self._habits.popitem(last=False)
 
@@ -104,6 +123,14 @@ class Drafter:
         draft.tokens.append(token)
         draft.guesses.append((guess, first))
         draft.probability *= probability
+
+    def _next(self, sequence: TokenSequence, trail: list[int], last: list[int]) -> tuple[int, Guess, float] | None:
+        if habit := self._habit(trail):
+            return habit[0], Guess.HABIT, habit[1]
+        copies = self._copies.get(sequence)
+        token = copies.after.get((last[-2], last[-1])) if copies and len(last) > 1 else None
+        right, all_ = self._rates.get((Guess.COPY, False), _AT_FIRST)
+        return (token, Guess.COPY, right / all_) if token is not None else None
 
     def _habit(self, trail: list[int]) -> tuple[int, float] | None:
         """What followed the end of a trail most often, and how likely it does again."""

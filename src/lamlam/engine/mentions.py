@@ -3,6 +3,7 @@
 Words are what stands between white space. Nothing here resolves a call: a mention is a candidate, no more.
 """
 
+import re
 import string
 from collections.abc import Iterable, Iterator
 
@@ -14,6 +15,8 @@ _LONGEST = 10  # words of a name
 _LONGEST_OPENING = 5  # words of a name's beginning
 _MOST = 8  # names that one beginning may stand for: with more it tells nothing
 _POINTS = ".,;:!?\"'’”“‘…"
+_MARKS = re.escape(string.punctuation + _POINTS)
+_OPENING = re.compile(f"([{_MARKS}]*)([^{_MARKS}]*)")
 
 
 def mentions(text: str, kb: FactSource, read: int = 0) -> list[str]:
@@ -23,7 +26,7 @@ def mentions(text: str, kb: FactSource, read: int = 0) -> list[str]:
     a capitalised run with which a few names begin ("Addiction" for "Addiction (journal)", "Akron Summit" for "Akron
     Summit Assault"). Runs within the first `read` words are left out.
     """
-    runs = list(dict.fromkeys(_runs(text.split(), _LONGEST, read)))
+    runs = list(dict.fromkeys(_runs(text.split(), kb, read)))
     named = kb.entities_named(runs)
     found: dict[str, None] = {}
     for run in runs:
@@ -57,11 +60,19 @@ class Mentions:
         return list(self._names)
 
 
-def _runs(words: list[str], longest: int, read: int) -> Iterator[str]:
-    """Runs of at most `longest` words, as written and without the punctuation around them; none in the `read` first."""
-    for start in range(len(words)):
-        for end in range(max(start, read) + 1, min(start + longest, len(words)) + 1):
-            yield from _bare(" ".join(words[start:end]))
+def _runs(words: list[str], kb: FactSource, read: int) -> Iterator[str]:
+    """Runs of words, as written and without the punctuation around them, whose first word begins a name."""
+    begins = {word: _begins_a_name(word, kb) for word in dict.fromkeys(words)}
+    for start, word in enumerate(words):
+        if begins[word]:
+            for end in range(max(start, read) + 1, min(start + _LONGEST, len(words)) + 1):
+                yield from _bare(" ".join(words[start:end]))
+
+
+def _begins_a_name(word: str, kb: FactSource) -> bool:
+    """False where no name begins with `word` up to its first point, with the points before it or without."""
+    opening, core = _OPENING.match(word).groups()  # type: ignore[union-attr]
+    return not core or any(kb.entities_starting(start, 1) for start in dict.fromkeys((core, opening + core)))
 
 
 def _bare(run: str) -> Iterable[str]:
