@@ -7,12 +7,14 @@ mean little by themselves: compare within a run.
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from lamlam.errors import LamLamError
 from lamlam.evaluate.results import Provenance
 from lamlam.files import atomic_write
 
@@ -29,8 +31,11 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(USUAL | ON_REQUEST)}")
     parser.add_argument("--folder", type=Path, help="where scratch files are made")
     options = parser.parse_args()
-    for name in options.names or USUAL:
-        run(name, options.folder)
+    try:
+        for name in options.names or USUAL:
+            run(name, options.folder)
+    except LamLamError as error:
+        sys.exit(f"error: {error}")
 
 
 def run(name: str, folder: Path | None) -> None:

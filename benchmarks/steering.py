@@ -120,5 +120,3 @@ class Planned(LogitsProcessor):
 
 def _next(ids: Sequence[int], place: int) -> int:
     return ids[min(place + 1, len(ids) - 1)]
-
-

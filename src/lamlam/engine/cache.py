@@ -118,11 +118,11 @@ class _SlotLayer(CacheLayerMixin):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         layout = self._cache.layout
-        if self.keys.shape[2] < layout.width:
-            self.keys, self.values = (_widened(kept, layout.width) for kept in (self.keys, self.values))
-        for kept, new in ((self.keys, key_states), (self.values, value_states)):
+        keys, values = (_widened(kept, layout.width) for kept in (self.keys, self.values) if kept is not None)
+        self.keys, self.values = keys, values
+        for kept, new in ((keys, key_states), (values, value_states)):
             kept[layout.slot, :, layout.column] = new[0].transpose(0, 1).to(kept.dtype)
-        return layout.rows(self.keys), layout.rows(self.values)
+        return layout.rows(keys), layout.rows(values)
 
     def move(self, source: int, target: int, columns: int) -> None:
         for kept in (self.keys, self.values):
@@ -140,13 +140,15 @@ class _SlotLayer(CacheLayerMixin):
 
 
 def _widened(kept: Tensor, width: int) -> Tensor:
+    if width <= kept.shape[2]:
+        return kept
     wider = kept.new_zeros(*kept.shape[:2], max(width, 2 * kept.shape[2]), kept.shape[3])
     wider[:, :, : kept.shape[2]] = kept
     return wider
 
 
 class SlotCache(Cache):
-    """A cache for `slots` sequences. Before each pass `layout` is set to what it reads; the model then calls `update`."""
+    """A cache for `slots` sequences. `layout` is set to what a pass reads before the model calls `update`."""
 
     layout: Layout
 

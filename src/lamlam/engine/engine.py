@@ -180,7 +180,7 @@ class Engine:
                 self._leave(slot)
 
     def _draft(self, sequence: TokenSequence, ready: int) -> Draft:
-        """Guesses for one of `ready` sequences: a right one saves a part of a pass, a wrong one has been read for nothing."""
+        """Guesses for one of `ready` sequences; a right one saves its part of a pass, a wrong one is read in vain."""
         if self._drafter is None:
             return Draft()
         saved = self._tokens_a_pass / ready + 1

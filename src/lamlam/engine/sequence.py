@@ -114,8 +114,9 @@ class Sequence:
     def advance(self, logits: Tensor, drafted: SequenceOf[int], likeliest: SequenceOf[int]) -> int:
         """Go on after the model has read all ids and then `drafted` tokens; logits [K, V], K = 1 + drafted tokens.
 
-        `likeliest` are the tokens of the greatest logits, which spare most choices. Every token is chosen as it would be without a draft, so that the draft changes nothing but the speed. Where
-        it names the token that was chosen, the model has read that one already. Returns how often it did.
+        `likeliest` are the tokens of the greatest logits [K], which spare most choices a mask. Every token is chosen
+        as it would be without a draft, so that the draft changes nothing but the speed. Where it names the token that
+        was chosen, the model has read that one already. Returns how often it did.
         """
         self.read = len(self.ids)
         if self.state in (State.PROMPT, State.VALUE):
