@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import Cache, LlamaConfig
 
 from lamlam.engine import DecodingSettings, Engine
+from lamlam.engine.cache import Layout
 from lamlam.kb.fact import Fact, Resolution, Source, Status
 from lamlam.markup import AnnotatedDocument, Call
 from lamlam.vocab import Vocabulary, encode
@@ -81,7 +82,10 @@ class ScriptedModel(nn.Module):
         self.config = LlamaConfig(
             vocab_size=len(vocabulary), max_position_embeddings=context, num_hidden_layers=1, num_attention_heads=1
         )
-        self.device = torch.device("cpu")
+        self.device, self.dtype = torch.device("cpu"), torch.float
+
+    def set_attn_implementation(self, name: str) -> None:
+        """It has no attention."""
 
     def forward(
         self,
@@ -89,18 +93,19 @@ class ScriptedModel(nn.Module):
         attention_mask: Tensor,
         position_ids: Tensor,
         past_key_values: Cache,
-        logits_to_keep: int,
+        logits_to_keep: Tensor,
+        layout: Layout,
         **_: object,
     ) -> SimpleNamespace:
         new = torch.stack([input_ids, position_ids], dim=-1)[:, None].double()
-        seen, _values = past_key_values.update(new, new, 0)
-        wanted = attention_mask[:, 0, -logits_to_keep:]  # [B, K, W]
-        assert wanted.shape[-1] == seen.shape[2]
+        seen, _values = past_key_values.update(new, new, 0)  # [B, 1, W, 2]
+        assert attention_mask.shape[-1] == seen.shape[2]
+        tokens = [(row, place) for row, length in enumerate(layout.lengths) for place in range(length)]
         rows = [
-            torch.stack([self._logits(row[mask].long().tolist()) for mask in masks])
-            for row, masks in zip(seen[:, 0], wanted, strict=True)
+            seen[row, 0][attention_mask[row, 0, place] == 0].long().tolist()
+            for row, place in (tokens[token] for token in logits_to_keep.tolist())
         ]
-        return SimpleNamespace(logits=torch.stack(rows))
+        return SimpleNamespace(logits=torch.stack([self._logits(row) for row in rows])[None])
 
     def _logits(self, seen: list[list[int]]) -> Tensor:
         ids, positions = [token for token, _ in seen], [position for _, position in seen]

@@ -68,7 +68,8 @@ def _without_cache(model: PreTrainedModel, prompt: str, settings: DecodingSettin
             sequence.answer(KB.lookup_many([sequence.query])[0])
         else:
             with torch.no_grad():
-                sequence.advance(model(torch.tensor([sequence.ids]), use_cache=False).logits[0, -1:], [])
+                logits = model(torch.tensor([sequence.ids]), use_cache=False).logits[0, -1:]
+                sequence.advance(logits, [], logits.argmax(-1).tolist())
     return sequence.generation()
 
 

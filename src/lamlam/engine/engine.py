@@ -5,9 +5,10 @@ knowledge base. Calls that end in one step are looked up together, and their val
 is read twice (decoding interleaved with lookups: arXiv 2505.15962).
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
 import torch
 from transformers import PreTrainedModel
@@ -16,7 +17,7 @@ from lamlam.engine.batch import Batch
 from lamlam.engine.constraint import CallConstraint
 from lamlam.engine.context import context_of
 from lamlam.engine.desk import Desk
-from lamlam.engine.draft import Drafter
+from lamlam.engine.draft import Draft, Drafter, Guess
 from lamlam.engine.generation import Event, Generation
 from lamlam.engine.lexicon import Lexicon
 from lamlam.engine.sampling import Sampler
@@ -29,7 +30,8 @@ from lamlam.vocab import Vocabulary
 
 __all__ = ["Engine"]
 
-_LONG_PIECE = 24  # tokens; a longer piece is read apart, or the others of the batch would be padded to it
+_TOKENS_A_PASS = {"cpu": 16}  # as many tokens take as long to read as a pass takes that reads none
+_TOKENS_A_PASS_ELSEWHERE = 256
 
 
 @dataclass(slots=True)
@@ -40,6 +42,14 @@ class Counters:
     tokens: int = 0
     drafted: int = 0
     accepted: int = 0
+    guesses: Counter[Guess] = field(default_factory=Counter)  # drafted ones by kind
+    right: Counter[Guess] = field(default_factory=Counter)  # of which so many were right
+
+    def count(self, draft: Draft, accepted: int) -> None:
+        self.drafted += len(draft.tokens)
+        self.accepted += accepted
+        self.guesses.update(guess for guess, _ in draft.guesses)
+        self.right.update(guess for guess, _ in draft.guesses[:accepted])
 
 
 class Engine:
@@ -72,7 +82,8 @@ class Engine:
         self._context = context_of(model.config)
         self._lexicon = Lexicon(vocabulary, width, self.model.device)
         self._batch = Batch(self.model, batch_size)
-        self._drafter = Drafter(vocabulary.entity_id) if speculate else None
+        self._drafter = Drafter(vocabulary) if speculate else None
+        self._tokens_a_pass = _TOKENS_A_PASS.get(self.model.device.type, _TOKENS_A_PASS_ELSEWHERE)
         self._desk = Desk(kb, open_source)
         self._waiting: deque[TokenSequence] = deque()
         self._running: list[TokenSequence] = []  # each in the slot of its place
@@ -102,9 +113,8 @@ class Engine:
         if self._running and all(sequence.state is State.WAITING for sequence in self._running):
             self._enter_values(wait=True)
         ready = [slot for slot, sequence in enumerate(self._running) if sequence.is_ready]
-        drafts = {slot: self._draft(self._running[slot]) for slot in ready}
-        for slots in self._by_length(ready, drafts):
-            self._read(slots, drafts)
+        if ready:
+            self._read(ready, [self._draft(self._running[slot], len(ready)) for slot in ready])
         self._desk.ask([sequence for sequence in self._running if sequence.state is State.WAITING])
         self._enter_values()
         self._retire()
@@ -175,36 +185,30 @@ class Engine:
             if self._running[slot].done:
                 self._leave(slot)
 
-    def _draft(self, sequence: TokenSequence) -> list[int]:
-        room = self._context - len(sequence.ids) - 1
-        return self._drafter.draft(sequence)[: max(room, 0)] if self._drafter else []
+    def _draft(self, sequence: TokenSequence, ready: int) -> Draft:
+        """Guesses for one of `ready` sequences; a right one saves its part of a pass, a wrong one is read in vain."""
+        if self._drafter is None:
+            return Draft()
+        saved = self._tokens_a_pass / ready + 1
+        return self._drafter.draft(sequence, least=1 / saved, room=self._context - len(sequence.ids) - 1)
 
-    def _by_length(self, ready: list[int], drafts: dict[int, list[int]]) -> list[list[int]]:
-        """The slots to read together: those with little to read, and those with much."""
-        few: list[int] = []
-        many: list[int] = []
-        for slot in ready:
-            length = len(self._running[slot].pending) + len(drafts[slot])
-            (many if length > _LONG_PIECE else few).append(slot)
-        return [slots for slots in (few, many) if slots]
-
-    def _read(self, slots: list[int], drafts: dict[int, list[int]]) -> None:
+    def _read(self, slots: list[int], drafts: list[Draft]) -> None:
         """Run the model on what these sequences have not read yet, and on what they may go on with."""
         running = [self._running[slot] for slot in slots]
-        pieces = [[*sequence.pending, *drafts[slot]] for slot, sequence in zip(slots, running, strict=True)]
-        wanted = 1 + max(len(drafts[slot]) for slot in slots)
+        pieces = [[*sequence.pending, *draft.tokens] for sequence, draft in zip(running, drafts, strict=True)]
+        wanted = [1 + len(draft.tokens) for draft in drafts]
         logits = self._batch.read(slots, pieces, [sequence.read for sequence in running], wanted)
-        for slot, sequence, rows in zip(slots, running, logits, strict=True):
-            draft = drafts[slot]
+        likeliest = iter(logits.argmax(-1).tolist())
+        for sequence, draft, rows in zip(running, drafts, logits.split(wanted), strict=True):
             try:
-                accepted = sequence.advance(rows[wanted - 1 - len(draft) :], draft)
+                accepted = sequence.advance(rows, draft.tokens, list(islice(likeliest, len(rows))))
             except LamLamError as error:  # of the knowledge base, about the names that a call may ask for
                 sequence.fail(error)
                 accepted = 0
             if self._drafter:
+                self._drafter.judge(draft, accepted)
                 self._drafter.learn(sequence)
-            self.counters.drafted += len(draft)
-            self.counters.accepted += accepted
+            self.counters.count(draft, accepted)
         self.counters.passes += 1
         self.counters.tokens += sum(map(len, pieces))
 

@@ -28,7 +28,7 @@ class Lexicon:
             self._ids_of.setdefault(text, []).append(index)
         self._longest = max(map(len, self._ids_of), default=0)
         self._nothing = torch.zeros(width, dtype=torch.bool, device=device)
-        self._text = self.mask(self.bytes_of)
+        self._text_and: dict[tuple[int, ...], Tensor] = {(): self.mask(self.bytes_of)}
 
     def beginning(self, rest: bytes) -> Iterator[int]:
         """The tokens with which `rest` can begin."""
@@ -41,8 +41,10 @@ class Lexicon:
         mask[list(ids)] = True
         return mask
 
-    def text_and(self, ids: Iterable[int]) -> Tensor:
-        """A mask [V] of all text tokens and these."""
-        mask = self._text.clone()
-        mask[list(ids)] = True
-        return mask
+    def text_and(self, *ids: int) -> Tensor:
+        """A mask [V] of all text tokens and these, not to be written to."""
+        if ids not in self._text_and:
+            mask = self._text_and[()].clone()
+            mask[list(ids)] = True
+            self._text_and[ids] = mask
+        return self._text_and[ids]

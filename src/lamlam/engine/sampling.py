@@ -34,6 +34,11 @@ class Sampler:
         if settings.top_p is not None:
             self._warpers.append(TopPLogitsWarper(settings.top_p))
 
+    @property
+    def takes_likeliest(self) -> bool:
+        """Whether the token of the greatest logit is chosen, if it is allowed."""
+        return self._greedy and not self._penalties
+
     def choose(self, logits: Tensor, allowed: Tensor, ids: Sequence[int]) -> int:
         """A token by its `logits` [V], among those that `allowed` [V] (bool) marks, after `ids`."""
         scores = logits.float()

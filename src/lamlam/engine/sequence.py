@@ -66,7 +66,7 @@ class Sequence:
         self.prompt = prompt
         self.state = State.PROMPT
         self.read = 0  # how many of the ids the model has read
-        self.trail: list[int] = []  # what was written, without the names in calls and the values that came in
+        self.trail: list[int] = []  # what was written, without the names in calls and the values, come in or repeated
         self.learnt = 0  # how much of the trail the drafter knows
         self._sampler = sampler
         self._events: list[Event] = []
@@ -125,17 +125,18 @@ class Sequence:
         """Entity and relation of the call that waits for the knowledge base."""
         return self._entity, self._relation
 
-    def advance(self, logits: Tensor, drafted: SequenceOf[int]) -> int:
+    def advance(self, logits: Tensor, drafted: SequenceOf[int], likeliest: SequenceOf[int]) -> int:
         """Go on after the model has read all ids and then `drafted` tokens; logits [K, V], K = 1 + drafted tokens.
 
-        Every token is chosen as it would be without a draft, so that the draft changes nothing but the speed. Where
-        it names the token that was chosen, the model has read that one already. Returns how often it did.
+        `likeliest` are the tokens of the greatest logits [K], which spare most choices a mask. Every token is chosen
+        as it would be without a draft, so that the draft changes nothing but the speed. Where it names the token that
+        was chosen, the model has read that one already. Returns how often it did.
         """
         self.read = len(self.ids)
         if self.state in (State.PROMPT, State.VALUE):
             self.state = State.TEXT
         for place, row in enumerate(logits):
-            token = self.choose(row)
+            token = self.choose(row, likeliest[place])
             if place == len(drafted) or token != drafted[place]:
                 return place
             self.read += 1
@@ -143,11 +144,14 @@ class Sequence:
                 return place + 1
         return len(drafted)
 
-    def choose(self, logits: Tensor) -> int:
-        """Choose the next token by its logits [V], and take it."""
+    def choose(self, logits: Tensor, likeliest: int | None = None) -> int:
+        """Choose the next token by its logits [V], and take it; `likeliest`, where known, has the greatest of them."""
         if self._is_bounded:
-            self.wish(int(logits.argmax()), logits)
-        token = self._sampler.choose(logits, self.allowed(logits), self.ids)
+            self.wish(int(logits.argmax()) if likeliest is None else likeliest, logits)
+        if likeliest is not None and self._sampler.takes_likeliest and self.surely_allows(likeliest):
+            token = likeliest
+        else:
+            token = self._sampler.choose(logits, self.allowed(logits), self.ids)
         if self._settings.log_probs:
             self._log_probs[len(self.ids)] = float(logits.float().log_softmax(-1)[token])
         self.take(token, logits)
@@ -172,17 +176,13 @@ class Sequence:
             name = self._vocabulary.encode(" " + known)
         return [*name, self._vocabulary.relation_id] if name else []
 
-    def visible_in_trail(self, expected: SequenceOf[int]) -> list[int]:
-        """What expected tokens would add to the trail."""
-        return list(expected) if self.state is not State.ENTITY else list(expected[-1:])
-
     # Choosing
 
     def allowed(self, logits: Tensor) -> Tensor:
         """The tokens among which the next is chosen, a mask [V], given its logits [V]."""
         if self.state is State.TEXT:
             return self._allowed_in_text()
-        close = self._vocabulary.relation_id if self.state is State.ENTITY else self._vocabulary.return_id
+        close = self._close
         if self._field_tokens >= self._settings.max_query_tokens:
             return self._lexicon.mask([close])
         if self._names is not None:
@@ -190,7 +190,27 @@ class Sequence:
             if following.ids or following.complete:
                 return self._lexicon.mask([*following.ids, *([close] if following.complete else [])])
             self._names = None  # the vocabulary can write none of the names
-        return self._lexicon.text_and([close] if self._written.strip() else [])
+        return self._lexicon.text_and(*([close] if self._written.strip() else []))
+
+    @property
+    def _close(self) -> int:
+        """The token that ends the running entity or relation."""
+        return self._vocabulary.relation_id if self.state is State.ENTITY else self._vocabulary.return_id
+
+    def surely_allows(self, token: int) -> bool:
+        """Whether `allowed` marks a token, told without a mask; where that takes a mask, False."""
+        text = self._lexicon.bytes_of.get(token)
+        if self.state is State.TEXT:
+            if self._must_call:
+                return token == self._vocabulary.entity_id
+            call = token == self._vocabulary.entity_id and self._may_call
+            return text is not None or token == self._vocabulary.eos_id or call
+        if self._field_tokens >= self._settings.max_query_tokens or (text is None and token != self._close):
+            return False
+        if self._names is None:
+            return text is not None or bool(self._written.strip())
+        written = bytes(self._written)
+        return self._names.holds(written) if text is None else self._names.begins(written + text)
 
     def wish(self, token: int, logits: Tensor) -> None:
         """Record what the model would have written, where that may be what a bound forbids."""
@@ -280,10 +300,17 @@ class Sequence:
 
     def _allowed_in_text(self) -> Tensor:
         call = [self._vocabulary.entity_id]
-        if self._settings.force_call and not self._calls and not self._text_tokens:
+        if self._must_call:
             return self._lexicon.mask(call)
-        may_call = self.may_ever_call and not self._call_refused and not self._has_called_enough
-        return self._lexicon.text_and([self._vocabulary.eos_id, *(call if may_call else [])])
+        return self._lexicon.text_and(self._vocabulary.eos_id, *(call if self._may_call else []))
+
+    @property
+    def _must_call(self) -> bool:
+        return self._settings.force_call and not self._calls and not self._text_tokens
+
+    @property
+    def _may_call(self) -> bool:
+        return self.may_ever_call and not self._call_refused and not self._has_called_enough
 
     @property
     def may_ever_call(self) -> bool:
@@ -308,14 +335,15 @@ class Sequence:
         self._said += text
         self._text_tokens += 1
         self._call_refused, self._calls_in_a_row = False, 0
-        self._echo = self._echo[1:] if self._echo[:1] == [token] else []
+        echoed = self._echo[:1] == [token]
+        self._echo = self._echo[1:] if echoed else []
         stopped = self._text.add(text)
         self._show()
         if stopped or self._text_tokens == self._settings.max_tokens:
             self._encoded.add([token], Kind.TEXT)
             self._end("stop" if stopped else "length")
         else:
-            self._append(token, Kind.TEXT, then=State.TEXT)
+            self._append(token, Kind.TEXT, then=State.TEXT, telling=not echoed)
 
     def _begin_call(self, logits: Tensor) -> None:
         self._calls += 1
@@ -352,9 +380,9 @@ class Sequence:
         self._lookups.append(replace(lookup, start=place, end=place))
         self._events.append(CallResolved(self._lookups[-1]))
 
-    def _append(self, token: int, kind: Kind, *, then: State) -> None:
+    def _append(self, token: int, kind: Kind, *, then: State, telling: bool = True) -> None:
         self._encoded.add([token], kind)
-        if kind not in (Kind.ENTITY, Kind.VALUE):
+        if telling and kind not in (Kind.ENTITY, Kind.VALUE):
             self.trail.append(token)
         self.state = then
         if len(self.ids) >= self._context:

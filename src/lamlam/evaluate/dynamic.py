@@ -143,6 +143,9 @@ class _Reading(TokenSequence):
         calls = preferred == entity and self._calls_here < _CALLS_AT_ONE_PLACE
         return self._lexicon.mask([entity if calls else self._gold[len(self.log_probs)]])
 
+    def surely_allows(self, token: int) -> bool:
+        return self.state is not State.TEXT and super().surely_allows(token)
+
     def take(self, token: int, logits: Tensor) -> None:
         if self.state is State.TEXT:
             if token == self._vocabulary.entity_id:
