@@ -68,6 +68,8 @@ def _knowledge_base() -> list[str]:
         shares = [f"{resolution['figures'][f'{who}_{kind}']:.1%}" for who in ("ours", "paper")]
         aim = resolution["aims"][f"ours_{kind}"].split()
         asked.append(f"| {told} | {' | '.join(shares)} | {aim[0]} {float(aim[1]):.0%} |")
+    speed = resolution["figures"]["speed"]
+    asked.append(f"| a lookup of names as written, median | {speed['ours_us']} µs | {speed['paper_ms']} ms | |")
     return [
         head,
         "",
