@@ -63,6 +63,27 @@ def test_prompts_are_continued_in_order(run: Path) -> None:
     assert "\nAlan" in result.stdout
 
 
+def test_samples_and_stop_strings_reach_the_engine(run: Path) -> None:
+    drawn = _call(run, "Ada", "--max-tokens", 6, "--no-lookups", "--temperature", 1, "--samples", 3, "--seed", 5)
+    assert len({line for line in drawn.stdout.splitlines() if line.startswith("Ada")}) > 1, drawn.output
+    greedy = _call(run, "Ada", "--max-tokens", 6, "--no-lookups").stdout
+    assert _call(run, "Ada", "--no-lookups", "--repetition-penalty", 0).exception is not None
+    written = greedy.removeprefix("Ada").strip()
+    stopped = _call(run, "Ada", "--max-tokens", 6, "--no-lookups", "--stop", written[1]).stdout
+    assert len(stopped) < len(greedy)
+
+
+def test_what_the_checkpoint_says_of_sampling_is_the_default(run: Path, tmp_path: Path) -> None:
+    checkpoint = Checkpoint.load(run)
+    checkpoint.model.generation_config.update(do_sample=True, temperature=3.0, top_k=7, max_new_tokens=2)
+    checkpoint.save(tmp_path)
+    (tmp_path / "kb.sqlite").write_bytes((run / "kb.sqlite").read_bytes())
+    sampled = [_call(tmp_path, "Ada", "--no-lookups", "--seed", seed).stdout for seed in range(6)]
+    assert len(set(sampled)) > 1
+    chosen = [_call(tmp_path, "Ada", "--no-lookups", "--seed", seed, "--temperature", 0).stdout for seed in range(2)]
+    assert len(set(chosen)) == 1
+
+
 def test_a_trace_shows_facts_and_sources_as_they_are(run: Path) -> None:
     known = ("--entities", "known", "--relations", "known")
     shown = _call(run, "Ada Lovelace", "--trace", "--temperature", 1, "--max-tokens", 20, *known).stdout

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +14,7 @@ from lamlam.errors import InputError
 
 if TYPE_CHECKING:
     from lamlam.engine import Engine, FactSource, Generation, Lookup, RemoteEngine
+    from lamlam.model.checkpoint import Checkpoint
 
 __all__ = ["register"]
 
@@ -33,10 +34,15 @@ def register(app: typer.Typer) -> None:
         model: Annotated[
             str | None, typer.Option(help="The model's name on the server.  [default: the first listed]")
         ] = None,
-        max_tokens: Annotated[int, typer.Option(help="Text tokens to write at most.")] = 64,
-        temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.")] = 0.0,
+        max_tokens: Annotated[int | None, typer.Option(help="Text tokens to write at most.  [default: 64]")] = None,
+        temperature: Annotated[
+            float | None, typer.Option(help="0 takes the likeliest token.  [default: as the checkpoint says, else 0]")
+        ] = None,
         top_k: Annotated[int | None, typer.Option(help="Sample among the k likeliest tokens.")] = None,
         top_p: Annotated[float | None, typer.Option(help="Sample among the likeliest tokens of this mass.")] = None,
+        repetition_penalty: Annotated[float | None, typer.Option(help="Above 1 avoids what was said.")] = None,
+        stop: Annotated[list[str] | None, typer.Option(help="End before this text; can be repeated.")] = None,
+        samples: Annotated[int, typer.Option(help="Continuations of each prompt, with seeds in sequence.")] = 1,
         seed: Annotated[int, typer.Option(help="Of sampling.")] = 0,
         entities: Annotated[
             str | None,
@@ -65,32 +71,46 @@ def register(app: typer.Typer) -> None:
 
         from lamlam.engine import DecodingSettings
         from lamlam.kb import KnowledgeBase
+        from lamlam.model.checkpoint import Checkpoint
 
-        settings = DecodingSettings.checked(
-            max_tokens=max_tokens,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=seed,
-            entities=entities or ("context" if server is None else "free"),
-            relations=relations,
-            on_miss=on_miss,
-            lookups=lookups,
-        )
+        chosen = {
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "repetition_penalty": repetition_penalty,
+            "stop": tuple(stop or ()),
+            "samples": samples,
+            "seed": seed,
+            "entities": entities or ("context" if server is None else "free"),
+            "relations": relations,
+            "on_miss": on_miss,
+            "lookups": lookups,
+        }
+        given = {field: value for field, value in chosen.items() if value is not None}
         disable_progress_bar()
-        open_engine = _of_the_run(run) if server is None else _of_a_server(run, server, model)
+        open_engine: Callable[[FactSource], AbstractContextManager[Engine | RemoteEngine]]
+        if server is None:
+            checkpoint = Checkpoint.load(run)
+            settings = DecodingSettings.of(checkpoint.model.generation_config, **given)
+            open_engine = _of_the_run(checkpoint, kb)
+        else:
+            settings = DecodingSettings.checked(**given)
+            open_engine = _of_a_server(run, server, model)
         with KnowledgeBase.open(kb or run / "kb.sqlite") as facts, open_engine(facts) as engine:
             for batch in _batches(prompts or () if jsonl is None else _read_prompts(jsonl)):
                 for generation in engine.generate(batch, settings):
                     _print(generation, trace=trace, as_json=jsonl is not None)
 
 
-def _of_the_run(run: Path) -> "Callable[[FactSource], AbstractContextManager[Engine]]":
+def _of_the_run(checkpoint: "Checkpoint", kb: str | None) -> "Callable[[FactSource], AbstractContextManager[Engine]]":
+    """An engine; a knowledge base on a server is asked beside the model."""
     from lamlam.engine import Engine
-    from lamlam.model.checkpoint import Checkpoint
+    from lamlam.kb import KnowledgeBase
 
-    checkpoint = Checkpoint.load(run)
-    return lambda facts: nullcontext(Engine(checkpoint.model, checkpoint.vocabulary, facts))
+    address = kb if kb is not None and "://" in kb else None
+    again = None if address is None else lambda: KnowledgeBase.open(address)
+    return lambda facts: closing(Engine(checkpoint.model, checkpoint.vocabulary, facts, open_source=again))
 
 
 def _of_a_server(

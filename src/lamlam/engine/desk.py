@@ -65,8 +65,11 @@ class Desk:
         self._asked.pop(sequence, None)
 
     def close(self) -> None:
-        if self._thread is not None:
-            self._thread.shutdown(cancel_futures=True)
+        """End the thread, and close its connection, where it can be closed."""
+        if self._thread is not None and self._opened is not None:
+            opened = self._opened
+            self._thread.submit(lambda: getattr(opened.result(), "close", lambda: None)())
+            self._thread.shutdown()
 
 
 def _answers_of_opened(opened: Future[FactSource], sequences: Sequence[TokenSequence]) -> list[Answer]:

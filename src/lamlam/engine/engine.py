@@ -120,6 +120,10 @@ class Engine:
         self._retire()
         return bool(self._running or self._waiting)
 
+    def close(self) -> None:
+        """End the thread that asks a slow knowledge base, and its connection."""
+        self._desk.close()
+
     # Whole texts
 
     def generate(self, prompts: Sequence[str], settings: DecodingSettings | None = None) -> list[Generation]:
