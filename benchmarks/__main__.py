@@ -7,13 +7,14 @@ mean little by themselves: compare within a run.
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from lamlam.errors import InputError
+from lamlam.errors import LamLamError
 from lamlam.evaluate.results import Provenance
 from lamlam.files import atomic_write
 
@@ -21,7 +22,7 @@ USUAL = {
     "knowledge-base": "benchmarks.knowledge_base:five_million",
     "resolution": "benchmarks.resolution.run:resolution",
     "several": "benchmarks.several:several",
-    "decoding": "benchmarks.decoding:decoding",
+    "engine": "benchmarks.engine:engine",
 }
 ON_REQUEST = {"full-size": "benchmarks.knowledge_base:full_size"}  # an hour, and 20 GB of scratch
 RESULTS = Path(__file__).parent / "results"
@@ -32,8 +33,11 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(USUAL | ON_REQUEST)}")
     parser.add_argument("--folder", type=Path, help="where scratch files are made")
     options = parser.parse_args()
-    for name in options.names or USUAL:
-        run(name, options.folder)
+    try:
+        for name in options.names or USUAL:
+            run(name, options.folder)
+    except LamLamError as error:
+        sys.exit(f"error: {error}")
 
 
 def run(name: str, folder: Path | None) -> None:
@@ -42,7 +46,7 @@ def run(name: str, folder: Path | None) -> None:
         benchmark = import_module(module)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             figures = getattr(benchmark, function)(Path(scratch))
-    except (InputError, ImportError) as error:  # data or a package that is not there
+    except (LamLamError, ImportError) as error:  # data or a package that is not there
         print(f"{name} is left out: {error}")
         return
     save(name, figures, getattr(benchmark, "AIMS", {}))

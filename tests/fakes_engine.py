@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache, LlamaConfig
+from transformers import Cache, LlamaConfig
 
 from lamlam.engine import DecodingSettings, Engine
+from lamlam.engine.cache import Layout
 from lamlam.kb.fact import Fact, Resolution, Source, Status
 from lamlam.markup import AnnotatedDocument, Call
 from lamlam.vocab import Vocabulary, encode
@@ -81,25 +82,30 @@ class ScriptedModel(nn.Module):
         self.config = LlamaConfig(
             vocab_size=len(vocabulary), max_position_embeddings=context, num_hidden_layers=1, num_attention_heads=1
         )
-        self.device = torch.device("cpu")
-        self.read = 0  # tokens, padding included
+        self.device, self.dtype = torch.device("cpu"), torch.float
+
+    def set_attn_implementation(self, name: str) -> None:
+        """It has no attention."""
 
     def forward(
         self,
         input_ids: Tensor,
         attention_mask: Tensor,
         position_ids: Tensor,
-        past_key_values: DynamicCache,
+        past_key_values: Cache,
+        logits_to_keep: Tensor,
+        layout: Layout,
         **_: object,
     ) -> SimpleNamespace:
-        self.read += input_ids.numel()
         new = torch.stack([input_ids, position_ids], dim=-1)[:, None].double()
-        seen, _values = past_key_values.update(new, new, 0)
-        assert attention_mask.shape == seen[:, 0, :, 0].shape
+        seen, _values = past_key_values.update(new, new, 0)  # [B, 1, W, 2]
+        assert attention_mask.shape[-1] == seen.shape[2]
+        tokens = [(row, place) for row, length in enumerate(layout.lengths) for place in range(length)]
         rows = [
-            self._logits(row[mask.bool()].long().tolist()) for row, mask in zip(seen[:, 0], attention_mask, strict=True)
+            seen[row, 0][attention_mask[row, 0, place] == 0].long().tolist()
+            for row, place in (tokens[token] for token in logits_to_keep.tolist())
         ]
-        return SimpleNamespace(logits=torch.stack(rows)[:, None])
+        return SimpleNamespace(logits=torch.stack([self._logits(row) for row in rows])[None])
 
     def _logits(self, seen: list[list[int]]) -> Tensor:
         ids, positions = [token for token, _ in seen], [position for _, position in seen]
@@ -125,11 +131,16 @@ def planned(text: str, *calls: Call) -> AnnotatedDocument:
 
 
 def engine_that_writes(
-    *plans: AnnotatedDocument, kb: DictionaryFacts, vocabulary: Vocabulary, context: int = 512
+    *plans: AnnotatedDocument,
+    kb: DictionaryFacts,
+    vocabulary: Vocabulary,
+    context: int = 512,
+    speculate: bool = True,
 ) -> Engine:
     """An engine whose model wants to write the first plan; where it may not, the next that fits."""
     script = follow(*(encode(plan, vocabulary).ids for plan in plans))
-    return Engine(ScriptedModel(script, vocabulary, context), vocabulary, kb)  # type: ignore[arg-type]
+    model = ScriptedModel(script, vocabulary, context)
+    return Engine(model, vocabulary, kb, speculate=speculate)  # type: ignore[arg-type]
 
 
 FREE = DecodingSettings(entities="free", relations="free")

@@ -9,12 +9,15 @@ import typer
 from transformers import LlamaConfig, LlamaForCausalLM
 from typer.testing import CliRunner, Result
 
-from fakes_engine import small_vocabulary
+from fakes_engine import follow, planned, small_vocabulary
+from fakes_server import by_script, serving
 from lamlam.cli import generate
 from lamlam.corpus import FactRecord
 from lamlam.errors import LamLamError
 from lamlam.kb import KnowledgeBase
+from lamlam.markup import Call
 from lamlam.model.checkpoint import Checkpoint
+from lamlam.vocab import encode
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +77,23 @@ def test_json_lines_go_in_and_out(run: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     objects = [json.loads(line) for line in result.stdout.splitlines()]
     assert [each["prompt"] for each in objects] == ["Ada Lovelace", "Alan", "日本"]
-    assert set(objects[0]) == {"prompt", "text", "finish", "lookups"}
+    assert set(objects[0]) == {"prompt", "text", "finish", "lookups", "refused_calls"}
     (tmp_path / "prompts.jsonl").write_text(lines)
     assert _call(run, "--jsonl", tmp_path / "prompts.jsonl", "--max-tokens", 4).stdout == result.stdout
+
+
+def test_a_server_writes_with_the_tokenizer_of_a_run(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vocabulary = small_vocabulary()
+    plan = planned("Ada did logic.", Call("Ada Lovelace", "[bold]field[/]", "logic", 8))
+    writes = by_script(follow(encode(plan, vocabulary).ids))
+    monkeypatch.setenv("LAMLAM_API_KEY", "secret")
+    with serving(writes, vocabulary, key="secret") as server:
+        result = _call(run, "Ada did", "--server", server.url, "--model", "small", "--trace")
+        assert result.exit_code == 0, result.output
+        assert result.stdout.startswith("Ada did logic.\n  1. Ada Lovelace | [bold]field[/] -> logic   exact")
+        assert {body["model"] for body in server.bodies} == {"small"}
+        refused = _call(run, "Ada did", "--server", server.url, "--entities", "known")
+    assert "must be 'free'" in str(refused.exception)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +107,8 @@ def test_json_lines_go_in_and_out(run: Path, tmp_path: Path) -> None:
         (["x", "--top-k", "3"], None, "temperature above 0"),
         (["x", "--temperature", "nan"], None, "field 'temperature'"),
         (["x", "--kb", "nowhere.sqlite"], None, "nowhere.sqlite"),
+        (["x", "--model", "small"], None, "give --server too"),
+        (["x", "--server", "localhost:8000"], None, "must begin with http"),
         (["word " * 300], None, "leave no room in the model's context of 200"),
     ],
 )

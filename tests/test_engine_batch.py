@@ -1,5 +1,7 @@
 """A batch's sequences are independent, on a real model with a key-value cache."""
 
+import gc
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +12,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from fakes_engine import DictionaryFacts, small_vocabulary
 from lamlam.engine import DecodingSettings, Engine, Generation
-from lamlam.vocab import Vocabulary, opened
+from lamlam.vocab import Kind, Vocabulary, opened
 
 VOCABULARY = small_vocabulary()
 KB = DictionaryFacts(
@@ -134,3 +136,82 @@ def test_batches_of_any_size_give_the_same(engine: Engine) -> None:
     settings = DecodingSettings(max_tokens=4, max_calls=2)
     by_two = Engine(engine.model, VOCABULARY, KB, batch_size=2)
     assert by_two.generate(PROMPTS, settings) == engine.generate(PROMPTS, settings)
+
+
+def test_log_probabilities_are_the_models_own(engine: Engine) -> None:
+    settings = DecodingSettings(max_tokens=8, log_probs=True, entities="known", relations="known", force_call=True)
+    [generation] = engine.generate([PROMPTS[2]], settings)
+    with torch.no_grad():
+        expected = engine.model(input_ids=torch.tensor([generation.ids])).logits[0].log_softmax(-1)
+    chosen = [at for at, value in enumerate(generation.log_probs) if value is not None]
+    given = {at for at, kind in enumerate(generation.kinds) if kind in (Kind.BOS, Kind.VALUE, Kind.END)}
+    assert len(chosen) >= 8
+    assert not given & set(chosen)
+    for at in chosen:
+        assert generation.log_probs[at] == pytest.approx(float(expected[at - 1, generation.ids[at]]), abs=1e-4)
+
+
+def test_samples_of_one_prompt_differ_by_their_seeds(engine: Engine) -> None:
+    settings = DecodingSettings(max_tokens=8, temperature=1.0, samples=3, seed=7)
+    samples = engine.generate(["Ada"], settings)
+    single = settings.model_copy(update={"samples": 1})
+    assert samples == [engine.generate(["Ada"], single.model_copy(update={"seed": seed}))[0] for seed in (7, 8, 9)]
+    assert len({sample.text for sample in samples}) == 3
+
+
+# A running batch
+
+
+def _alone(engine: Engine, prompt: str, settings: DecodingSettings, known: dict) -> Generation:
+    """What a prompt gives by itself, without speculation."""
+    if (prompt, settings) not in known:
+        plain = Engine(engine.model, VOCABULARY, KB, batch_size=1, speculate=False)
+        known[prompt, settings] = plain.generate([prompt], settings)[0]
+    return known[prompt, settings]
+
+
+def test_joins_leaves_and_speculation_change_no_token(engine: Engine) -> None:
+    """Three hundred random schedules, in float32; requests of different settings share the batch."""
+    rng = random.Random(3)
+    kinds = [
+        DecodingSettings(max_tokens=12, max_query_tokens=5, max_calls=2),
+        DecodingSettings(max_tokens=9, entities="known", relations="known", force_call=True),
+        DecodingSettings(max_tokens=9, on_miss="drop", entities="free", max_query_tokens=4, max_calls=3),
+        DecodingSettings(max_tokens=8, temperature=0.8, top_p=0.9, seed=4, entities="known", relations="known"),
+        DecodingSettings(max_tokens=6, lookups=False, repetition_penalty=1.3),
+    ]
+    known: dict = {}
+    running = Engine(engine.model, VOCABULARY, KB, batch_size=3)
+    for _ in range(300):
+        wanted, cancelled = [], []
+        for _ in range(rng.randrange(1, 6)):
+            request = (rng.choice(PROMPTS), rng.choice(kinds))
+            wanted.append((*request, running.submit(*request)))
+            for _ in range(rng.randrange(4)):
+                running.step()
+            if rng.random() < 0.2:
+                cancelled.append(wanted.pop(rng.randrange(len(wanted))))
+                running.cancel(cancelled[-1][2])
+        while running.step():
+            pass
+        for *request, sequence in wanted:
+            assert sequence.generation() == _alone(engine, *request, known)
+    assert running.counters.accepted > 100, "drafts were verified, and some were right"
+    assert not running.step()
+
+
+def test_cancellations_free_their_slots(engine: Engine) -> None:
+    rng = random.Random(5)
+    running = Engine(engine.model, VOCABULARY, KB, batch_size=4)
+    before = None
+    for number in range(1000):
+        sequence = running.submit(rng.choice(PROMPTS), DecodingSettings(max_tokens=20, temperature=1.0, seed=number))
+        for _ in range(rng.randrange(3)):
+            running.step()
+        running.cancel(sequence)
+        if number == 100:
+            before = len(gc.get_objects())
+    gc.collect()
+    assert not running.step()
+    assert before is not None
+    assert len(gc.get_objects()) < before * 1.05

@@ -59,16 +59,25 @@ class Bigram(torch.nn.Module):
         self.probabilities /= self.probabilities.sum(-1, keepdim=True)
         self.head = torch.nn.Linear(2, size)
         self.config = LlamaConfig(vocab_size=size, num_hidden_layers=1, max_position_embeddings=96)
-        self.device = torch.device("cpu")
+        self.device, self.dtype = torch.device("cpu"), torch.float
 
     def get_output_embeddings(self) -> torch.nn.Linear:
         return self.head
 
-    def forward(self, input_ids: torch.Tensor, past_key_values: object = None, **_: object) -> SimpleNamespace:
+    def set_attn_implementation(self, name: str) -> None:
+        """It has no attention."""
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        past_key_values: object = None,
+        logits_to_keep: torch.Tensor | slice = slice(None),
+        **_: object,
+    ) -> SimpleNamespace:
         if past_key_values is not None:
             empty = torch.zeros(len(input_ids), 1, input_ids.shape[1], 1)
             past_key_values.update(empty, empty, 0)  # type: ignore[attr-defined]
-        return SimpleNamespace(logits=self.probabilities[input_ids].log())
+        return SimpleNamespace(logits=self.probabilities[input_ids].log()[:, logits_to_keep])
 
 
 @pytest.fixture

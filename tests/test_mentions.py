@@ -16,6 +16,10 @@ class WithAliases(DictionaryFacts):
         aliases = {"Countess Lovelace": "Ada Lovelace", "zoe": "Zoe"}
         return {name: aliases[name] for name in names if name in aliases}  # type: ignore[attr-defined]
 
+    def entities_starting(self, prefix: str, limit: int) -> list[str]:
+        names = ["Ada Lovelace", "Countess Lovelace", "Zoe"]
+        return [name for name in names if name.casefold().startswith(prefix.casefold())][:limit]
+
 
 @pytest.mark.parametrize(
     ("text", "found"),

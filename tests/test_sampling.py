@@ -6,14 +6,13 @@ import torch
 from lamlam.engine import DecodingSettings
 from lamlam.engine.sampling import Sampler
 
-LOGITS = torch.tensor([[3.0, 2.0, 1.0, 0.0, -1.0, 9.0]])
-ALLOWED = torch.tensor([[True, True, True, True, True, False]])
+LOGITS = torch.tensor([3.0, 2.0, 1.0, 0.0, -1.0, 9.0])
+ALLOWED = torch.tensor([True, True, True, True, True, False])
 
 
-def _drawn(count: int = 300, **settings: object) -> list[int]:
-    sampler = Sampler(DecodingSettings(**settings))  # type: ignore[arg-type]
-    generator = torch.Generator().manual_seed(5)
-    return [sampler.choose(LOGITS, ALLOWED, [generator])[0] for _ in range(count)]
+def _drawn(count: int = 300, ids: tuple[int, ...] = (), **settings: object) -> list[int]:
+    sampler = Sampler(DecodingSettings(seed=5, **settings))  # type: ignore[arg-type]
+    return [sampler.choose(LOGITS, ALLOWED, ids) for _ in range(count)]
 
 
 def test_what_is_not_allowed_is_never_chosen() -> None:
@@ -39,9 +38,14 @@ def test_a_higher_temperature_spreads() -> None:
     assert _drawn(temperature=0.5).count(0) > _drawn(temperature=4.0).count(0)
 
 
-def test_a_rows_choice_depends_on_its_own_generator_alone() -> None:
-    sampler = Sampler(DecodingSettings(temperature=1.0))
-    alone = sampler.choose(LOGITS, ALLOWED, [torch.Generator().manual_seed(1)])
-    rows = LOGITS.repeat(3, 1), ALLOWED.repeat(3, 1)
-    together = sampler.choose(*rows, [torch.Generator().manual_seed(seed) for seed in (2, 1, 3)])
-    assert together[1:2] == alone
+def test_a_penalty_avoids_what_was_said() -> None:
+    assert _drawn(count=1, ids=(0,), repetition_penalty=1.4) == [0]
+    assert _drawn(count=1, ids=(0,), repetition_penalty=2.0) == [1]
+
+
+def test_what_is_drawn_depends_on_the_seed_alone() -> None:
+    first, second, other = (
+        [sampler.choose(LOGITS, ALLOWED, ()) for _ in range(20)]
+        for sampler in (Sampler(DecodingSettings(temperature=1.0, seed=seed)) for seed in (1, 1, 2))
+    )
+    assert first == second != other

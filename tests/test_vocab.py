@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from lamlam.errors import InputError, LamLamError
@@ -204,6 +204,38 @@ class TestVocabulary:
         assert vocabulary.control_ids == {known[token] for token in CONTROL_TOKENS}
         assert (vocabulary.eos_id, vocabulary.pad_id) == (known[eos], known[pad])
         assert len(vocabulary) == len(known) == max(known.values()) + 1
+
+    @pytest.mark.parametrize("kind", ["prepend", "metaspace", "bytes"])
+    def test_a_tokenizer_that_adds_a_space_encodes_text_as_it_is(self, kind: str) -> None:
+        pieces = ["<unk>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", "▁▁", "Ada", "▁Ada"]
+        backend = Tokenizer(models.Unigram([(piece, -float(n)) for n, piece in enumerate(pieces)], 0, True))
+        backend.decoder = decoders.Sequence(
+            [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        )
+        if kind == "prepend":
+            backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+        elif kind == "metaspace":
+            backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+            backend.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="always")])
+        else:
+            alphabet = {char: n for n, char in enumerate(["<unk>", "</s>", *pre_tokenizers.ByteLevel.alphabet()])}
+            backend = Tokenizer(models.BPE(vocab=alphabet, merges=[]))
+            backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+            backend.decoder = decoders.ByteLevel()
+        vocabulary = Vocabulary(
+            PreTrainedTokenizerFast(
+                tokenizer_object=backend,
+                eos_token="</s>",
+                unk_token="<unk>",
+                extra_special_tokens=list(CONTROL_TOKENS),
+            )
+        )
+        table = vocabulary.token_bytes()
+        for text in ("Ada", " Ada", "  Ada", "Ada Ada", "é", " ", " <|db_end|>"):
+            ids = vocabulary.encode(text)
+            assert vocabulary.decode(ids) == text
+            assert b"".join(table[index] for index in ids) == text.encode()
+        assert vocabulary.pad_id == vocabulary.tokenizer.unk_token_id
 
     def test_a_tokenizer_that_pads_and_truncates_encodes_text_as_it_is(self, tmp_path: Path) -> None:
         Vocabulary.train([SENTENCE] * 9, 320).save(tmp_path)

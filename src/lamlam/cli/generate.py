@@ -1,7 +1,9 @@
 """`lamlam generate RUN PROMPT…`: continue prompts with lookups, and show where each fact came from."""
 
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,25 +13,37 @@ import typer
 from lamlam.errors import InputError
 
 if TYPE_CHECKING:
-    from lamlam.engine import Generation, Lookup
+    from lamlam.engine import Engine, FactSource, Generation, Lookup, RemoteEngine
 
 __all__ = ["register"]
 
+_KEY = "LAMLAM_API_KEY"  # in the environment: what stands on a command line can be seen by others
 _AT_A_TIME = 32  # prompts of a long file that are read before any is answered
 
 
 def register(app: typer.Typer) -> None:
     @app.command()
     def generate(
-        run: Annotated[Path, typer.Argument(help="The run's folder, with its checkpoint.")],
+        run: Annotated[Path, typer.Argument(help="The run's folder, with its checkpoint, or its tokenizer alone.")],
         prompts: Annotated[list[str] | None, typer.Argument(metavar="PROMPT…", help="What to continue.")] = None,
         kb: Annotated[str | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
+        server: Annotated[
+            str | None, typer.Option(metavar="URL", help="Let the model of a completions server write, not the run's.")
+        ] = None,
+        model: Annotated[
+            str | None, typer.Option(help="The model's name on the server.  [default: the first listed]")
+        ] = None,
         max_tokens: Annotated[int, typer.Option(help="Text tokens to write at most.")] = 64,
         temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.")] = 0.0,
         top_k: Annotated[int | None, typer.Option(help="Sample among the k likeliest tokens.")] = None,
         top_p: Annotated[float | None, typer.Option(help="Sample among the likeliest tokens of this mass.")] = None,
         seed: Annotated[int, typer.Option(help="Of sampling.")] = 0,
-        entities: Annotated[str, typer.Option(help="Names a call may ask for: context, known or free.")] = "context",
+        entities: Annotated[
+            str | None,
+            typer.Option(
+                help="Names a call may ask for: context, known or free.  [default: context; free on a server]"
+            ),
+        ] = None,
         relations: Annotated[str, typer.Option(help="Relations a call may ask for: known or free.")] = "free",
         on_miss: Annotated[str, typer.Option(help="On a miss: unknown, drop or nearest.")] = "unknown",
         lookups: Annotated[bool, typer.Option("--lookups/--no-lookups", help="Whether calls may be made.")] = True,
@@ -44,12 +58,13 @@ def register(app: typer.Typer) -> None:
             raise InputError("give prompts, or --jsonl with a file of them")
         if trace and jsonl is not None:
             raise InputError("--trace is for reading; --jsonl holds it anyway")
+        if model is not None and server is None:
+            raise InputError("--model names a model on a server; give --server too")
 
         from transformers.utils.logging import disable_progress_bar
 
-        from lamlam.engine import DecodingSettings, Engine
+        from lamlam.engine import DecodingSettings
         from lamlam.kb import KnowledgeBase
-        from lamlam.model.checkpoint import Checkpoint
 
         settings = DecodingSettings.checked(
             max_tokens=max_tokens,
@@ -57,18 +72,35 @@ def register(app: typer.Typer) -> None:
             top_k=top_k,
             top_p=top_p,
             seed=seed,
-            entities=entities,
+            entities=entities or ("context" if server is None else "free"),
             relations=relations,
             on_miss=on_miss,
             lookups=lookups,
         )
         disable_progress_bar()
-        checkpoint = Checkpoint.load(run)
-        with KnowledgeBase.open(kb or run / "kb.sqlite") as facts:
-            engine = Engine(checkpoint.model, checkpoint.vocabulary, facts)
+        open_engine = _of_the_run(run) if server is None else _of_a_server(run, server, model)
+        with KnowledgeBase.open(kb or run / "kb.sqlite") as facts, open_engine(facts) as engine:
             for batch in _batches(prompts or () if jsonl is None else _read_prompts(jsonl)):
                 for generation in engine.generate(batch, settings):
                     _print(generation, trace=trace, as_json=jsonl is not None)
+
+
+def _of_the_run(run: Path) -> "Callable[[FactSource], AbstractContextManager[Engine]]":
+    from lamlam.engine import Engine
+    from lamlam.model.checkpoint import Checkpoint
+
+    checkpoint = Checkpoint.load(run)
+    return lambda facts: nullcontext(Engine(checkpoint.model, checkpoint.vocabulary, facts))
+
+
+def _of_a_server(
+    run: Path, url: str, model: str | None
+) -> "Callable[[FactSource], AbstractContextManager[RemoteEngine]]":
+    from lamlam.engine import RemoteEngine
+    from lamlam.vocab import Vocabulary
+
+    vocabulary = Vocabulary.load(run)
+    return lambda facts: RemoteEngine(url, vocabulary, facts, model=model, api_key=os.environ.get(_KEY) or None)
 
 
 def _read_prompts(name: str) -> Iterator[str]:
@@ -97,8 +129,9 @@ def _print_lookup(number: int, lookup: "Lookup") -> None:
     from lamlam.cli.kb_tables import places
 
     stated = f"characters {lookup.start} to {lookup.end}" if lookup.end > lookup.start else "not stated"
-    value = (lookup.value or "dropped") + (" (cut)" if lookup.cut else "")
-    typer.echo(f"  {number}. {lookup.entity} | {lookup.relation} -> {value}   {lookup.resolution.status}, {stated}")
+    value = (lookup.value if lookup.value or lookup.resolution.found else "dropped") + (" (cut)" if lookup.cut else "")
+    query = f"{lookup.entity} | {lookup.relation}" + (" (cut)" if lookup.query_cut else "")
+    typer.echo(f"  {number}. {query} -> {value}   {lookup.resolution.status}, {stated}")
     for fact in lookup.resolution.facts:
         typer.echo(f"     fact {fact.id}: {fact.entity} | {fact.relation} | {fact.value}")
         typer.echo(f"     source: {places(fact.sources) or 'none given'}")

@@ -100,13 +100,16 @@ def _register_files(kb: typer.Typer) -> None:
 
 def _register_reading(kb: typer.Typer) -> None:
     @kb.command()
-    def stats(file: File) -> None:
+    def stats(
+        file: File,
+        digest: Annotated[bool, typer.Option("--digest", help="Read all facts, and show a digest of them.")] = False,
+    ) -> None:
         """Count what FILE holds."""
         from lamlam.cli.kb_tables import print_stats
         from lamlam.kb import KnowledgeBase
 
         with KnowledgeBase.open(file) as facts:
-            print_stats(facts.stats(), facts.digest())
+            print_stats(facts.stats(), facts.digest() if digest else None)
 
     @kb.command()
     def lookup(

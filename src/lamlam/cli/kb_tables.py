@@ -45,8 +45,8 @@ def print_import(report: "ImportReport") -> None:
             Console().print(_plain(str(error)), soft_wrap=True)
 
 
-def print_stats(stats: "Stats", digest: str) -> None:
-    """Counts, and the digest of the content."""
+def print_stats(stats: "Stats", digest: str | None = None) -> None:
+    """Counts, and the digest of the content where it was asked for."""
     counts = {
         "facts": stats.facts,
         "past facts": stats.past,
@@ -62,7 +62,8 @@ def print_stats(stats: "Stats", digest: str) -> None:
     Console().print(_counts(counts, "What it holds"))
     if stats.frequent:
         Console().print(_counts(dict(stats.frequent), "Most frequent relations"))
-    Console().print(f"digest {digest}", highlight=False, soft_wrap=True)
+    if digest is not None:
+        Console().print(f"digest {digest}", highlight=False, soft_wrap=True)
 
 
 def print_resolution(found: "Resolution") -> None:

@@ -2,6 +2,7 @@
 
 from lamlam.engine.engine import Engine
 from lamlam.engine.generation import CallBegun, CallResolved, Done, Event, Generation, Lookup, TextWritten
+from lamlam.engine.remote import RemoteEngine
 from lamlam.engine.settings import DecodingSettings
 from lamlam.engine.source import FactSource
 
@@ -15,5 +16,6 @@ __all__ = [
     "FactSource",
     "Generation",
     "Lookup",
+    "RemoteEngine",
     "TextWritten",
 ]

@@ -1,64 +1,72 @@
-"""The model and its key-value cache for the sequences that are being decoded together.
+"""The model, and its key-value cache, for the sequences that are decoded together.
 
-B rows, T columns (positions of the cache), V the width of the logits. Every row gains one column a step. Prompts are
-padded on the left; padding and tokens that were taken back are masked columns, which no later token attends to.
+The pieces that a pass reads, of as many tokens as each row has, stand behind one another as one row of tokens: what
+the model does to each token alone, which is most of its work, it does to no padding.
+
+N tokens of B rows in one pass, Q of the longest, W columns of the cache, V the width of the logits.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
+
+from lamlam.engine.cache import ATTENTION, Layout, SlotCache
 
 __all__ = ["Batch"]
 
+_WIDTH_STEP = 32  # the model sees few different shapes
+
 
 class Batch:
-    """Rows of token ids that the model has read."""
+    """Up to `slots` rows of token ids that the model has read."""
 
-    def __init__(self, model: PreTrainedModel, pad_id: int) -> None:
-        self._model, self._pad_id = model, pad_id
-        self._cache = DynamicCache(config=model.config)
-        self._mask = torch.empty(0, 0, dtype=torch.long, device=model.device)  # [B, T]: 1 where a token stands
-        self._next = torch.empty(0, dtype=torch.long, device=model.device)  # [B]: position of each row's next token
-
-    def prefill(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Read prompts, none of them empty. Returns the logits [B, V] after each."""
-        width = max(map(len, rows))
-        ids = self._tensor([[self._pad_id] * (width - len(row)) + list(row) for row in rows])
-        self._mask = self._tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
-        self._next = self._mask.sum(dim=1)
-        return self._forward(ids, (self._mask.cumsum(dim=1) - 1).clamp(min=0))
-
-    def read(self, tokens: Sequence[int]) -> Tensor:
-        """Read one more token in each row. Returns the logits [B, V] after it."""
-        self._mask = torch.cat([self._mask, torch.ones_like(self._mask[:, :1])], dim=1)
-        self._next = self._next + 1
-        return self._forward(self._tensor([[token] for token in tokens]), self._next[:, None] - 1)
-
-    def take_back(self, row: int, count: int) -> None:
-        """Forget the last `count` tokens of a row, all of them read one by one since its prompt."""
-        if count:
-            self._mask[row, -count:] = 0
-            self._next[row] -= count
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these rows alone."""
-        index = self._tensor(rows)
-        self._cache.batch_select_indices(index)
-        self._mask, self._next = self._mask[index], self._next[index]
+    def __init__(self, model: PreTrainedModel, slots: int) -> None:
+        model.set_attn_implementation(ATTENTION)
+        self._model, self._device = model, model.device
+        self._cache = SlotCache(model.config, slots)
 
     @torch.no_grad()
-    def _forward(self, ids: Tensor, positions: Tensor) -> Tensor:
+    def read(
+        self, slots: Sequence[int], pieces: Sequence[Sequence[int]], starts: Sequence[int], wanted: Sequence[int]
+    ) -> Tensor:
+        """Read a piece of at least one token in each of some slots, from position `starts` on.
+
+        Returns the logits [sum of wanted, V] of each piece's last `wanted` places, one piece after the other.
+        """
+        layout = self._cache.layout = self._layout(slots, [len(piece) for piece in pieces], starts)
+        ends = accumulate(map(len, pieces))
+        places = [place for end, count in zip(ends, wanted, strict=True) for place in range(end - count, end)]
         output = self._model(
-            input_ids=ids,
-            attention_mask=self._mask,
-            position_ids=positions,
+            input_ids=self._tensor([token for piece in pieces for token in piece])[None],
+            attention_mask=layout.mask,
+            position_ids=layout.column[None],
             past_key_values=self._cache,
             use_cache=True,
-            logits_to_keep=1,
+            logits_to_keep=self._tensor(places),
+            layout=layout,
         )
-        return output.logits[:, -1]
+        return output.logits[0]
+
+    def move(self, source: int, target: int, columns: int) -> None:
+        """Let the row in one slot, of so many tokens, stand in another slot."""
+        self._cache.move(source, target, columns)
+
+    def _layout(self, slots: Sequence[int], lengths: Sequence[int], starts: Sequence[int]) -> Layout:
+        """Where each token goes, and what each place sees: all columns up to its own."""
+        longest = max(lengths)
+        width = max(start + length for start, length in zip(starts, lengths, strict=True))
+        width += -width % _WIDTH_STEP
+        rows = list(zip(slots, lengths, starts, strict=True))
+        slot = self._tensor([slot for slot, length, _ in rows for _ in range(length)])
+        column = self._tensor([column for _, length, start in rows for column in range(start, start + length)])
+        positions = self._tensor(starts)[:, None] + torch.arange(longest, device=self._device)  # [B, Q]
+        unseen = torch.arange(width, device=self._device) > positions[:, None, :, None]  # [B, 1, Q, W]
+        mask = torch.zeros(unseen.shape, dtype=self._model.dtype, device=self._device)
+        mask.masked_fill_(unseen, -torch.inf)
+        return Layout(list(slots), list(lengths), list(starts), slot, column, mask)
 
     def _tensor(self, values: object) -> Tensor:
-        return torch.tensor(values, dtype=torch.long, device=self._model.device)
+        return torch.tensor(values, dtype=torch.long, device=self._device)

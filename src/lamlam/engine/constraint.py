@@ -37,6 +37,18 @@ class Names(Protocol):
         """What may follow the bytes `written` of a name; `logits` [V] say what the model would like best."""
         ...
 
+    def begins(self, written: bytes) -> bool:
+        """Whether a name begins with the bytes `written`."""
+        ...
+
+    def holds(self, written: bytes) -> bool:
+        """Whether the bytes `written` are a whole name."""
+        ...
+
+    def first(self) -> str | None:
+        """The name that comes first, where there is one that tells something."""
+        ...
+
 
 class CallConstraint:
     """The names that one sequence's calls may use."""
@@ -68,13 +80,23 @@ class NameSet:
     """Names that are all at hand."""
 
     def __init__(self, names: Iterable[str], lexicon: Lexicon) -> None:
-        self._names = {_written(name) for name in names}
+        self._listed = list(names)
+        self._names = {_written(name) for name in self._listed}
         self._lexicon = lexicon
+
+    def first(self) -> str | None:
+        return self._listed[0] if self._listed else None
 
     def after(self, written: bytes, logits: Tensor) -> Continuation:
         rests = {name[len(written) :] for name in self._names if name.startswith(written)}
         ids = frozenset(token for rest in rests for token in self._lexicon.beginning(rest))
         return Continuation(ids, complete=b"" in rests)
+
+    def begins(self, written: bytes) -> bool:
+        return any(name.startswith(written) for name in self._names)
+
+    def holds(self, written: bytes) -> bool:
+        return written in self._names
 
 
 class _KnownNames:
@@ -89,30 +111,34 @@ class _KnownNames:
         self._kb, self._lexicon = kb, lexicon
         self._all: NameSet | None = None
 
+    def first(self) -> str | None:
+        return None
+
     def after(self, written: bytes, logits: Tensor) -> Continuation:
         if self._all is None:
             names = self._starting(written, _LISTED)
             listed = NameSet(names, self._lexicon)
             if len(names) == _LISTED:
                 following = listed.after(written, logits)
-                return Continuation(following.ids | self._tried(written, logits), self._holds(written))
+                return Continuation(following.ids | self._tried(written, logits), self.holds(written))
             self._all = listed
         return self._all.after(written, logits)
 
-    def _tried(self, written: bytes, logits: Tensor) -> frozenset[int]:
-        likeliest = logits.topk(min(_TRIED, len(logits))).indices.tolist()
-        return frozenset(token for token in likeliest if self._leads_to_a_name(written, token))
+    def begins(self, written: bytes) -> bool:
+        if self._all is not None:
+            return self._all.begins(written)
+        return any(_written(name).startswith(written) for name in self._starting(written, _PER_TRY))
 
-    def _leads_to_a_name(self, written: bytes, token: int) -> bool:
-        text = self._lexicon.bytes_of.get(token)
-        if text is None:
-            return False
-        longer = written + text
-        return any(_written(name).startswith(longer) for name in self._starting(longer, _PER_TRY))
-
-    def _holds(self, written: bytes) -> bool:
+    def holds(self, written: bytes) -> bool:
+        if self._all is not None:
+            return self._all.holds(written)
         name = _name(written)
         return bool(name) and _written(name) == written and bool(self._kb.entities_named([name]))
+
+    def _tried(self, written: bytes, logits: Tensor) -> frozenset[int]:
+        likeliest = logits.topk(min(_TRIED, len(logits))).indices.tolist()
+        texts = ((token, self._lexicon.bytes_of.get(token)) for token in likeliest)
+        return frozenset(token for token, text in texts if text is not None and self.begins(written + text))
 
     def _starting(self, written: bytes, limit: int) -> list[str]:
         return list(self._kb.entities_starting(_name(written), limit))

@@ -1,18 +1,23 @@
-"""Decoding with lookups: a batch of sequences goes on token by token, each chosen or forced, until all have ended.
+"""Decoding with lookups: a running batch, which requests join and leave, and each step reads on in every sequence.
 
-The sequences keep the grammar and the texts, the batch runs the model, the sampler chooses. Here they meet the
-knowledge base: calls that end in one step are looked up together, and their values enter as token ids, so that nothing
+The sequences keep the grammar and the texts, the batch runs the model, the drafter guesses ahead, the desk asks the
+knowledge base. Calls that end in one step are looked up together, and their values enter as token ids, so that nothing
 is read twice (decoding interleaved with lookups: arXiv 2505.15962).
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from lamlam.engine.batch import Batch
 from lamlam.engine.constraint import CallConstraint
+from lamlam.engine.context import context_of
+from lamlam.engine.desk import Desk
+from lamlam.engine.draft import Draft, Drafter, Guess
 from lamlam.engine.generation import Event, Generation
 from lamlam.engine.lexicon import Lexicon
 from lamlam.engine.sampling import Sampler
@@ -21,18 +26,39 @@ from lamlam.engine.sequence import State
 from lamlam.engine.settings import DecodingSettings
 from lamlam.engine.source import FactSource
 from lamlam.errors import LamLamError
-from lamlam.kb.fact import Resolution
-from lamlam.markup import UNKNOWN
 from lamlam.vocab import Vocabulary
 
 __all__ = ["Engine"]
+
+_TOKENS_A_PASS = {"cpu": 16}  # as many tokens take as long to read as a pass takes that reads none
+_TOKENS_A_PASS_ELSEWHERE = 256
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the engine did: passes of the model, tokens it read, tokens drafted, and drafted ones that were right."""
+
+    passes: int = 0
+    tokens: int = 0
+    drafted: int = 0
+    accepted: int = 0
+    guesses: Counter[Guess] = field(default_factory=Counter)  # drafted ones by kind
+    right: Counter[Guess] = field(default_factory=Counter)  # of which so many were right
+
+    def count(self, draft: Draft, accepted: int) -> None:
+        self.drafted += len(draft.tokens)
+        self.accepted += accepted
+        self.guesses.update(guess for guess, _ in draft.guesses)
+        self.right.update(guess for guess, _ in draft.guesses[:accepted])
 
 
 class Engine:
     """A model, its vocabulary and a knowledge base. The model is put on `device` and into evaluation mode.
 
-    `batch_size` is the number of prompts that are decoded at a time. Raises `LamLamError` when the model has fewer
-    token embeddings than the vocabulary has tokens.
+    At most `batch_size` sequences run at a time; others wait for their turn. With `speculate`, tokens that are likely
+    to follow are read ahead: what is written stays the same, and is written in fewer passes. A knowledge base that may
+    be slow is asked beside the model, over a connection that `open_source` opens. Raises `LamLamError` when the model
+    has fewer token embeddings than the vocabulary has tokens.
     """
 
     def __init__(
@@ -43,99 +69,150 @@ class Engine:
         *,
         device: str | torch.device = "cpu",
         batch_size: int = 32,
+        speculate: bool = True,
+        open_source: Callable[[], FactSource] | None = None,
     ) -> None:
         width: int = model.config.vocab_size
         if width < len(vocabulary):
             raise LamLamError(f"the model has {width} token embeddings and the vocabulary {len(vocabulary)} tokens")
         self.model: PreTrainedModel = model.to(torch.device(device)).eval()  # type: ignore[arg-type]
         self.vocabulary, self.kb = vocabulary, kb
-        self._batch_size = batch_size
-        self._context: int = model.config.max_position_embeddings
+        self.counters = Counters()
+        self._slots = batch_size
+        self._context = context_of(model.config)
         self._lexicon = Lexicon(vocabulary, width, self.model.device)
+        self._batch = Batch(self.model, batch_size)
+        self._drafter = Drafter(vocabulary) if speculate else None
+        self._tokens_a_pass = _TOKENS_A_PASS.get(self.model.device.type, _TOKENS_A_PASS_ELSEWHERE)
+        self._desk = Desk(kb, open_source)
+        self._waiting: deque[TokenSequence] = deque()
+        self._running: list[TokenSequence] = []  # each in the slot of its place
 
-    def generate(self, prompts: Sequence[str], settings: DecodingSettings | None = None) -> list[Generation]:
-        """Continue each prompt, as it would be continued alone. White space at a prompt's end is left out.
+    # A running batch
 
-        Every sequence samples from a generator with the settings' seed: equal prompts are continued alike. Raises
-        `LamLamError` when a prompt fills the model's context or is no valid Unicode, before anything is decoded.
+    def submit(self, prompt: str, settings: DecodingSettings | None = None) -> TokenSequence:
+        """Let a prompt be continued by the next steps. White space at its end is left out.
+
+        Raises `LamLamError` when the prompt fills the model's context or is no valid Unicode.
         """
-        settings = settings or DecodingSettings()
-        sequences = [self._sequence(prompt, settings) for prompt in prompts]
-        for start in range(0, len(sequences), self._batch_size):
-            for _ in self._steps(sequences[start : start + self._batch_size], settings):
-                pass
-        return [sequence.generation() for sequence in sequences]
-
-    def stream(self, prompt: str, settings: DecodingSettings | None = None) -> Iterator[Event]:
-        """The events of one continuation, as they happen; the last is `Done`. Raises as `generate` does."""
-        settings = settings or DecodingSettings()
-        sequence = self._sequence(prompt, settings)
-        for _ in self._steps([sequence], settings):
-            yield from sequence.take_events()
-
-    def _sequence(self, prompt: str, settings: DecodingSettings) -> TokenSequence:
-        prompt = prompt.rstrip()
-        try:
-            prompt.encode()
-        except UnicodeEncodeError as error:
-            raise LamLamError(f"the prompt is not valid Unicode at character {error.start}") from error
-        sequence = TokenSequence(
-            prompt,
-            settings,
-            self._lexicon,
-            CallConstraint(self._lexicon, self.kb, settings),
-            self._context,
-            torch.Generator(self.model.device).manual_seed(settings.seed),
-        )
-        length = len(sequence.ids)
-        if length >= self._context:
-            raise LamLamError(f"the prompt's {length} tokens leave no room in the model's context of {self._context}")
+        sequence = self._sequence(prompt, settings or DecodingSettings())
+        self._waiting.append(sequence)
         return sequence
 
-    def _steps(self, running: list[TokenSequence], settings: DecodingSettings) -> Iterator[None]:
-        """Decode the sequences to their ends, one token in each a step."""
-        sampler, batch = Sampler(settings), Batch(self.model, self.vocabulary.pad_id)
-        logits = batch.prefill([sequence.ids for sequence in running])
-        while running:
-            choosing = [row for row, sequence in enumerate(running) if not sequence.force()]
-            self._choose([running[row] for row in choosing], logits[choosing], sampler)
-            self._look_up(running, batch, sampler, settings.on_miss)
-            yield
-            rows = [row for row, sequence in enumerate(running) if not sequence.done]
-            if rows and len(rows) < len(running):
-                batch.keep(rows)
-            running = [running[row] for row in rows]
-            if running:
-                logits = batch.read([sequence.ids[-1] for sequence in running])
+    def cancel(self, sequence: TokenSequence) -> None:
+        """Let a sequence go at once, wherever it stands; its slot is free for the next one."""
+        if sequence in self._waiting:
+            self._waiting.remove(sequence)
+        elif sequence in self._running:
+            self._leave(self._running.index(sequence))
+        self._desk.forget(sequence)
 
-    def _choose(self, sequences: Sequence[TokenSequence], logits: Tensor, sampler: Sampler) -> None:
-        """Choose the next token of each sequence by its row of `logits` [B, V]."""
-        if not sequences:
-            return
-        allowed = torch.stack([sequence.allowed(row) for sequence, row in zip(sequences, logits, strict=True)])
-        tokens = sampler.choose(logits, allowed, [sequence.generator for sequence in sequences])
-        for sequence, token, row in zip(sequences, tokens, logits, strict=True):
-            sequence.take(token, row)
+    def step(self) -> bool:
+        """Read on in every sequence, and look up what was asked for; False where there is nothing to do."""
+        self._join()
+        if self._running and all(sequence.state is State.WAITING for sequence in self._running):
+            self._enter_values(wait=True)
+        ready = [slot for slot, sequence in enumerate(self._running) if sequence.is_ready]
+        if ready:
+            self._read(ready, [self._draft(self._running[slot], len(ready)) for slot in ready])
+        self._desk.ask([sequence for sequence in self._running if sequence.state is State.WAITING])
+        self._enter_values()
+        self._retire()
+        return bool(self._running or self._waiting)
 
-    def _look_up(self, running: Sequence[TokenSequence], batch: Batch, sampler: Sampler, on_miss: str) -> None:
-        """Answer the calls that have just ended, all at once; a dropped one makes way for another token at once."""
-        waiting = [row for row, sequence in enumerate(running) if sequence.state is State.WAITING]
-        if not waiting:
-            return
-        dropped: list[tuple[TokenSequence, Tensor]] = []
-        resolutions = self.kb.lookup_many([running[row].query for row in waiting])
-        for row, resolution in zip(waiting, resolutions, strict=True):
-            sequence = running[row]
-            if on_miss == "drop" and not resolution.found:
-                read, logits_before = sequence.drop(resolution)
-                batch.take_back(row, read)
-                dropped.append((sequence, logits_before))
-            else:
-                self._enter(sequence, resolution, on_miss)
-        if dropped:
-            self._choose([sequence for sequence, _ in dropped], torch.stack([row for _, row in dropped]), sampler)
+    # Whole texts
 
-    def _enter(self, sequence: TokenSequence, resolution: Resolution, on_miss: str) -> None:
-        if on_miss == "nearest" and not resolution.found:
-            resolution = self.kb.nearest(*sequence.query)
-        sequence.resolve(resolution, resolution.text if resolution.found else UNKNOWN)
+    def generate(self, prompts: Sequence[str], settings: DecodingSettings | None = None) -> list[Generation]:
+        """Continue each prompt, as it would be continued alone, `settings.samples` times each.
+
+        Every sequence samples from a generator with the settings' seed (the next seed for the next sample): equal
+        prompts are continued alike. Raises `LamLamError` as `submit` does, before anything is decoded, and where the
+        knowledge base raised one; what others submitted goes on.
+        """
+        settings = settings or DecodingSettings()
+        each = [settings.model_copy(update={"seed": settings.seed + sample}) for sample in range(settings.samples)]
+        sequences = [self._sequence(prompt, one) for prompt in prompts for one in each]
+        self.run(sequences)
+        return [sequence.generation() for sequence in sequences]
+
+    def run(self, sequences: Sequence[TokenSequence]) -> None:
+        """Step until these have ended; where that is interrupted, they are cancelled."""
+        self._waiting.extend(sequences)
+        try:
+            while not all(sequence.done for sequence in sequences):
+                self.step()
+                for sequence in sequences:
+                    sequence.check()
+        finally:
+            for sequence in sequences:
+                self.cancel(sequence)
+
+    def stream(self, prompt: str, settings: DecodingSettings | None = None) -> Iterator[Event]:
+        """The events of one continuation, as they happen; the last is `Done`. Raises as `submit` does.
+
+        Closing the iterator cancels the continuation.
+        """
+        sequence = self.submit(prompt, settings)
+        try:
+            while not sequence.done:
+                self.step()
+                yield from sequence.take_events()
+            yield from sequence.take_events()  # of steps that another stream made
+            sequence.check()
+        finally:
+            self.cancel(sequence)
+
+    # Steps
+
+    def _join(self) -> None:
+        while self._waiting and len(self._running) < self._slots:
+            self._running.append(self._waiting.popleft())
+
+    def _leave(self, slot: int) -> None:
+        """Free a slot; the last sequence takes its place, so that slots are used from the first on."""
+        last = len(self._running) - 1
+        if slot != last:
+            self._batch.move(last, slot, self._running[last].read)
+            self._running[slot] = self._running[last]
+        self._running.pop()
+
+    def _enter_values(self, *, wait: bool = False) -> None:
+        for sequence, resolution in self._desk.answers(wait=wait):
+            sequence.answer(resolution)
+
+    def _retire(self) -> None:
+        for slot in reversed(range(len(self._running))):
+            if self._running[slot].done:
+                self._leave(slot)
+
+    def _draft(self, sequence: TokenSequence, ready: int) -> Draft:
+        """Guesses for one of `ready` sequences; a right one saves its part of a pass, a wrong one is read in vain."""
+        if self._drafter is None:
+            return Draft()
+        saved = self._tokens_a_pass / ready + 1
+        return self._drafter.draft(sequence, least=1 / saved, room=self._context - len(sequence.ids) - 1)
+
+    def _read(self, slots: list[int], drafts: list[Draft]) -> None:
+        """Run the model on what these sequences have not read yet, and on what they may go on with."""
+        running = [self._running[slot] for slot in slots]
+        pieces = [[*sequence.pending, *draft.tokens] for sequence, draft in zip(running, drafts, strict=True)]
+        wanted = [1 + len(draft.tokens) for draft in drafts]
+        logits = self._batch.read(slots, pieces, [sequence.read for sequence in running], wanted)
+        likeliest = iter(logits.argmax(-1).tolist())
+        for sequence, draft, rows in zip(running, drafts, logits.split(wanted), strict=True):
+            try:
+                accepted = sequence.advance(rows, draft.tokens, list(islice(likeliest, len(rows))))
+            except LamLamError as error:  # of the knowledge base, about the names that a call may ask for
+                sequence.fail(error)
+                accepted = 0
+            if self._drafter:
+                self._drafter.judge(draft, accepted)
+                self._drafter.learn(sequence)
+            self.counters.count(draft, accepted)
+        self.counters.passes += 1
+        self.counters.tokens += sum(map(len, pieces))
+
+    def _sequence(self, prompt: str, settings: DecodingSettings) -> TokenSequence:
+        constraint = CallConstraint(self._lexicon, self.kb, settings)
+        sampler = Sampler(settings, self.model.device)
+        return TokenSequence(prompt, settings, self._lexicon, constraint, self._context, sampler)

@@ -8,7 +8,7 @@ from lamlam.vocab import Kind
 
 __all__ = ["CallBegun", "CallResolved", "Done", "Event", "Finish", "Generation", "Lookup", "TextWritten"]
 
-Finish = Literal["eos", "stop", "length"]
+Finish = Literal["eos", "stop", "length", "cut"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,9 @@ class Lookup:
     """A call that the model made, and what the knowledge base returned for it.
 
     `value` is the text that entered the sequence: the values found, the word "unknown", or "" for a call that was
-    dropped; `cut` tells that it was too long and lost its end. `[start, end)` is the span of `Generation.text` right
-    after the call that states a value of `resolution`; it is empty, at the call's place, where the text states none.
+    dropped; `cut` tells that it was too long and lost its end, `query_cut` that entity or relation were and did.
+    `[start, end)` is the span of `Generation.text` right after the call that states a value of `resolution`; it is
+    empty, at the call's place, where the text states none.
     """
 
     entity: str
@@ -25,6 +26,7 @@ class Lookup:
     resolution: Resolution
     value: str
     cut: bool = False
+    query_cut: bool = False
     start: int = 0
     end: int = 0
 
@@ -37,6 +39,7 @@ class Lookup:
             "score": self.resolution.score,
             "value": self.value,
             "cut": self.cut,
+            "query_cut": self.query_cut,
             "start": self.start,
             "end": self.end,
             "facts": [asdict(fact) for fact in self.resolution.facts],
@@ -48,7 +51,11 @@ class Generation:
     """A continuation: `text` has no calls in it, `ids` and `kinds` are the whole sequence from `[bos]` on.
 
     `finish` is "eos" where the model ended the text, "stop" at a stop string (which is left out of `text`), "length"
-    where `max_tokens` or the model's context was used up. A call that was dropped leaves nothing in `ids`.
+    where `max_tokens` or the model's context was used up, "cut" where the model of a server broke the grammar of calls
+    and could not be kept from it. A call that was dropped leaves nothing in `ids`. `refused_calls` counts where the
+    model's likeliest token was a call and `max_calls_in_a_row` forbade it, and the call that was cut. `log_probs`,
+    where the settings ask for them, stand beside `ids`: natural logarithms, the model's own, before penalties,
+    temperature and constraints; None for what was not chosen but given.
     """
 
     prompt: str
@@ -57,11 +64,19 @@ class Generation:
     finish: Finish
     ids: tuple[int, ...]
     kinds: tuple[Kind, ...]
+    log_probs: tuple[float | None, ...] = ()
+    refused_calls: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """An object for JSON, without the ids."""
         lookups = [lookup.as_json() for lookup in self.lookups]
-        return {"prompt": self.prompt, "text": self.text, "finish": self.finish, "lookups": lookups}
+        return {
+            "prompt": self.prompt,
+            "text": self.text,
+            "finish": self.finish,
+            "lookups": lookups,
+            "refused_calls": self.refused_calls,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 Words are what stands between white space. Nothing here resolves a call: a mention is a candidate, no more.
 """
 
+import re
 import string
 from collections.abc import Iterable, Iterator
 
@@ -14,16 +15,18 @@ _LONGEST = 10  # words of a name
 _LONGEST_OPENING = 5  # words of a name's beginning
 _MOST = 8  # names that one beginning may stand for: with more it tells nothing
 _POINTS = ".,;:!?\"'’”“‘…"
+_MARKS = re.escape(string.punctuation + _POINTS)
+_OPENING = re.compile(f"([{_MARKS}]*)([^{_MARKS}]*)")
 
 
-def mentions(text: str, kb: FactSource) -> list[str]:
+def mentions(text: str, kb: FactSource, read: int = 0) -> list[str]:
     """Names that `text` mentions and `kb` holds, in the order of their first mention; each once.
 
     A mention is a run of words that names an entity, which yields the canonical name and the alias that was used, or
     a capitalised run with which a few names begin ("Addiction" for "Addiction (journal)", "Akron Summit" for "Akron
-    Summit Assault").
+    Summit Assault"). Runs within the first `read` words are left out.
     """
-    runs = list(dict.fromkeys(_runs(text.split(), _LONGEST)))
+    runs = list(dict.fromkeys(_runs(text.split(), kb, read)))
     named = kb.entities_named(runs)
     found: dict[str, None] = {}
     for run in runs:
@@ -47,20 +50,29 @@ class Mentions:
 
     def update(self, text: str) -> list[str]:
         """The mentions of `text`, which must begin with the text of the call before."""
-        # A name may begin in the last words of what was read before.
+        # A name may begin in the last words of what was read before, and the last of them may have grown.
         parts = text[: self._read].rsplit(maxsplit=_LONGEST)
         start = len(parts[0]) if len(parts) > _LONGEST else 0
         if len(text) > self._read:
-            self._names.update(dict.fromkeys(mentions(text[start:], self._kb)))
+            known = text[start : self._read].split()
+            self._names.update(dict.fromkeys(mentions(text[start:], self._kb, read=max(len(known) - 1, 0))))
             self._read = len(text)
         return list(self._names)
 
 
-def _runs(words: list[str], longest: int) -> Iterator[str]:
-    """Runs of at most `longest` words, as written and without the punctuation around them."""
-    for start in range(len(words)):
-        for end in range(start + 1, min(start + longest, len(words)) + 1):
-            yield from _bare(" ".join(words[start:end]))
+def _runs(words: list[str], kb: FactSource, read: int) -> Iterator[str]:
+    """Runs of words, as written and without the punctuation around them, whose first word begins a name."""
+    begins = {word: _begins_a_name(word, kb) for word in dict.fromkeys(words)}
+    for start, word in enumerate(words):
+        if begins[word]:
+            for end in range(max(start, read) + 1, min(start + _LONGEST, len(words)) + 1):
+                yield from _bare(" ".join(words[start:end]))
+
+
+def _begins_a_name(word: str, kb: FactSource) -> bool:
+    """False where no name begins with `word` up to its first point, with the points before it or without."""
+    opening, core = _OPENING.match(word).groups()  # type: ignore[union-attr]
+    return not core or any(kb.entities_starting(start, 1) for start in dict.fromkeys((core, opening + core)))
 
 
 def _bare(run: str) -> Iterable[str]:

@@ -1,7 +1,4 @@
-"""Choosing tokens: the likeliest, or one sampled by temperature, top-k and top-p.
-
-B rows of logits, V their width.
-"""
+"""Choosing tokens: the likeliest, or one sampled by temperature, top-k and top-p; V is the width of the logits."""
 
 from collections.abc import Sequence
 
@@ -9,6 +6,7 @@ import torch
 from torch import Tensor
 from transformers import (
     LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
@@ -20,10 +18,14 @@ __all__ = ["Sampler"]
 
 
 class Sampler:
-    """Chooses a token for each row; a row's choice depends on that row and its generator alone."""
+    """Chooses the tokens of one sequence, by its settings and with a generator of its own."""
 
-    def __init__(self, settings: DecodingSettings) -> None:
+    def __init__(self, settings: DecodingSettings, device: torch.device | str = "cpu") -> None:
         self._greedy = settings.temperature == 0
+        self._generator = torch.Generator(device).manual_seed(settings.seed)
+        self._penalties = LogitsProcessorList()
+        if settings.repetition_penalty != 1.0:
+            self._penalties.append(RepetitionPenaltyLogitsProcessor(settings.repetition_penalty))
         self._warpers = LogitsProcessorList()
         if not self._greedy:
             self._warpers.append(TemperatureLogitsWarper(float(settings.temperature)))
@@ -32,16 +34,21 @@ class Sampler:
         if settings.top_p is not None:
             self._warpers.append(TopPLogitsWarper(settings.top_p))
 
-    def choose(self, logits: Tensor, allowed: Tensor, generators: Sequence[torch.Generator]) -> list[int]:
-        """A token for each row of `logits` [B, V] among those that `allowed` [B, V] (bool) marks."""
-        scores = logits.float().masked_fill(~allowed, -torch.inf)
+    @property
+    def takes_likeliest(self) -> bool:
+        """Whether the token of the greatest logit is chosen, if it is allowed."""
+        return self._greedy and not self._penalties
+
+    def choose(self, logits: Tensor, allowed: Tensor, ids: Sequence[int]) -> int:
+        """A token by its `logits` [V], among those that `allowed` [V] (bool) marks, after `ids`."""
+        scores = logits.float()
+        if self._penalties:
+            scores = self._penalties(torch.tensor([ids], device=logits.device), scores[None].clone())[0]  # type: ignore[arg-type]
+        scores = scores.masked_fill(~allowed, -torch.inf)
         if self._greedy:
-            return scores.argmax(dim=-1).tolist()
+            return int(scores.argmax())
         # Only differences count; with the maximum at 0 the smallest temperature overflows nothing.
-        scores = scores - scores.amax(dim=-1, keepdim=True)
-        no_ids = torch.empty(len(scores), 0, dtype=torch.long, device=scores.device)
+        scores = (scores - scores.max())[None]
+        no_ids = torch.empty(1, 0, dtype=torch.long, device=scores.device)
         probabilities = self._warpers(no_ids, scores).softmax(dim=-1)  # type: ignore[arg-type]
-        return [
-            int(torch.multinomial(row, 1, generator=generator))
-            for row, generator in zip(probabilities, generators, strict=True)
-        ]
+        return int(torch.multinomial(probabilities[0], 1, generator=self._generator))

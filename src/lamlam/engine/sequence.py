@@ -1,29 +1,31 @@
 """One sequence that is being decoded: a state machine over token ids.
 
 It says which token may come next, takes the token that was chosen, and keeps what was written: text, calls, values.
-Tokens are forced through a queue; text is never decoded, split and encoded again. Choosing tokens is the sampler's
-concern, running the model the batch's, looking facts up the engine's.
+A value enters as token ids, which the model then reads in one pass; text is never decoded, split and encoded again.
+Choosing tokens is the sampler's concern, running the model the batch's, looking facts up the engine's.
 
-    TEXT --<|db_entity|>--> ENTITY --<|db_relationship|>--> RELATION --<|db_return|>--> WAITING --value--> VALUE
-     ^                                                                                  |                   |
-     +------------------------------- dropped ------------------------------------------+----- <|db_end|> --+
+    PROMPT --> TEXT --<|db_entity|>--> ENTITY --<|db_relationship|>--> RELATION --<|db_return|>--> WAITING
+                ^                                                                                    |
+                +------ dropped, or <|db_end|> behind the VALUE that entered ------------------------+
 
-V is the width of the logits.
+V is the width of the logits, K the number of places that were read with a wish for their logits.
 """
 
-from collections import deque
+from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
 from enum import Enum, auto
 
-import torch
 from torch import Tensor
 
 from lamlam.engine.constraint import CallConstraint, Names
 from lamlam.engine.generation import CallBegun, CallResolved, Done, Event, Finish, Generation, Lookup, TextWritten
 from lamlam.engine.lexicon import Lexicon
+from lamlam.engine.sampling import Sampler
 from lamlam.engine.settings import DecodingSettings
 from lamlam.engine.writing import Writing
+from lamlam.errors import LamLamError
 from lamlam.kb.fact import Resolution
+from lamlam.markup import UNKNOWN
 from lamlam.vocab import Encoded, Kind, opened
 
 __all__ = ["Sequence", "State"]
@@ -32,16 +34,20 @@ __all__ = ["Sequence", "State"]
 class State(Enum):
     """Where in the grammar of text and calls a sequence stands."""
 
+    PROMPT = auto()  # not read yet
     TEXT = auto()
     ENTITY = auto()
     RELATION = auto()
     WAITING = auto()  # for the knowledge base
-    VALUE = auto()
+    VALUE = auto()  # entered and not read yet
     DONE = auto()
 
 
 class Sequence:
-    """A prompt and what follows it; `context` is the number of tokens that the model can read."""
+    """A prompt, less the white space at its end, and what follows; `context` is how many tokens the model can read.
+
+    Raises `LamLamError` when the prompt fills the context or is no valid Unicode.
+    """
 
     def __init__(
         self,
@@ -50,24 +56,40 @@ class Sequence:
         lexicon: Lexicon,
         constraint: CallConstraint,
         context: int,
-        generator: torch.Generator,
+        sampler: Sampler,
     ) -> None:
-        self.prompt, self.generator = prompt, generator
-        self.state = State.TEXT
+        prompt = prompt.rstrip()
+        try:
+            prompt.encode()
+        except UnicodeEncodeError as error:
+            raise LamLamError(f"the prompt is not valid Unicode at character {error.start}") from error
+        self.prompt = prompt
+        self.state = State.PROMPT
+        self.read = 0  # how many of the ids the model has read
+        self.trail: list[int] = []  # what was written, without the names in calls and the values, come in or repeated
+        self.learnt = 0  # how much of the trail the drafter knows
+        self._sampler = sampler
         self._events: list[Event] = []
         self._settings, self._lexicon, self._constraint, self._context = settings, lexicon, constraint, context
         self._vocabulary = lexicon.vocabulary
         self._encoded = Encoded()
         self._encoded.add([self._vocabulary.bos_id], Kind.BOS)
         self._encoded.add(self._vocabulary.encode(opened(prompt)), Kind.TEXT)
+        if len(self.ids) >= context:
+            raise LamLamError(f"the prompt's {len(self.ids)} tokens leave no room in the model's context of {context}")
         self._said = bytearray(prompt.encode())  # what a reader of prompt, text and values has read
         self._text = Writing(settings.stop, opens=not prompt)
         self._text_tokens = self._calls = 0
-        self._queue: deque[tuple[int, Kind]] = deque()
         self._lookups: list[Lookup] = []
+        self._log_probs: dict[int, float] = {}  # by the index of the id
         self._finish: Finish = "length"
+        self._calls_in_a_row = self._refused_calls = 0
+        self._query_cut = False  # in the running call
+        self.error: LamLamError | None = None  # what ended the sequence before its time
         self._call_refused = False  # right after a dropped call
-        self._call_start = 0  # index of the running call's first id
+        self._call_start = self._call_start_in_trail = 0  # indices of the running call's first id
+        self._echo: list[int] = []  # the tokens of the last value that the text has not written yet
+        self._asked: list[int] = []  # the tokens of the entity that was asked for last
         self._logits_before_call: Tensor | None = None
         self._names: Names | None = None
         self._written = bytearray()  # of the running entity or relation
@@ -80,6 +102,21 @@ class Sequence:
         return self._encoded.ids
 
     @property
+    def pending(self) -> list[int]:
+        """The ids that the model has not read."""
+        return self.ids[self.read :]
+
+    @property
+    def wants_nearest(self) -> bool:
+        """Whether a miss is to be answered with the nearest fact."""
+        return self._settings.on_miss == "nearest"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the model can read on in it."""
+        return self.state not in (State.WAITING, State.DONE)
+
+    @property
     def done(self) -> bool:
         return self.state is State.DONE
 
@@ -88,21 +125,64 @@ class Sequence:
         """Entity and relation of the call that waits for the knowledge base."""
         return self._entity, self._relation
 
-    def force(self) -> bool:
-        """Take the next token from the queue; False where it is empty and a token has to be chosen."""
-        if not self._queue:
-            return False
-        token, kind = self._queue.popleft()
-        if kind is Kind.VALUE:
-            self._said += self._lexicon.bytes_of[token]
-        self._append(token, kind, then=State.VALUE if self._queue else State.TEXT)
-        return True
+    def advance(self, logits: Tensor, drafted: SequenceOf[int], likeliest: SequenceOf[int]) -> int:
+        """Go on after the model has read all ids and then `drafted` tokens; logits [K, V], K = 1 + drafted tokens.
+
+        `likeliest` are the tokens of the greatest logits [K], which spare most choices a mask. Every token is chosen
+        as it would be without a draft, so that the draft changes nothing but the speed. Where it names the token that
+        was chosen, the model has read that one already. Returns how often it did.
+        """
+        self.read = len(self.ids)
+        if self.state in (State.PROMPT, State.VALUE):
+            self.state = State.TEXT
+        for place, row in enumerate(logits):
+            token = self.choose(row, likeliest[place])
+            if place == len(drafted) or token != drafted[place]:
+                return place
+            self.read += 1
+            if self.state in (State.WAITING, State.DONE):
+                return place + 1
+        return len(drafted)
+
+    def choose(self, logits: Tensor, likeliest: int | None = None) -> int:
+        """Choose the next token by its logits [V], and take it; `likeliest`, where known, has the greatest of them."""
+        if self._is_bounded:
+            self.wish(int(logits.argmax()) if likeliest is None else likeliest, logits)
+        if likeliest is not None and self._sampler.takes_likeliest and self.surely_allows(likeliest):
+            token = likeliest
+        else:
+            token = self._sampler.choose(logits, self.allowed(logits), self.ids)
+        if self._settings.log_probs:
+            self._log_probs[len(self.ids)] = float(logits.float().log_softmax(-1)[token])
+        self.take(token, logits)
+        return token
+
+    # What may be expected, for drafts
+
+    def expected(self) -> list[int]:
+        """The tokens that are likely to come next: the value that came in, or the rest of an entity's name."""
+        if self.state in (State.TEXT, State.VALUE):
+            return list(self._echo)
+        if self.state is State.ENTITY:
+            written = self.ids[self._call_start + 1 :]
+            name = self.likely_name()
+            return name[len(written) :] if name[: len(written)] == written else []
+        return []
+
+    def likely_name(self) -> list[int]:
+        """The tokens of the name that a call is likely to ask for, and of its end; none where nothing tells."""
+        name = self._asked
+        if not name and self._names is not None and (known := self._names.first()):
+            name = self._vocabulary.encode(" " + known)
+        return [*name, self._vocabulary.relation_id] if name else []
+
+    # Choosing
 
     def allowed(self, logits: Tensor) -> Tensor:
         """The tokens among which the next is chosen, a mask [V], given its logits [V]."""
         if self.state is State.TEXT:
             return self._allowed_in_text()
-        close = self._vocabulary.relation_id if self.state is State.ENTITY else self._vocabulary.return_id
+        close = self._close
         if self._field_tokens >= self._settings.max_query_tokens:
             return self._lexicon.mask([close])
         if self._names is not None:
@@ -110,7 +190,37 @@ class Sequence:
             if following.ids or following.complete:
                 return self._lexicon.mask([*following.ids, *([close] if following.complete else [])])
             self._names = None  # the vocabulary can write none of the names
-        return self._lexicon.text_and([close] if self._written.strip() else [])
+        return self._lexicon.text_and(*([close] if self._written.strip() else []))
+
+    @property
+    def _close(self) -> int:
+        """The token that ends the running entity or relation."""
+        return self._vocabulary.relation_id if self.state is State.ENTITY else self._vocabulary.return_id
+
+    def surely_allows(self, token: int) -> bool:
+        """Whether `allowed` marks a token, told without a mask; where that takes a mask, False."""
+        text = self._lexicon.bytes_of.get(token)
+        if self.state is State.TEXT:
+            if self._must_call:
+                return token == self._vocabulary.entity_id
+            call = token == self._vocabulary.entity_id and self._may_call
+            return text is not None or token == self._vocabulary.eos_id or call
+        if self._field_tokens >= self._settings.max_query_tokens or (text is None and token != self._close):
+            return False
+        if self._names is None:
+            return text is not None or bool(self._written.strip())
+        written = bytes(self._written)
+        return self._names.holds(written) if text is None else self._names.begins(written + text)
+
+    def wish(self, token: int, logits: Tensor) -> None:
+        """Record what the model would have written, where that may be what a bound forbids."""
+        if self.state is State.TEXT:
+            self._refused_calls += token == self._vocabulary.entity_id and self._has_called_enough
+        elif self._is_bounded:
+            if self._names is None:
+                self._query_cut |= token not in (self._vocabulary.relation_id, self._vocabulary.return_id)
+            else:
+                self._query_cut |= not self._names.after(bytes(self._written), logits).complete
 
     def take(self, token: int, logits: Tensor) -> None:
         """Go on with the chosen token; `logits` [V] are those that it was chosen by."""
@@ -124,6 +234,13 @@ class Sequence:
         else:
             self._write(token)
 
+    def answer(self, resolution: Resolution) -> None:
+        """Go on with what the knowledge base answered to the waiting call."""
+        if self._settings.on_miss == "drop" and not resolution.found:
+            self.drop(resolution)
+        else:
+            self.resolve(resolution, resolution.text if resolution.found else UNKNOWN)
+
     def resolve(self, resolution: Resolution, value: str) -> None:
         """Enter `value` for the waiting call, cut to the longest that is allowed."""
         ids = self._vocabulary.encode(" " + value)
@@ -131,19 +248,37 @@ class Sequence:
         if cut:
             ids = ids[: self._settings.max_value_tokens]
             value = b"".join(self._lexicon.bytes_of[token] for token in ids).decode(errors="ignore")[1:]
-        self._record(Lookup(*self.query, resolution, value, cut))
-        self._queue.extend((token, Kind.VALUE) for token in ids)
-        self._queue.append((self._vocabulary.end_id, Kind.END))
-        self.state = State.VALUE
+        self._record(Lookup(*self.query, resolution, value, cut, self._query_cut))
+        self._text.after_call()
+        self._said += b"".join(self._lexicon.bytes_of[token] for token in ids)
+        self._echo = self._vocabulary.encode(" " + resolution.values[0]) if len(resolution.facts) > 1 else list(ids)
+        for token, kind in (*((token, Kind.VALUE) for token in ids), (self._vocabulary.end_id, Kind.END)):
+            if not self.done:
+                self._append(token, kind, then=State.VALUE)
 
-    def drop(self, resolution: Resolution) -> tuple[int, Tensor]:
-        """Undo the waiting call. Returns how many of its tokens the model has read, and the logits [V] before it."""
+    def drop(self, resolution: Resolution) -> None:
+        """Undo the waiting call, and choose what comes in its place."""
         assert self._logits_before_call is not None
-        self._record(Lookup(*self.query, resolution, ""))
-        read = len(self.ids) - self._call_start - 1  # the last one, `<|db_return|>`, is still unread
+        self._record(Lookup(*self.query, resolution, "", query_cut=self._query_cut))
+        self._undo_call()
+        self.choose(self._logits_before_call)
+
+    def fail(self, error: LamLamError) -> None:
+        """End here, for a fault that is this sequence's own."""
+        self.state, self.error = State.DONE, error
+
+    def check(self) -> None:
+        """Raise the fault that ended the sequence, if one did."""
+        if self.error is not None:
+            raise self.error
+
+    def _undo_call(self) -> None:
         del self._encoded.ids[self._call_start :], self._encoded.kinds[self._call_start :]
-        self.state, self._call_refused = State.TEXT, True
-        return read, self._logits_before_call
+        del self.trail[self._call_start_in_trail :]
+        self._log_probs = {at: each for at, each in self._log_probs.items() if at < self._call_start}
+        self.learnt = min(self.learnt, len(self.trail))
+        self.state, self._call_refused, self.read = State.TEXT, True, self._call_start
+        self._calls_in_a_row -= 1
 
     def generation(self) -> Generation:
         """What was written."""
@@ -154,6 +289,8 @@ class Sequence:
             finish=self._finish,
             ids=tuple(self.ids),
             kinds=tuple(self._encoded.kinds),
+            refused_calls=self._refused_calls,
+            log_probs=tuple(self._log_probs.get(at) for at in range(len(self.ids))) if self._log_probs else (),
         )
 
     def take_events(self) -> list[Event]:
@@ -163,27 +300,56 @@ class Sequence:
 
     def _allowed_in_text(self) -> Tensor:
         call = [self._vocabulary.entity_id]
-        if self._settings.force_call and not self._calls and not self._text_tokens:
+        if self._must_call:
             return self._lexicon.mask(call)
-        may_call = self._settings.lookups and self._calls < self._settings.max_calls and not self._call_refused
-        return self._lexicon.text_and([self._vocabulary.eos_id, *(call if may_call else [])])
+        return self._lexicon.text_and(self._vocabulary.eos_id, *(call if self._may_call else []))
+
+    @property
+    def _must_call(self) -> bool:
+        return self._settings.force_call and not self._calls and not self._text_tokens
+
+    @property
+    def _may_call(self) -> bool:
+        return self.may_ever_call and not self._call_refused and not self._has_called_enough
+
+    @property
+    def may_ever_call(self) -> bool:
+        """Whether there may be another call, here or later."""
+        return self._settings.lookups and self._calls < self._settings.max_calls
+
+    @property
+    def _has_called_enough(self) -> bool:
+        """Whether text must come before the next call."""
+        in_a_row = self._calls_in_a_row >= self._settings.max_calls_in_a_row
+        return in_a_row and self.may_ever_call and not self._call_refused
+
+    @property
+    def _is_bounded(self) -> bool:
+        """Whether a bound may forbid here what the model wants."""
+        if self.state is State.TEXT:
+            return self._has_called_enough
+        return self._field_tokens >= self._settings.max_query_tokens
 
     def _write(self, token: int) -> None:
         text = self._lexicon.bytes_of[token]
         self._said += text
         self._text_tokens += 1
-        self._call_refused = False
+        self._call_refused, self._calls_in_a_row = False, 0
+        echoed = self._echo[:1] == [token]
+        self._echo = self._echo[1:] if echoed else []
         stopped = self._text.add(text)
         self._show()
         if stopped or self._text_tokens == self._settings.max_tokens:
             self._encoded.add([token], Kind.TEXT)
             self._end("stop" if stopped else "length")
         else:
-            self._append(token, Kind.TEXT, then=State.TEXT)
+            self._append(token, Kind.TEXT, then=State.TEXT, telling=not echoed)
 
     def _begin_call(self, logits: Tensor) -> None:
         self._calls += 1
-        self._call_start = len(self.ids)
+        self._calls_in_a_row += 1
+        self._query_cut = False
+        self._call_start, self._call_start_in_trail = len(self.ids), len(self.trail)
         self._logits_before_call = logits.clone() if self._settings.on_miss == "drop" else None
         self._events.append(CallBegun())
         self._begin_field(self._constraint.entities(self._said.decode(errors="ignore")))
@@ -191,7 +357,7 @@ class Sequence:
 
     def _take_in_call(self, token: int) -> None:
         if token == self._vocabulary.relation_id:
-            self._entity = self._field()
+            self._entity, self._asked = self._field(), self.ids[self._call_start + 1 :]
             self._begin_field(self._constraint.relations(self._entity))
             self._append(token, Kind.CONTROL, then=State.RELATION)
         elif token == self._vocabulary.return_id:
@@ -214,8 +380,10 @@ class Sequence:
         self._lookups.append(replace(lookup, start=place, end=place))
         self._events.append(CallResolved(self._lookups[-1]))
 
-    def _append(self, token: int, kind: Kind, *, then: State) -> None:
+    def _append(self, token: int, kind: Kind, *, then: State, telling: bool = True) -> None:
         self._encoded.add([token], kind)
+        if telling and kind not in (Kind.ENTITY, Kind.VALUE):
+            self.trail.append(token)
         self.state = then
         if len(self.ids) >= self._context:
             self._end("length")

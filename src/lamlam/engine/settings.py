@@ -1,11 +1,12 @@
 """How to decode: lengths, sampling, what to do inside calls and on misses.
 
-Every sequence of a batch is decoded with the same settings and with a random generator of its own.
+Every request has settings of its own, and a random generator of its own.
 """
 
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from transformers import GenerationConfig
 
 from lamlam.errors import InputError
 
@@ -23,11 +24,17 @@ class DecodingSettings(BaseModel):
     top_p: float | None = Field(
         default=None, gt=0.0, le=1.0, description="sample among the likeliest tokens of this mass"
     )
+    repetition_penalty: float = Field(
+        default=1.0, gt=0.0, allow_inf_nan=False, description="above 1 avoids what was said"
+    )
+    samples: int = Field(default=1, ge=1, description="continuations of each prompt, with seeds in sequence")
     seed: int = Field(default=0, ge=0, lt=2**63, description="of each sequence's generator")
+    log_probs: bool = Field(default=False, description="keep the log-probability of each token that was chosen")
     stop: tuple[str, ...] = Field(default=(), description="strings before which the text ends")
     lookups: bool = Field(default=True, description="False forbids calls")
     force_call: bool = Field(default=False, description="the first token begins a call")
     max_calls: int = Field(default=32, ge=1, description="calls to make at most, dropped ones included")
+    max_calls_in_a_row: int = Field(default=4, ge=1, description="calls without text in between at most")
     max_query_tokens: int = Field(default=48, ge=1, description="tokens of an entity or of a relation")
     max_value_tokens: int = Field(default=64, ge=1, description="longer values are cut")
     entities: Literal["context", "known", "free"] = Field(
@@ -49,6 +56,17 @@ class DecodingSettings(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise InputError(first["msg"], field=".".join(map(str, first["loc"])) or None) from error
+
+    @classmethod
+    def of(cls, config: GenerationConfig, **changes: Any) -> Self:
+        """What a checkpoint's generation_config.json says of sampling and length, with `changes` (those not None)."""
+        said: dict[str, Any] = {"max_tokens": config.max_new_tokens, "repetition_penalty": config.repetition_penalty}
+        if config.do_sample:
+            said |= {"temperature": config.temperature or 1.0, "top_k": config.top_k or None, "top_p": config.top_p}
+        said |= {field: value for field, value in changes.items() if value is not None}
+        if said.get("temperature") == 0 or "temperature" not in said:
+            said |= {field: changes.get(field) for field in ("top_k", "top_p")}
+        return cls.checked(**{field: value for field, value in said.items() if value is not None})
 
     @model_validator(mode="after")
     def _check(self) -> Self:

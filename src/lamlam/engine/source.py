@@ -24,7 +24,7 @@ class FactSource(Protocol):
         ...
 
     def entities_starting(self, prefix: str, limit: int) -> Sequence[str]:
-        """At most `limit` names that begin with `prefix`."""
+        """At most `limit` names, other names of entities included, that begin with `prefix` but for upper case."""
         ...
 
     def relations_of(self, entity: str) -> Sequence[str]:

@@ -33,6 +33,10 @@ class Writing:
             self.text = self.text[: min(reached)]
         return bool(reached)
 
+    def after_call(self) -> None:
+        """A call stands here. Where a space stands in front of it, the one behind it is the call's, and is left out."""
+        self._opens = self._opens or self.text.endswith(" ")
+
     def show(self, *, last: bool = False) -> str:
         """The text since the last time, less what may turn out to begin a stop string unless it is the `last`."""
         start, end = self._shown, len(self.text) - (0 if last else self._held())

@@ -25,6 +25,7 @@ from torch import Tensor
 from lamlam.engine.constraint import CallConstraint
 from lamlam.engine.engine import Engine
 from lamlam.engine.lexicon import Lexicon
+from lamlam.engine.sampling import Sampler
 from lamlam.engine.sequence import Sequence as TokenSequence
 from lamlam.engine.sequence import State
 from lamlam.engine.settings import DecodingSettings
@@ -123,7 +124,7 @@ class _Reading(TokenSequence):
         constraint: CallConstraint,
         context: int,
     ) -> None:
-        super().__init__("", settings, lexicon, constraint, context, torch.Generator())
+        super().__init__("", settings, lexicon, constraint, context, Sampler(settings))
         self._gold = gold
         self._calls_here = 0
         self.log_probs: list[float] = []
@@ -142,6 +143,9 @@ class _Reading(TokenSequence):
         calls = preferred == entity and self._calls_here < _CALLS_AT_ONE_PLACE
         return self._lexicon.mask([entity if calls else self._gold[len(self.log_probs)]])
 
+    def surely_allows(self, token: int) -> bool:
+        return self.state is not State.TEXT and super().surely_allows(token)
+
     def take(self, token: int, logits: Tensor) -> None:
         if self.state is State.TEXT:
             if token == self._vocabulary.entity_id:
@@ -156,13 +160,14 @@ class _Reader(Engine):
     """An engine that reads texts instead of writing them."""
 
     def __init__(self, engine: Engine) -> None:
-        super().__init__(engine.model, engine.vocabulary, engine.kb, device=engine.model.device)
+        super().__init__(engine.model, engine.vocabulary, engine.kb, device=engine.model.device, speculate=False)
 
     def read(self, documents: Sequence[AnnotatedDocument], settings: DecodingSettings) -> list[_Reading]:
         """One reading a document; all are decoded as one batch."""
         endless = DecodingSettings(
             max_tokens=self._context,
             max_calls=self._context,
+            max_calls_in_a_row=self._context,
             max_query_tokens=settings.max_query_tokens,
             max_value_tokens=settings.max_value_tokens,
             entities=settings.entities,
@@ -180,8 +185,7 @@ class _Reader(Engine):
             )
             for document in documents
         ]
-        for _ in self._steps(list(readings), endless):
-            pass
+        self.run(readings)
         return readings
 
     def _text_of(self, document: AnnotatedDocument) -> list[int]:

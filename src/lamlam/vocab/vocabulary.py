@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from lamlam.errors import InputError, LamLamError
 from lamlam.markup.tokens import END, ENTITY, RELATION, RETURN
+from lamlam.vocab.literal import literal
 
 __all__ = ["CONTROL_TOKENS", "Vocabulary"]
 
@@ -22,7 +23,8 @@ _BOS, _EOS, _PAD = "<|bos|>", "<|eos|>", "<|pad|>"
 class Vocabulary:
     """Ids of text and of the control tokens, over a fast Hugging Face tokenizer.
 
-    Raises `LamLamError` when the tokenizer has no control tokens, no EOS, or no PAD apart from EOS.
+    Raises `LamLamError` when the tokenizer has no control tokens, no EOS, or neither PAD nor UNK nor BOS apart from
+    EOS, with which to pad.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -32,16 +34,18 @@ class Vocabulary:
             raise LamLamError(f"the tokenizer has no control tokens ({', '.join(missing)} missing)")
         if tokenizer.eos_token_id is None:
             raise LamLamError("the tokenizer has no EOS token")
-        if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        usable = (tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id)
+        pads = [index for index in usable if index not in (None, tokenizer.eos_token_id)]
+        if not pads:
             raise LamLamError("the tokenizer has no PAD token apart from EOS")
         self.tokenizer = tokenizer
         self.entity_id, self.relation_id, self.return_id, self.end_id = (known[token] for token in CONTROL_TOKENS)
         self.eos_id: int = tokenizer.eos_token_id
         self.bos_id: int = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else self.eos_id
-        self.pad_id: int = tokenizer.pad_token_id
+        self.pad_id: int = pads[0]  # Llama's tokenizers have no PAD; what is never written will do
         self.control_ids = frozenset((self.entity_id, self.relation_id, self.return_id, self.end_id))
         self._special_ids = self.control_ids | {self.eos_id, self.bos_id, self.pad_id}
-        self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self._backend = literal(tokenizer.backend_tokenizer)
         # Without this the library turns "<|db_return|>" typed by a user into the control token itself; it holds for
         # special tokens alone, which those of a checkpoint need not be.
         self._backend.add_special_tokens(list(CONTROL_TOKENS))
