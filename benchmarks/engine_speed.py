@@ -127,7 +127,7 @@ def _lookups(subject: Subject, drafter: Drafter) -> dict[str, Any]:
         arms = {speculate: Arm(subject, size, drafter if speculate else None) for speculate in (True, False)}
         measured: dict[tuple[bool, bool], list[dict[str, Any]]] = {}
         for round_ in range(subject.rounds):
-            chosen = subject.plans(size, seed=100 + round_)
+            chosen = subject.plans(size, seed=1000 + round_)
             for speculate, lookups in product((True, False), repeat=2):
                 one = arms[speculate].measure(chosen, lookups=lookups)
                 measured.setdefault((speculate, lookups), []).append(one)

@@ -73,6 +73,13 @@ def test_samples_and_stop_strings_reach_the_engine(run: Path) -> None:
     assert len(stopped) < len(greedy)
 
 
+def test_weights_are_converted_when_asked(run: Path) -> None:
+    for dtype in ("auto", "bfloat16", "float32"):
+        assert _call(run, "Ada", "--max-tokens", 3, "--no-lookups", "--dtype", dtype).exit_code == 0
+    with pytest.raises(LamLamError, match="must be auto, float32 or bfloat16"):
+        raise _call(run, "Ada", "--dtype", "int8").exception or AssertionError("it was taken")
+
+
 def test_what_the_checkpoint_says_of_sampling_is_the_default(run: Path, tmp_path: Path) -> None:
     checkpoint = Checkpoint.load(run)
     checkpoint.model.generation_config.update(do_sample=True, temperature=3.0, top_k=7, max_new_tokens=2)

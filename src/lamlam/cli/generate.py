@@ -53,6 +53,10 @@ def register(app: typer.Typer) -> None:
         relations: Annotated[str, typer.Option(help="Relations a call may ask for: known or free.")] = "free",
         on_miss: Annotated[str, typer.Option(help="On a miss: unknown, drop or nearest.")] = "unknown",
         lookups: Annotated[bool, typer.Option("--lookups/--no-lookups", help="Whether calls may be made.")] = True,
+        dtype: Annotated[
+            str | None,
+            typer.Option(help="float32, bfloat16, or auto: what the processor is fast in.  [default: as saved]"),
+        ] = None,
         trace: Annotated[bool, typer.Option("--trace", help="Show each call, its facts and their sources.")] = False,
         jsonl: Annotated[
             str | None,
@@ -93,7 +97,7 @@ def register(app: typer.Typer) -> None:
         if server is None:
             checkpoint = Checkpoint.load(run)
             settings = DecodingSettings.of(checkpoint.model.generation_config, **given)
-            open_engine = _of_the_run(checkpoint, kb)
+            open_engine = _of_the_run(checkpoint, kb, dtype)
         else:
             settings = DecodingSettings.checked(**given)
             open_engine = _of_a_server(run, server, model)
@@ -103,14 +107,24 @@ def register(app: typer.Typer) -> None:
                     _print(generation, trace=trace, as_json=jsonl is not None)
 
 
-def _of_the_run(checkpoint: "Checkpoint", kb: str | None) -> "Callable[[FactSource], AbstractContextManager[Engine]]":
+def _of_the_run(
+    checkpoint: "Checkpoint", kb: str | None, dtype: str | None
+) -> "Callable[[FactSource], AbstractContextManager[Engine]]":
     """An engine; a knowledge base on a server is asked beside the model."""
+    import torch
+
     from lamlam.engine import Engine
     from lamlam.kb import KnowledgeBase
+    from lamlam.model.precision import fast_dtype
 
+    known = {None: None, "auto": fast_dtype(), "float32": torch.float32, "bfloat16": torch.bfloat16}
+    if dtype not in known:
+        raise InputError(f"must be auto, float32 or bfloat16, not '{dtype}'", field="dtype")
     address = kb if kb is not None and "://" in kb else None
     again = None if address is None else lambda: KnowledgeBase.open(address)
-    return lambda facts: closing(Engine(checkpoint.model, checkpoint.vocabulary, facts, open_source=again))
+    return lambda facts: closing(
+        Engine(checkpoint.model, checkpoint.vocabulary, facts, dtype=known[dtype], open_source=again)
+    )
 
 
 def _of_a_server(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lamlam.engine.cache import ATTENTION, Layout, SlotCache
+from lamlam.engine.cache import Layout, SlotCache, use_packed_attention
 
 __all__ = ["Batch"]
 
@@ -24,7 +24,7 @@ class Batch:
     """Up to `slots` rows of token ids that the model has read."""
 
     def __init__(self, model: PreTrainedModel, slots: int) -> None:
-        model.set_attn_implementation(ATTENTION)
+        use_packed_attention(model)
         self._model, self._device = model, model.device
         self._cache = SlotCache(model.config, slots)
 

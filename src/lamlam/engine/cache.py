@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import Cache, CacheLayerMixin
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-__all__ = ["ATTENTION", "Layout", "SlotCache"]
+__all__ = ["Layout", "SlotCache", "use_packed_attention"]
 
 ATTENTION = "lamlam"  # attention of packed rows; without a layout it is the library's own
 _COLUMNS_AT_FIRST = 256
@@ -91,8 +91,11 @@ def _attention(
     return layout.attend(query, key, value, scaling), None
 
 
-AttentionInterface.register(ATTENTION, _attention)
-AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+def use_packed_attention(model: PreTrainedModel) -> None:
+    """Let a model attend by the layouts of packed rows; without one, as it does by itself."""
+    AttentionInterface.register(ATTENTION, _attention)
+    AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+    model.set_attn_implementation(ATTENTION)
 
 
 class _SlotLayer(CacheLayerMixin):

@@ -55,6 +55,8 @@ class Counters:
 class Engine:
     """A model, its vocabulary and a knowledge base. The model is put on `device` and into evaluation mode.
 
+    With a `dtype` its weights are converted (`fast_dtype` tells in which one a device is fast).
+
     At most `batch_size` sequences run at a time; others wait for their turn. With `speculate`, tokens that are likely
     to follow are read ahead: what is written stays the same, and is written in fewer passes. A knowledge base that may
     be slow is asked beside the model, over a connection that `open_source` opens. Raises `LamLamError` when the model
@@ -68,6 +70,7 @@ class Engine:
         kb: FactSource,
         *,
         device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
         batch_size: int = 32,
         speculate: bool = True,
         open_source: Callable[[], FactSource] | None = None,
@@ -75,7 +78,7 @@ class Engine:
         width: int = model.config.vocab_size
         if width < len(vocabulary):
             raise LamLamError(f"the model has {width} token embeddings and the vocabulary {len(vocabulary)} tokens")
-        self.model: PreTrainedModel = model.to(torch.device(device)).eval()  # type: ignore[arg-type]
+        self.model: PreTrainedModel = model.to(torch.device(device), dtype).eval()  # type: ignore[arg-type]
         self.vocabulary, self.kb = vocabulary, kb
         self.counters = Counters()
         self._slots = batch_size
