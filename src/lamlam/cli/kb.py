@@ -53,7 +53,10 @@ def _register_files(kb: typer.Typer) -> None:
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Add the facts of files; FILE is made where missing. A bad row is told, and by default nothing is kept."""
+        """Add the facts of files; FILE is made where missing. A bad row is told, and by default nothing is kept.
+
+        A large import that was cut off goes on where it was when it is given again.
+        """
         from lamlam.cli.kb_tables import print_import
         from lamlam.kb.files import import_file
         from lamlam.kb.formats import load_mapping
