@@ -23,6 +23,7 @@ USUAL = {
     "resolution": "benchmarks.resolution.run:resolution",
     "several": "benchmarks.several:several",
     "engine": "benchmarks.engine:engine",
+    "engine-sparse": "benchmarks.engine:sparse",
 }
 ON_REQUEST = {"full-size": "benchmarks.knowledge_base:full_size"}  # an hour, and 20 GB of scratch
 RESULTS = Path(__file__).parent / "results"

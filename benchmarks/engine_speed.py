@@ -20,7 +20,7 @@ from lamlam.engine.engine import Counters
 from lamlam.kb import KnowledgeBase
 from lamlam.vocab import Vocabulary
 
-__all__ = ["Arm", "Subject", "own_words", "rounded", "speed"]
+__all__ = ["Arm", "Subject", "lookups", "own_words", "rounded", "speed"]
 
 _WARM_UP = 16  # documents that a drafter learns from
 
@@ -35,15 +35,16 @@ class Subject:
     corpus: Corpus
     tokens: int  # of text, for each prompt
     rounds: int
+    every: int = 1  # call of a text; the others are left out
 
     def plans(self, count: int, seed: int) -> list[Plan]:
-        return plans(self.corpus.heldout["unseen"], self.vocabulary, count, self.tokens, seed)
+        return plans(self.corpus.heldout["unseen"], self.vocabulary, count, self.tokens, seed, self.every)
 
 
 def speed(subject: Subject, drafter: Drafter, shorter: int) -> dict[str, Any]:
     return {
         "reprefill": _against_reprefill(subject, drafter),
-        **_lookups(replace(subject, tokens=shorter), drafter),
+        **lookups(replace(subject, tokens=shorter), drafter),
     }
 
 
@@ -63,7 +64,8 @@ class Arm:
         """What an engine's drafter learns from a few training documents, written with calls and without."""
         arm = cls(subject, _WARM_UP, Drafter(subject.vocabulary))
         for lookups in (True, False):
-            arm.measure(plans(subject.corpus.train, subject.vocabulary, _WARM_UP, subject.tokens, 0), lookups=lookups)
+            learnt = plans(subject.corpus.train, subject.vocabulary, _WARM_UP, subject.tokens, 0, subject.every)
+            arm.measure(learnt, lookups=lookups)
             arm._drafter = arm.engine._drafter
         assert arm._drafter is not None
         return arm._drafter
@@ -119,23 +121,23 @@ def _against_reprefill(subject: Subject, drafter: Drafter) -> dict[str, Any]:
     }
 
 
-def _lookups(subject: Subject, drafter: Drafter) -> dict[str, Any]:
+def lookups(subject: Subject, drafter: Drafter) -> dict[str, Any]:
     """The same text with lookups and without, at batch 1 and 16, with speculation and without."""
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = {"lookups_of_a_prompt": subject.plans(1, seed=1000)[0].calls, "tokens": subject.tokens}
     shares: dict[str, Any] = {}
     for size in (1, 16):
         arms = {speculate: Arm(subject, size, drafter if speculate else None) for speculate in (True, False)}
         measured: dict[tuple[bool, bool], list[dict[str, Any]]] = {}
         for round_ in range(subject.rounds):
             chosen = subject.plans(size, seed=1000 + round_)
-            for speculate, lookups in product((True, False), repeat=2):
-                one = arms[speculate].measure(chosen, lookups=lookups)
-                measured.setdefault((speculate, lookups), []).append(one)
+            for speculate, asking in product((True, False), repeat=2):
+                one = arms[speculate].measure(chosen, lookups=asking)
+                measured.setdefault((speculate, asking), []).append(one)
         speed = {arm: statistics.median(one["tokens_a_second"] for one in several) for arm, several in measured.items()}
-        for (speculate, lookups), value in speed.items():
-            name = f"batch_{size}_{'on' if lookups else 'off'}{'' if speculate else '_without_speculation'}"
+        for (speculate, asking), value in speed.items():
+            name = f"batch_{size}_{'on' if asking else 'off'}{'' if speculate else '_without_speculation'}"
             figures[f"tokens_a_second_{name}"] = rounded(value)
-            figures[f"passes_{name}"] = sum(one["counters"].passes for one in measured[speculate, lookups])
+            figures[f"passes_{name}"] = sum(one["counters"].passes for one in measured[speculate, asking])
         figures[f"ratio_batch_{size}"] = rounded(speed[True, True] / speed[True, False])
         figures[f"ratio_batch_{size}_without_speculation"] = rounded(speed[False, True] / speed[False, False])
         figures[f"accepted_batch_{size}"] = _accepted(one["counters"] for one in measured[True, True])

@@ -33,10 +33,11 @@ class Plan:
 
 
 def plans(
-    documents: Sequence[AnnotatedDocument], vocabulary: Vocabulary, count: int, tokens: int, seed: int
+    documents: Sequence[AnnotatedDocument], vocabulary: Vocabulary, count: int, tokens: int, seed: int, every: int = 1
 ) -> list[Plan]:
-    """`count` plans of different documents, each with `tokens` text tokens behind its prompt."""
-    shuffled = iter(random.Random(seed).sample(documents, len(documents)))
+    """`count` plans of different documents, each with `tokens` text tokens behind its prompt; every so many-th call."""
+    thinned = [replace(document, calls=document.calls[::every]) for document in documents]
+    shuffled = iter(random.Random(seed).sample(thinned, len(thinned)))
     return [_plan(shuffled, vocabulary, tokens) for _ in range(count)]
 
 
