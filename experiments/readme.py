@@ -50,7 +50,7 @@ def figures() -> str:
     demo, webnlg = (
         json.loads((ROOT / "docs/results" / f"{name}.json").read_text("utf-8")) for name in ("demo", "webnlg")
     )
-    return "\n".join([*_demo(demo), "", *_webnlg(webnlg), "", *_knowledge_base(), ""])
+    return "\n".join([*_demo(demo), "", *_webnlg(webnlg), "", *_knowledge_base(), "", *_engine(), ""])
 
 
 def _knowledge_base() -> list[str]:
@@ -79,6 +79,36 @@ def _knowledge_base() -> list[str]:
         "",
         "What was asked, and what fails: [resolution](docs/results/resolution.md).",
     ]
+
+
+def _engine() -> list[str]:
+    """How fast the engine writes, beside prefilling anew and beside no lookups; as `make bench` measured it."""
+    dense, sparse = _benchmark("engine"), _benchmark("engine-sparse")
+    models = {"demo": "the demo's model", "135m_float32": "135M, float32", "135m_bfloat16": "135M, bfloat16"}
+    there = [model for model in models if model in dense["figures"]]
+    rows = [
+        f"| decoding with lookups | {' | '.join(models[model] for model in there)} | aim |",
+        "|---" * (len(there) + 2) + "|",
+    ]
+    for found, figure, told in (
+        (dense, "reprefill.times_for_1_prompt", "times as fast as prefilling anew at each call: 1 prompt"),
+        (dense, "reprefill.times_for_32_prompts", "the same, 32 prompts"),
+        (dense, "lookups.ratio_batch_1", "speed with lookups to speed without, a call for every fact: batch 1"),
+        (dense, "lookups.ratio_batch_16", "the same, batch 16"),
+        (sparse, "lookups.ratio_batch_1", "speed with lookups to speed without, a call for every fourth fact: batch 1"),
+        (sparse, "lookups.ratio_batch_16", "the same, batch 16"),
+        (dense, "share_outside_the_model_batch_16", "share of time outside of the model, batch 16"),
+    ):
+        cells = [_nested(found.get("figures", {}), f"{model}.{figure}") for model in there]
+        aim = next((found["aims"][f"{m}.{figure}"] for m in there if f"{m}.{figure}" in found.get("aims", {})), "")
+        rows.append(f"| {told} | {' | '.join(cells)} | {aim} |")
+    return ["The engine (processor time of one core; texts steered, as `benchmarks/engine.py` says):", "", *rows]
+
+
+def _nested(figures: dict[str, Any], path: str) -> str:
+    for key in path.split("."):
+        figures = figures.get(key, {})
+    return str(figures) if figures != {} else ""
 
 
 def _benchmark(name: str) -> dict[str, Any]:
