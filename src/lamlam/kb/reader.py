@@ -163,6 +163,20 @@ class Reader:
         sql = f"SELECT a.name FROM relation_alias a WHERE a.target = ? {self._made} ORDER BY a.id"
         return [relation.name, *(row[0] for row in self.database.rows(sql, (relation.id,)))]
 
+    def spellings(self, relations: Sequence[Name]) -> dict[Name, list[str]]:
+        """Each relation's name and its aliases."""
+        found = {relation: [relation.name] for relation in relations}
+        named = {relation.id: relation for relation in relations}
+        for start in range(0, len(relations), _BATCH):
+            ids = [relation.id for relation in relations[start : start + _BATCH]]
+            marks = ",".join("?" * len(ids))
+            sql = (
+                f"SELECT a.target, a.name FROM relation_alias a WHERE a.target IN ({marks}) {self._made} ORDER BY a.id"
+            )
+            for target, name in self.database.rows(sql, ids):
+                found[named[target]].append(name)
+        return found
+
     def relations_spelled(self, relation: str) -> list[Name]:
         """All relations of this normalised name."""
         sql = """

@@ -151,8 +151,11 @@ class Resolver:
 
     def _relation_alike(self, owner: Name, held: Sequence[Name], relation: str) -> _Match:
         """By the words of its name or of an alias, else by meaning. Relations of the same words count as one."""
+        key, spelled = relation_key(relation), self._reader.spellings(held)
         scores = {
-            name: max(relation_similarity(relation, spelling) for spelling in self._reader.relation_names(name))
+            name: max(
+                (relation_similarity(relation, each) for each in spelled[name] if relation_key(each) == key), default=0
+            )
             for name in held
         }
         same = tuple(name for name, score in scores.items() if score >= _SAME_WORDS)
