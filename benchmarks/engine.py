@@ -20,7 +20,6 @@ from typing import Any
 import torch
 
 from benchmarks.engine_speed import Arm, Subject, lookups, own_words, rounded, speed
-from lamlam.corpus import Corpus
 from lamlam.corpus.files import load_corpus
 from lamlam.engine import DecodingSettings, Engine
 from lamlam.errors import InputError
@@ -28,6 +27,7 @@ from lamlam.evaluate.completion import complete
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.files import import_file
 from lamlam.model.checkpoint import Checkpoint
+from lamlam.model.precision import fast_dtype
 from lamlam.model.presets import build_model
 from lamlam.world.names import NameForge
 
@@ -52,20 +52,15 @@ AIMS = {
 RUN = Path(os.environ.get("LAMLAM_RUN", "runs/demo/lmlm"))
 _SMOLLM2_VOCABULARY = 49_152
 _ROUNDS = 3
+_SHORTER = 96  # text tokens of the large model, with lookups and without
 _EVERY = 4  # call of a text, where it has few
 
 
 def engine(folder: Path) -> dict[str, Any]:
-    """All figures; `LAMLAM_RUN` names another checkpoint than the demo's."""
-    if not (RUN / "model.safetensors").exists():
-        raise InputError("no checkpoint of the demo; `make demo` trains one, or set LAMLAM_RUN", path=RUN)
-    torch.set_num_threads(1)
-    checkpoint = Checkpoint.load(RUN)
-    corpus = load_corpus(RUN / "corpus").with_looked_up_values()
+    """All figures; `LAMLAM_RUN` names another checkpoint than the demo's, `LAMLAM_BENCH` the parts to measure."""
     parts = os.environ.get("LAMLAM_BENCH", "demo memory constraints float32 bfloat16").split()
     figures: dict[str, Any] = {"threads": 1}
-    with KnowledgeBase.open(RUN / "kb.sqlite") as kb:
-        small = Subject(checkpoint.model, checkpoint.vocabulary, kb, corpus, tokens=160, rounds=_ROUNDS)
+    with _demo() as small:
         if "memory" in parts:
             figures["memory"] = _memory(small)
         drafter = Arm.warm(small)
@@ -73,36 +68,44 @@ def engine(folder: Path) -> dict[str, Any]:
             figures["demo"] = speed(small, drafter, small.tokens) | {"own_words": own_words(small)}
         if "constraints" in parts:
             figures["constraints"] = _constraints(small, folder)
-        for kind in ("float32", "bfloat16"):
-            if kind in parts and (kind == "float32" or torch.cpu._is_avx512_bf16_supported()):
-                large = _large(kind, checkpoint, kb, corpus)
-                figures[f"135m_{kind}"] = speed(large, drafter, 96)
+        for kind in _fast_types():
+            if kind in parts:
+                figures[f"135m_{kind}"] = speed(_large(kind, small), drafter, _SHORTER)
     return figures
 
 
 def sparse(folder: Path) -> dict[str, Any]:
     """Lookups against none where a text asks for every fourth of its facts: six or so in 256 tokens."""
+    with _demo() as every:
+        small = replace(every, every=_EVERY)
+        drafter = Arm.warm(small)
+        large = {
+            f"135m_{kind}": lookups(replace(_large(kind, small), tokens=_SHORTER), drafter) for kind in _fast_types()
+        }
+        return {"threads": 1, "demo": lookups(small, drafter), **large}
+
+
+@contextmanager
+def _demo() -> Iterator[Subject]:
+    """The demo's model with its knowledge base and corpus."""
     if not (RUN / "model.safetensors").exists():
         raise InputError("no checkpoint of the demo; `make demo` trains one, or set LAMLAM_RUN", path=RUN)
     torch.set_num_threads(1)
     checkpoint = Checkpoint.load(RUN)
     corpus = load_corpus(RUN / "corpus").with_looked_up_values()
-    figures: dict[str, Any] = {"threads": 1}
     with KnowledgeBase.open(RUN / "kb.sqlite") as kb:
-        small = Subject(checkpoint.model, checkpoint.vocabulary, kb, corpus, tokens=160, rounds=_ROUNDS, every=_EVERY)
-        drafter = Arm.warm(small)
-        figures["demo"] = lookups(small, drafter)
-        for kind in ("float32", "bfloat16"):
-            large = _large(kind, checkpoint, kb, corpus)
-            figures[f"135m_{kind}"] = lookups(replace(large, tokens=96, every=_EVERY), drafter)
-    return figures
+        yield Subject(checkpoint.model, checkpoint.vocabulary, kb, corpus, tokens=160, rounds=_ROUNDS)
 
 
-def _large(kind: str, checkpoint: Checkpoint, kb: KnowledgeBase, corpus: Corpus) -> Subject:
-    """The shape of SmolLM2-135M with random weights of a floating-point type."""
+def _large(kind: str, small: Subject) -> Subject:
+    """The shape of SmolLM2-135M with random weights of a floating-point type, asked what the small one is asked."""
     overrides = {"vocab_size": _SMOLLM2_VOCABULARY}
-    shape = build_model("smollm2-135m", checkpoint.vocabulary, overrides=overrides).to(getattr(torch, kind))
-    return Subject(shape, checkpoint.vocabulary, kb, corpus, tokens=256, rounds=1)
+    shape = build_model("smollm2-135m", small.vocabulary, overrides=overrides).to(getattr(torch, kind))
+    return replace(small, model=shape, tokens=256, rounds=1)
+
+
+def _fast_types() -> list[str]:
+    return ["float32", *(["bfloat16"] if fast_dtype() is torch.bfloat16 else [])]
 
 
 # Memory

@@ -168,8 +168,8 @@ def _register_forget(kb: typer.Typer) -> None:
 
         described: dict[str, Any] = {"entity": entity, "relation": relation, "value": value, "source": source}
         with KnowledgeBase.open(file) as facts:
-            done = facts.forget(id, **described, dry_run=True)
             if dry_run or not yes:
+                done = facts.forget(id, **described, dry_run=True)
                 print_closure(facts, done)
             if not dry_run:
                 yes or typer.confirm("Erase this for good?", abort=True, err=True)

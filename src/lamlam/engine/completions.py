@@ -8,7 +8,7 @@ import json
 import random
 import threading
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,13 +155,11 @@ class Completions:
         return self._reason(text)
 
     def _reason(self, text: str) -> str:
-        try:
+        with suppress(ValueError):  # what is no JSON is the reason as it stands
             said = json.loads(text)
             while isinstance(said, dict):
                 said = said.get("error") or said.get("message") or said.get("detail") or ""
             text = said if isinstance(said, str) else json.dumps(said)
-        except ValueError:
-            pass
         if self._key:
             text = text.replace(self._key, "***")
         line = " ".join(text.split())

@@ -86,7 +86,7 @@ class Drafter:
                 last += name
             elif token in self._last_ids:
                 break
-        del draft.tokens[max(room, 0) :]
+        del draft.tokens[max(room, 0) :], draft.guesses[max(room, 0) :]
         return draft
 
     def learn(self, sequence: TokenSequence) -> None:

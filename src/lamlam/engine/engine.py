@@ -40,14 +40,18 @@ class Counters:
 
     passes: int = 0
     tokens: int = 0
-    drafted: int = 0
-    accepted: int = 0
     guesses: Counter[Guess] = field(default_factory=Counter)  # drafted ones by kind
     right: Counter[Guess] = field(default_factory=Counter)  # of which so many were right
 
+    @property
+    def drafted(self) -> int:
+        return self.guesses.total()
+
+    @property
+    def accepted(self) -> int:
+        return self.right.total()
+
     def count(self, draft: Draft, accepted: int) -> None:
-        self.drafted += len(draft.tokens)
-        self.accepted += accepted
         self.guesses.update(guess for guess, _ in draft.guesses)
         self.right.update(guess for guess, _ in draft.guesses[:accepted])
 
@@ -137,8 +141,7 @@ class Engine:
         knowledge base raised one; what others submitted goes on.
         """
         settings = settings or DecodingSettings()
-        each = [settings.model_copy(update={"seed": settings.seed + sample}) for sample in range(settings.samples)]
-        sequences = [self._sequence(prompt, one) for prompt in prompts for one in each]
+        sequences = [self._sequence(prompt, one) for prompt in prompts for one in settings.of_samples()]
         self.run(sequences)
         return [sequence.generation() for sequence in sequences]
 

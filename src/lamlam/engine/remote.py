@@ -79,8 +79,7 @@ class RemoteEngine:
         Raises `LamLamError` when the server cannot be reached, does not understand, or cannot do what settings ask.
         """
         settings = settings or DecodingSettings(entities="free")
-        each = [settings.model_copy(update={"seed": settings.seed + sample}) for sample in range(settings.samples)]
-        sequences = [self._sequence(prompt, one) for prompt in prompts for one in each]
+        sequences = [self._sequence(prompt, one) for prompt in prompts for one in settings.of_samples()]
         self._run(sequences)
         return [sequence.generation() for sequence in sequences]
 

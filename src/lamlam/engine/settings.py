@@ -68,6 +68,10 @@ class DecodingSettings(BaseModel):
             said |= {field: changes.get(field) for field in ("top_k", "top_p")}
         return cls.checked(**{field: value for field, value in said.items() if value is not None})
 
+    def of_samples(self) -> list[Self]:
+        """The settings of each sample: the same, with seeds in sequence."""
+        return [self.model_copy(update={"seed": self.seed + sample}) for sample in range(self.samples)]
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.temperature == 0 and (self.top_k is not None or self.top_p is not None):

@@ -19,7 +19,6 @@ from lamlam.kb.reader import Name, Reader
 from lamlam.kb.resolve import Resolver
 from lamlam.kb.similarity import relation_key
 from lamlam.kb.synonyms import Synonyms
-from lamlam.kb.tombstones import Tombstones
 
 __all__ = ["Closure", "Reason", "Selection"]
 
@@ -53,10 +52,9 @@ class Selection:
 class Closure:
     """Reads what stands now, past facts included."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, resolver: Resolver) -> None:
+        self._database, self._resolver = database, resolver
         self._reader, self._synonyms = Reader(database), Synonyms(database)
-        self._resolver = Resolver(self._reader, Tombstones(database))
         self._statements: dict[frozenset[str], dict[str, list[_Statement]]] = {}
 
     def select(
@@ -167,7 +165,8 @@ class Closure:
         if fact.supersedes is not None:
             yield fact.supersedes, Reason.SUPERSEDED
         names, values = self.entity_names(fact.entity), self.values(fact.value)
-        relations, inverses = self.relation_names(fact.relation), self.inverses(fact.relation)
+        relations = _with_keys(self.relation_names(fact.relation))
+        inverses = _with_keys(self.inverses(fact.relation))
         for each in self._stating(names, values):
             if _is_one_of(each.relation.name, relations):
                 yield each.fact, Reason.SAME
@@ -206,9 +205,15 @@ class _Statement(NamedTuple):
     relation: Name
 
 
-def _is_one_of(relation: str, names: set[str]) -> bool:
+def _with_keys(names: set[str]) -> tuple[set[str], set[str]]:
+    """Names of a relation, and what relations of the same words have in common with them."""
+    return names, {relation_key(name) for name in names}
+
+
+def _is_one_of(relation: str, known: tuple[set[str], set[str]]) -> bool:
     """Whether a relation has one of these names, or the same words as one of them."""
-    return normalise(relation) in names or relation_key(relation) in {relation_key(name) for name in names}
+    names, keys = known
+    return normalise(relation) in names or relation_key(relation) in keys
 
 
 def _marks(values: Iterable[object]) -> str:

@@ -138,7 +138,7 @@ class Forgetter:
     def _collect_values(self, values: Iterable[str], erased: Erased) -> None:
         """Values that no fact states any more are gone, and what they are as well, where no fact states that either."""
         for value in values:
-            if not self._stated(value):
+            if not self._reader.is_stated(value):
                 erased.strings.add(value)
             names = self._closure.values(value)
             if len(names) == 1 or any(self._reader.valued_ever(name) for name in names):
@@ -147,9 +147,6 @@ class Forgetter:
                 rows = self._database.rows("SELECT name, norm, target FROM value_alias WHERE norm = ?", (norm,))
                 erased.strings |= {text for row in rows for text in row}
                 erased.counts["alias"] += self._database.run("DELETE FROM value_alias WHERE norm = ?", (norm,))
-
-    def _stated(self, value: str) -> bool:
-        return any(fact.value == value for fact in self._reader.valued_ever(value))
 
     def _redact(self, strings: Iterable[str]) -> None:
         """Strike out what the log says with an erased name in it."""

@@ -87,14 +87,20 @@ class Reader:
         """
         return [_named(*row) for row in self.database.rows(sql, (normalise(name),))]
 
-    def owner(self, name: str) -> Name:
-        """The one entity that a name names: with facts still before with facts once, by name before by alias.
+    def entities_meant(self, name: str) -> tuple[list[Name], bool]:
+        """The entities that a name names, and whether by an alias.
 
-        Raises `InputError` where there is none, or several.
+        Those with facts still come before those with facts once, and among the former names before aliases.
         """
-        spelled, aliased = self.entities_spelled(name), self.entities_aliased(name)
-        held = [row for row in spelled if self.has_facts(row.id)]
-        found = held or aliased or spelled
+        spelled = self.entities_spelled(name)
+        if held := [row for row in spelled if self.has_facts(row.id)]:
+            return held, False
+        aliased = self.entities_aliased(name)
+        return (aliased, True) if aliased else (spelled, False)
+
+    def owner(self, name: str) -> Name:
+        """The one entity that a name means. Raises `InputError` where there is none, or several."""
+        found, _ = self.entities_meant(name)
         if not found:
             raise InputError(f"there is no entity '{name}'", field="entity")
         if len(found) > 1:
@@ -157,11 +163,6 @@ class Reader:
             WHERE s.norm = ? AND s.alias = 0 {self._made}
         """
         return {normalise(row[0]) for row in self.database.rows(sql, (norm, norm))} - {norm}
-
-    def relation_names(self, relation: Name) -> list[str]:
-        """A relation's name and its aliases."""
-        sql = f"SELECT a.name FROM relation_alias a WHERE a.target = ? {self._made} ORDER BY a.id"
-        return [relation.name, *(row[0] for row in self.database.rows(sql, (relation.id,)))]
 
     def spellings(self, relations: Sequence[Name]) -> dict[Name, list[str]]:
         """Each relation's name and its aliases."""
@@ -305,6 +306,11 @@ class Reader:
         rows = self.database.rows(sql, (value_key(value),))
         return self._facts([row for row in rows if normalise(row[3]) == norm])
 
+    def is_stated(self, value: str) -> bool:
+        """Whether a fact, past or not, has exactly this value; asked without reading all that do."""
+        sql = "SELECT 1 FROM value_key k JOIN fact f ON f.id = k.fact WHERE k.key = ? AND f.value = ? LIMIT 1"
+        return self.database.one(sql, (value_key(value), value)) is not None
+
     def fact(self, fact_id: int) -> Fact | None:
         """A fact by its id, whether or not it still holds."""
         found = self._facts(self.database.rows(f"{_FACT} WHERE f.id = ?", (fact_id,)))
@@ -383,17 +389,15 @@ class Reader:
 
     def _sources(self, facts: Sequence[int]) -> dict[int, tuple[Source, ...]]:
         """The sources of each fact that has any."""
-        if not facts:
-            return {}
         sources: dict[int, list[Source]] = {}
-        for fact, document, start, end in self.database.rows(
-            f"""
-            SELECT s.fact, d.name, s.start, s."end" FROM source s JOIN document d ON d.id = s.document
-            WHERE s.fact IN ({",".join("?" * len(facts))}) {self._read} ORDER BY s.id
-            """,
-            tuple(facts),
-        ):
-            sources.setdefault(fact, []).append(Source(document, start, end))
+        for start in range(0, len(facts), _BATCH):
+            part = facts[start : start + _BATCH]
+            sql = f"""
+                SELECT s.fact, d.name, s.start, s."end" FROM source s JOIN document d ON d.id = s.document
+                WHERE s.fact IN ({",".join("?" * len(part))}) {self._read} ORDER BY s.id
+            """
+            for fact, document, begin, end in self.database.rows(sql, part):
+                sources.setdefault(fact, []).append(Source(document, begin, end))
         return {fact: tuple(read) for fact, read in sources.items()}
 
 

@@ -70,12 +70,10 @@ class Resolver:
 
     def entity(self, name: str) -> _Match:
         """The entity that a name stands for: by name, by alias, or by a spelling close enough to be no one else's."""
-        spelled = self._reader.entities_spelled(name)
-        held = [row for row in spelled if self._reader.has_facts(row.id)]
-        aliased = [] if held else self._reader.entities_aliased(name)
-        for status, names in ((Status.EXACT, held), (Status.ALIAS, aliased), (Status.EXACT, spelled)):
-            if names:
-                return _Match(status if len(names) == 1 else Status.AMBIGUOUS, tuple(names))
+        names, aliased = self._reader.entities_meant(name)
+        if names:
+            status = Status.ALIAS if aliased else Status.EXACT
+            return _Match(status if len(names) == 1 else Status.AMBIGUOUS, tuple(names))
         if self._tombstones.hold(self._tombstones.entity(name)):
             return _Match(Status.FORGOTTEN)
         return self._alike(name)

@@ -238,7 +238,7 @@ class KnowledgeBase(View):
             raise LamLamError("forgetting rewrites the file, which a transaction cannot: call forget by itself")
         fields = {"fact": fact_id, "entity": entity, "relation": relation, "value": value, "source": source}
         asked = {field: text for field, text in fields.items() if text is not None}
-        closure = Closure(self._database)
+        closure = Closure(self._database, self._resolver)
 
         def certify(chosen: Selection, counts: dict[str, int], before: str, **done: Any) -> Certificate:
             return Certificate(

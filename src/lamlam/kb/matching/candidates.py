@@ -28,7 +28,8 @@ class Candidates:
 
     def likelihoods(self) -> dict[Name, float]:
         """How likely each relation is meant: by its name, or by an alias of it."""
-        named = [(name, spelling) for name in self._held for spelling in self._reader.relation_names(name)]
+        spelled = self._reader.spellings(self._held)
+        named = [(name, spelling) for name in self._held for spelling in spelled[name]]
         evidence = self.evidence()
         chances = self._matcher().likelihoods(self._asked, [(spelling, evidence[n]) for n, spelling in named])
         likely: dict[Name, float] = {}
