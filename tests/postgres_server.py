@@ -19,7 +19,6 @@ _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "fsync": "off",
-    "autovacuum": "off",  # in the background it makes files of its own, and sizes change between two looks at them
     "full_page_writes": "off",
     "synchronous_commit": "off",
     "shared_buffers": "16MB",

@@ -12,7 +12,7 @@ import pytest
 
 from lamlam.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
-from lamlam.kb import KnowledgeBase, Source, Status
+from lamlam.kb import KnowledgeBase, Source, Stats, Status
 from places import FilePlace, Place
 
 CURIE = ("Marie Curie", "Birthplace", "Warsaw")
@@ -196,7 +196,13 @@ def test_a_transaction_is_one_revision_or_nothing(kb: KnowledgeBase) -> None:
         kb.edit(_id(kb, "Marie Curie", "Field"), value="chemistry")
         kb.retract(_id(kb, "Pierre Curie", "Birthplace"))
     assert [each.id for each in kb.log()] == [1, revision]
-    before = (kb.digest(), kb.stats())
+
+    def held() -> tuple[str, Stats]:
+        """A server keeps the room that a write took which was rolled back: there, bytes tell nothing of content."""
+        stats = kb.stats()
+        return kb.digest(), stats if kb.path is not None else replace(stats, bytes=0)
+
+    before = held()
 
     def fail() -> None:
         with kb.transaction():
@@ -206,7 +212,7 @@ def test_a_transaction_is_one_revision_or_nothing(kb: KnowledgeBase) -> None:
 
     with pytest.raises(RuntimeError):
         fail()
-    assert (kb.digest(), kb.stats()) == before
+    assert held() == before
     with kb.transaction(), pytest.raises(LamLamError, match="by itself"):
         kb.forget(entity="Marie Curie")
 
