@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
-from transformers import LogitsProcessor, PreTrainedModel
+from transformers import LogitsProcessor
 
 from lamlam.engine import Engine
 from lamlam.markup import AnnotatedDocument
@@ -83,29 +83,25 @@ class Steering:
     def __init__(self, engine: Engine) -> None:
         self.ids: Mapping[str, Sequence[int]] = {}  # by prompt
         self.forward_seconds = self.own_seconds = 0.0
-        self._engine, self._started = engine, 0.0
-        self._hooks = (
-            engine.model.register_forward_pre_hook(self._begin),
-            engine.model.register_forward_hook(self._steer, with_kwargs=True),
-        )
+        self._engine, self._run = engine, engine._batch._run
+        engine._batch._run = self._steered
 
     def remove(self) -> None:
-        for hook in self._hooks:
-            hook.remove()
+        self._engine._batch._run = self._run
 
-    def _begin(self, _model: PreTrainedModel, _args: Any) -> None:
-        self._started = time.process_time()
-
-    def _steer(self, _model: PreTrainedModel, _args: Any, given: Mapping[str, Any], output: Any) -> None:
+    def _steered(self, **given: Any) -> Any:
+        started = time.process_time()
+        output = self._run(**given)
         ended = time.process_time()
-        self.forward_seconds += ended - self._started
+        self.forward_seconds += ended - started
         if self.ids:
-            wanted, layout = given["logits_to_keep"], given["layout"]
+            wanted, layout = given["logits_to_keep"], self._engine._batch._cache.layout
             running = [sequence.prompt for sequence in self._engine._running]
             places = zip(layout.slot[wanted].tolist(), layout.column[wanted].tolist(), strict=True)
             tokens = [_next(self.ids[running[slot]], column) for slot, column in places]
             output.logits[0, range(len(tokens)), tokens] = _FAR_ABOVE
         self.own_seconds += time.process_time() - ended
+        return output
 
 
 class Planned(LogitsProcessor):

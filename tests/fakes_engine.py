@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
-from transformers import Cache, LlamaConfig
+from transformers import LlamaConfig
 
 from lamlam.engine import DecodingSettings, Engine
-from lamlam.engine.cache import Layout
+from lamlam.engine.cache import SlotCache
 from lamlam.kb.fact import Fact, Resolution, Source, Status
 from lamlam.markup import AnnotatedDocument, Call
 from lamlam.vocab import Vocabulary, encode
@@ -90,19 +90,18 @@ class ScriptedModel(nn.Module):
     def forward(
         self,
         input_ids: Tensor,
-        attention_mask: Tensor,
         position_ids: Tensor,
-        past_key_values: Cache,
         logits_to_keep: Tensor,
-        layout: Layout,
+        slot_cache: int,
         **_: object,
     ) -> SimpleNamespace:
         new = torch.stack([input_ids, position_ids], dim=-1)[:, None].double()
-        seen, _values = past_key_values.update(new, new, 0)  # [B, 1, W, 2]
-        assert attention_mask.shape[-1] == seen.shape[2]
+        cache = SlotCache.numbered(slot_cache)
+        layout = cache.layout
+        seen, _values = cache.keep(0, new, new)  # [B, 1, W, 2]
         tokens = [(row, place) for row, length in enumerate(layout.lengths) for place in range(length)]
         rows = [
-            seen[row, 0][attention_mask[row, 0, place] == 0].long().tolist()
+            seen[row, 0][layout.mask[row, 0, place] == 0].long().tolist()
             for row, place in (tokens[token] for token in logits_to_keep.tolist())
         ]
         return SimpleNamespace(logits=torch.stack([self._logits(row) for row in rows])[None])

@@ -57,6 +57,9 @@ def register(app: typer.Typer) -> None:
             str | None,
             typer.Option(help="float32, bfloat16, or auto: what the processor is fast in.  [default: as saved]"),
         ] = None,
+        compile: Annotated[
+            bool, typer.Option("--compile", help="Compile the model first: worth its seconds for long work.")
+        ] = False,
         trace: Annotated[bool, typer.Option("--trace", help="Show each call, its facts and their sources.")] = False,
         jsonl: Annotated[
             str | None,
@@ -97,7 +100,7 @@ def register(app: typer.Typer) -> None:
         if server is None:
             checkpoint = Checkpoint.load(run)
             settings = DecodingSettings.of(checkpoint.model.generation_config, **given)
-            open_engine = _of_the_run(checkpoint, kb, dtype)
+            open_engine = _of_the_run(checkpoint, kb, dtype, compile=compile)
         else:
             settings = DecodingSettings.checked(**given)
             open_engine = _of_a_server(run, server, model)
@@ -108,7 +111,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _of_the_run(
-    checkpoint: "Checkpoint", kb: str | None, dtype: str | None
+    checkpoint: "Checkpoint", kb: str | None, dtype: str | None, *, compile: bool
 ) -> "Callable[[FactSource], AbstractContextManager[Engine]]":
     """An engine; a knowledge base on a server is asked beside the model."""
     import torch
@@ -123,7 +126,14 @@ def _of_the_run(
     address = kb if kb is not None and "://" in kb else None
     again = None if address is None else lambda: KnowledgeBase.open(address)
     return lambda facts: closing(
-        Engine(checkpoint.model, checkpoint.vocabulary, facts, dtype=known[dtype], open_source=again)
+        Engine(
+            checkpoint.model,
+            checkpoint.vocabulary,
+            facts,
+            dtype=known[dtype],
+            compile=compile,
+            open_source=again,
+        )
     )
 
 

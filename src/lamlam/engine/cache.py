@@ -1,4 +1,4 @@
-"""Keys and values of all running sequences, in memory that is kept and used again.
+"""Keys and values of all running sequences, in memory that is kept and used again, and attention over them.
 
 One sequence has one slot, and its token at position p stands in column p of it, whatever the other slots hold. A pass
 reads pieces of several rows behind one another, each token once and no padding. To take tokens back is to write over
@@ -7,29 +7,33 @@ them.
 S slots, H heads, T columns, D head dimension; a pass reads N tokens of B rows, Q of the longest, and sees W columns.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
-from transformers.cache_utils import Cache, CacheLayerMixin
+from torch.nn.functional import pad, scaled_dot_product_attention
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-__all__ = ["Layout", "SlotCache", "use_packed_attention"]
+__all__ = ["Layout", "SlotCache", "use_slot_cache"]
 
-ATTENTION = "lamlam"  # attention of packed rows; without a layout it is the library's own
+ATTENTION = "lamlam"  # attention over a slot cache; without one it is the library's own
 _COLUMNS_AT_FIRST = 256
+_WIDTH_STEP = 32  # attention sees few different widths
 _PADDING = 2.0  # rows attend together where that makes of their tokens no more than so many times as many places
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the tokens of one pass stand: slot and column of each token [N]; slots and lengths of the rows [B].
+    """Where the tokens of one pass stand: slot and column of each token [N]; slots, lengths and starts of the rows [B].
 
-    `mask` [B, 1, Q, W] is 0 where a place of a row sees a column, else minus infinity.
+    `mask` [B, 1, Q, W] is 0 where a place of a row sees a column, else minus infinity. `grid` has row and place of
+    each token [N], where the rows attend together.
     """
 
     slots: list[int]
@@ -38,6 +42,34 @@ class Layout:
     slot: Tensor
     column: Tensor
     mask: Tensor
+    grid: tuple[Tensor, Tensor] | None
+
+    @classmethod
+    def of(
+        cls,
+        slots: Sequence[int],
+        lengths: Sequence[int],
+        starts: Sequence[int],
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> "Layout":
+        """Pieces of some lengths in some slots, from `starts` on; each place sees all columns up to its own."""
+        longest, tokens = max(lengths), sum(lengths)
+        width = max(start + length for start, length in zip(starts, lengths, strict=True))
+        width += -width % _WIDTH_STEP
+        of_row = torch.tensor([slots, starts], device=device).repeat_interleave(
+            torch.tensor(lengths, device=device), dim=1, output_size=tokens
+        )
+        place = torch.tensor([place for length in lengths for place in range(length)], device=device)
+        positions = torch.tensor(starts, device=device)[:, None] + torch.arange(longest, device=device)  # [B, Q]
+        unseen = torch.arange(width, device=device) > positions[:, None, :, None]  # [B, 1, Q, W]
+        mask = torch.zeros(unseen.shape, dtype=dtype, device=device).masked_fill_(unseen, -torch.inf)
+        grid = None
+        if longest > 1 and len(slots) * longest <= _PADDING * tokens:
+            row = torch.tensor([row for row, length in enumerate(lengths) for _ in range(length)], device=device)
+            grid = row, place
+        return cls(list(slots), list(lengths), list(starts), of_row[0], of_row[1] + place, mask, grid)
 
     @property
     def width(self) -> int:
@@ -53,16 +85,16 @@ class Layout:
         longest = self.mask.shape[2]
         if longest == 1:
             return _attend(query.transpose(0, 2), key, value, self.mask, scaling).transpose(0, 2).transpose(1, 2)
-        if len(self.slots) * longest <= _PADDING * query.shape[2]:
-            row, place = self.slot.new_tensor([(r, p) for r, n in enumerate(self.lengths) for p in range(n)]).T
+        if self.grid is not None:
+            row, place = self.grid
             grid = query.new_zeros(len(self.slots), query.shape[1], longest, query.shape[3])
             grid[row, :, place] = query[0].transpose(0, 1)
             return _attend(grid, key, value, self.mask, scaling).transpose(1, 2)[row, place][None]
         pieces = []
-        for row, piece in enumerate(query.split(self.lengths, dim=2)):
-            places, width = piece.shape[2], self.starts[row] + piece.shape[2]
-            seen = key[row : row + 1, :, :width], value[row : row + 1, :, :width]
-            pieces.append(_attend(piece, *seen, self.mask[row : row + 1, :, :places, :width], scaling))
+        for row_, piece in enumerate(query.split(self.lengths, dim=2)):
+            places, width = piece.shape[2], self.starts[row_] + piece.shape[2]
+            seen = key[row_ : row_ + 1, :, :width], value[row_ : row_ + 1, :, :width]
+            pieces.append(_attend(piece, *seen, self.mask[row_ : row_ + 1, :, :places, :width], scaling))
         return torch.cat(pieces, dim=2).transpose(1, 2)
 
 
@@ -76,70 +108,51 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: fl
     return attended.reshape(query.shape)
 
 
-def _attention(
-    module: torch.nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    layout: Layout | None = None,
-    scaling: float | None = None,
-    **kwargs: Any,
-) -> tuple[Tensor, None]:
-    if layout is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    return layout.attend(query, key, value, scaling), None
+class SlotCache:
+    """Keys and values [S, H, T, D] of each layer, for `slots` sequences. `layout` says what the next pass reads.
 
+    `number` is what a compiled model knows it by.
+    """
 
-def use_packed_attention(model: PreTrainedModel) -> None:
-    """Let a model attend by the layouts of packed rows; without one, as it does by itself."""
-    AttentionInterface.register(ATTENTION, _attention)
-    AttentionMaskInterface.register(ATTENTION, sdpa_mask)
-    model.set_attn_implementation(ATTENTION)
+    layout: Layout
 
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._layers: dict[int, tuple[Tensor, ...]] = {}
+        self.number = next(_numbers)
+        _caches[self.number] = self
 
-class _SlotLayer(CacheLayerMixin):
-    """One layer's keys and values [S, H, T, D]."""
+    @classmethod
+    def numbered(cls, number: int) -> "SlotCache":
+        return _caches[number]
 
-    is_sliding = False
+    def keep(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Write the keys and values [1, H, N, D] of a pass; returns all that its rows have kept [B, H, W, D]."""
+        layout = self.layout
+        kept = tuple(_widened(kept, layout.width) for kept in self._layers.get(layer) or map(self._empty, (key, value)))
+        self._layers[layer] = kept
+        for all_, new in zip(kept, (key, value), strict=True):
+            all_[layout.slot, :, layout.column] = new[0].transpose(0, 1)
+        return layout.rows(kept[0]), layout.rows(kept[1])
 
-    def __init__(self, cache: "SlotCache", slots: int) -> None:
-        super().__init__()
-        self._cache, self._slots = cache, slots
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
+        """Keep keys and values, and let the pass attend over all that is kept: [1, H, N, D] each -> [1, N, H, D].
 
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        self.keys, self.values = (
-            state.new_zeros(self._slots, state.shape[1], _COLUMNS_AT_FIRST, state.shape[3])
-            for state in (key_states, value_states)
-        )
-        self.is_initialized = True
+        Where more tokens are given than the layout has, the last ones are padding.
+        """
+        tokens, given = len(self.layout.slot), query.shape[2]
+        query, key, value = (states[:, :, :tokens] for states in (query, key, value))
+        attended = self.layout.attend(query, *self.keep(layer, key, value), scaling)
+        return pad(attended, (0, 0, 0, 0, 0, given - tokens)) if given > tokens else attended
 
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
-    ) -> tuple[Tensor, Tensor]:
-        """Write [1, H, N, D] where the layout says; returns [B, H, W, D]."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        layout = self._cache.layout
-        keys, values = (_widened(kept, layout.width) for kept in (self.keys, self.values) if kept is not None)
-        self.keys, self.values = keys, values
-        for kept, new in ((keys, key_states), (values, value_states)):
-            kept[layout.slot, :, layout.column] = new[0].transpose(0, 1).to(kept.dtype)
-        return layout.rows(keys), layout.rows(values)
+    def _empty(self, states: Tensor) -> Tensor:
+        return states.new_zeros(self._slots, states.shape[1], _COLUMNS_AT_FIRST, states.shape[3])
 
     def move(self, source: int, target: int, columns: int) -> None:
-        for kept in (self.keys, self.values):
-            if kept is not None:
+        """Let the sequence of one slot, of so many tokens, stand in another one."""
+        for layer in self._layers.values():
+            for kept in layer:
                 kept[target, :, :columns] = kept[source, :, :columns]
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self._cache.layout.width, 0
-
-    def get_seq_length(self) -> int:
-        return 0  # positions are always given
-
-    def get_max_length(self) -> int:
-        return -1
 
 
 def _widened(kept: Tensor, width: int) -> Tensor:
@@ -150,16 +163,49 @@ def _widened(kept: Tensor, width: int) -> Tensor:
     return wider
 
 
-class SlotCache(Cache):
-    """A cache for `slots` sequences. `layout` is set to what a pass reads before the model calls `update`."""
+# Attention of the library's models
 
-    layout: Layout
 
-    def __init__(self, config: PreTrainedConfig, slots: int) -> None:
-        self._layers = [_SlotLayer(self, slots) for _ in range(config.get_text_config().num_hidden_layers)]
-        super().__init__(layers=list(self._layers))
+_numbers = count()
+_caches: WeakValueDictionary[int, SlotCache] = WeakValueDictionary()  # an operator can be told a number, no object
 
-    def move(self, source: int, target: int, columns: int) -> None:
-        """Let the sequence of one slot, of so many tokens, stand in another one."""
-        for layer in self._layers:
-            layer.move(source, target, columns)
+
+@torch.library.custom_op("lamlam::attend", mutates_args=(), tags=(torch.Tag.cudagraph_unsafe,))
+def _attend_in_cache(
+    query: Tensor, key: Tensor, value: Tensor, cache: int, layer: int, scaling: float | None
+) -> Tensor:
+    """What a compiler takes as one step, whatever rows a pass reads. It keeps order, as each layer needs the last."""
+    return SlotCache.numbered(cache).attend(layer, query, key, value, scaling).contiguous()
+
+
+@_attend_in_cache.register_fake
+def _(query: Tensor, key: Tensor, value: Tensor, cache: int, layer: int, scaling: float | None) -> Tensor:
+    return query.new_empty(query.shape[0], query.shape[2], query.shape[1], query.shape[3])
+
+
+def _attention(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    slot_cache: int | None = None,
+    scaling: float | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    if slot_cache is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    layer: int = module.layer_idx  # type: ignore[assignment]
+    attend = _attend_in_cache if torch.compiler.is_compiling() else _attend_at_once
+    return attend(query, key, value, slot_cache, layer, scaling), None
+
+
+def _attend_at_once(query: Tensor, key: Tensor, value: Tensor, cache: int, layer: int, scaling: float | None) -> Tensor:
+    return SlotCache.numbered(cache).attend(layer, query, key, value, scaling)
+
+
+def use_slot_cache(model: PreTrainedModel) -> None:
+    """Let a model attend over the cache whose number it is given; without one, it attends as it does by itself."""
+    AttentionInterface.register(ATTENTION, _attention)
+    AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+    model.set_attn_implementation(ATTENTION)

@@ -62,9 +62,10 @@ class Engine:
     With a `dtype` its weights are converted (`fast_dtype` tells in which one a device is fast).
 
     At most `batch_size` sequences run at a time; others wait for their turn. With `speculate`, tokens that are likely
-    to follow are read ahead: what is written stays the same, and is written in fewer passes. A knowledge base that may
-    be slow is asked beside the model, over a connection that `open_source` opens. Raises `LamLamError` when the model
-    has fewer token embeddings than the vocabulary has tokens.
+    to follow are read ahead: what is written stays the same, and is written in fewer passes. With `compile`, the model
+    is compiled by the first passes, which takes a while, and on a GPU recorded as CUDA graphs. A knowledge base that
+    may be slow is asked beside the model, over a connection that `open_source` opens. Raises `LamLamError` when the
+    model has fewer token embeddings than the vocabulary has tokens.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Engine:
         dtype: torch.dtype | None = None,
         batch_size: int = 32,
         speculate: bool = True,
+        compile: bool = False,
         open_source: Callable[[], FactSource] | None = None,
     ) -> None:
         width: int = model.config.vocab_size
@@ -88,7 +90,7 @@ class Engine:
         self._slots = batch_size
         self._context = context_of(model.config)
         self._lexicon = Lexicon(vocabulary, width, self.model.device)
-        self._batch = Batch(self.model, batch_size)
+        self._batch = Batch(self.model, batch_size, compile=compile)
         self._drafter = Drafter(vocabulary) if speculate else None
         self._tokens_a_pass = _TOKENS_A_PASS.get(self.model.device.type, _TOKENS_A_PASS_ELSEWHERE)
         self._desk = Desk(kb, open_source)
