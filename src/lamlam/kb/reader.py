@@ -248,19 +248,24 @@ class Reader:
     def entities_starting(self, prefix: str, limit: int) -> list[str]:
         """Names and aliases of entities with facts whose normalised form starts with `prefix`, in order."""
         low = normalise_prefix(prefix)
-        held = f"EXISTS (SELECT 1 FROM fact f WHERE f.entity = e.id AND {self._holds})"
+        # One walk along the index, which ends when it has found enough: a search for aliases alone would look at all
+        # names that begin so. An alias of several entities is found as often.
         sql = f"""
-            SELECT name FROM (
-                SELECT * FROM (SELECT s.norm AS norm, e.name AS name
-                    FROM entity_spelling s JOIN entity e ON e.id = s.target
-                    WHERE s.norm >= ? AND s.norm < ? AND s.alias = 0 AND {held} ORDER BY s.norm LIMIT {int(limit)}) n
-                UNION
-                SELECT * FROM (SELECT s.norm, a.name FROM entity_spelling s JOIN entity_alias a ON a.id = s.alias
-                    JOIN entity e ON e.id = s.target
-                    WHERE s.norm >= ? AND s.norm < ? {self._made} AND {held} ORDER BY s.norm LIMIT {int(limit)}) a
-            ) both_kinds ORDER BY norm, name LIMIT {int(limit)}
+            SELECT norm, name FROM (
+                SELECT s.norm AS norm, CASE WHEN s.alias = 0 THEN e.name ELSE a.name END AS name
+                FROM entity_spelling s JOIN entity e ON e.id = s.target LEFT JOIN entity_alias a ON a.id = s.alias
+                WHERE s.norm >= ? AND s.norm < ? AND (s.alias = 0 OR (s.alias > 0 {self._made}))
+                    AND EXISTS (SELECT 1 FROM fact f WHERE f.entity = e.id AND {self._holds})
+                ORDER BY s.norm LIMIT %d
+            ) found ORDER BY norm, name
         """
-        return [row[0] for row in self.database.rows(sql, (low, low + _LAST) * 2)]
+        searched = int(limit)
+        while True:
+            rows = self.database.rows(sql % searched, (low, low + _LAST))
+            names = list(dict.fromkeys(name for _, name in rows))[:limit]
+            if len(names) == limit or len(rows) < searched:
+                return names
+            searched *= 2
 
     # Facts
 
