@@ -19,14 +19,14 @@ _MARKS = re.escape(string.punctuation + _POINTS)
 _OPENING = re.compile(f"([{_MARKS}]*)([^{_MARKS}]*)")
 
 
-def mentions(text: str, kb: FactSource, read: int = 0) -> list[str]:
+def mentions(text: str, kb: FactSource, read: int = 0, begins: dict[str, bool] | None = None) -> list[str]:
     """Names that `text` mentions and `kb` holds, in the order of their first mention; each once.
 
     A mention is a run of words that names an entity, which yields the canonical name and the alias that was used, or
     a capitalised run with which a few names begin ("Addiction" for "Addiction (journal)", "Akron Summit" for "Akron
-    Summit Assault"). Runs within the first `read` words are left out.
+    Summit Assault"). Runs within the first `read` words are left out. `begins` keeps which words begin a name.
     """
-    runs = list(dict.fromkeys(_runs(text.split(), kb, read)))
+    runs = list(dict.fromkeys(_runs(text.split(), kb, read, {} if begins is None else begins)))
     named = kb.entities_named(runs)
     found: dict[str, None] = {}
     for run in runs:
@@ -46,6 +46,7 @@ class Mentions:
     def __init__(self, kb: FactSource) -> None:
         self._kb = kb
         self._names: dict[str, None] = {}
+        self._begins: dict[str, bool] = {}
         self._read = 0
 
     def update(self, text: str) -> list[str]:
@@ -55,15 +56,17 @@ class Mentions:
         start = len(parts[0]) if len(parts) > _LONGEST else 0
         if len(text) > self._read:
             known = text[start : self._read].split()
-            self._names.update(dict.fromkeys(mentions(text[start:], self._kb, read=max(len(known) - 1, 0))))
+            fresh = mentions(text[start:], self._kb, read=max(len(known) - 1, 0), begins=self._begins)
+            self._names.update(dict.fromkeys(fresh))
             self._read = len(text)
         return list(self._names)
 
 
-def _runs(words: list[str], kb: FactSource, read: int) -> Iterator[str]:
+def _runs(words: list[str], kb: FactSource, read: int, begins: dict[str, bool]) -> Iterator[str]:
     """Runs of words, as written and without the punctuation around them, whose first word begins a name."""
-    begins = {word: _begins_a_name(word, kb) for word in dict.fromkeys(words)}
     for start, word in enumerate(words):
+        if word not in begins:
+            begins[word] = _begins_a_name(word, kb)
         if begins[word]:
             for end in range(max(start, read) + 1, min(start + _LONGEST, len(words)) + 1):
                 yield from _bare(" ".join(words[start:end]))
