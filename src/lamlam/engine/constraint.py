@@ -45,10 +45,6 @@ class Names(Protocol):
         """Whether the bytes `written` are a whole name."""
         ...
 
-    def first(self) -> str | None:
-        """The name that comes first, where there is one that tells something."""
-        ...
-
 
 class CallConstraint:
     """The names that one sequence's calls may use."""
@@ -64,11 +60,15 @@ class CallConstraint:
         unknown is better than to be led to the nearest name that is known.
         """
         if self._settings.entities == "context":
-            names = self._mentions.update(context)
+            names = self.mentioned(context)
             return NameSet(names, self._lexicon) if names else None
         if self._settings.entities == "free" or not self._kb.entities_starting("", 1):
             return None
         return _KnownNames(self._kb, self._lexicon)
+
+    def mentioned(self, context: str) -> list[str]:
+        """The names that `context` mentions, in the order of their first mention; none where that is not asked."""
+        return self._mentions.update(context) if self._settings.entities == "context" else []
 
     def relations(self, entity: str) -> Names | None:
         """The relations for a call about `entity`; None where any text may be written."""
@@ -80,12 +80,8 @@ class NameSet:
     """Names that are all at hand."""
 
     def __init__(self, names: Iterable[str], lexicon: Lexicon) -> None:
-        self._listed = list(names)
-        self._names = {_written(name) for name in self._listed}
+        self._names = {_written(name) for name in names}
         self._lexicon = lexicon
-
-    def first(self) -> str | None:
-        return self._listed[0] if self._listed else None
 
     def after(self, written: bytes, logits: Tensor) -> Continuation:
         rests = {name[len(written) :] for name in self._names if name.startswith(written)}
@@ -110,9 +106,6 @@ class _KnownNames:
     def __init__(self, kb: FactSource, lexicon: Lexicon) -> None:
         self._kb, self._lexicon = kb, lexicon
         self._all: NameSet | None = None
-
-    def first(self) -> str | None:
-        return None
 
     def after(self, written: bytes, logits: Tensor) -> Continuation:
         if self._all is None:

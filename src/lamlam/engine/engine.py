@@ -202,7 +202,10 @@ class Engine:
         if self._drafter is None:
             return Draft()
         saved = self._tokens_a_pass / ready + 1
-        return self._drafter.draft(sequence, least=1 / saved, room=self._context - len(sequence.ids) - 1)
+        try:
+            return self._drafter.draft(sequence, least=1 / saved, room=self._context - len(sequence.ids) - 1)
+        except LamLamError:  # of the knowledge base, about names: told when the call is made, if it is made
+            return Draft()
 
     def _read(self, slots: list[int], drafts: list[Draft]) -> None:
         """Run the model on what these sequences have not read yet, and on what they may go on with."""

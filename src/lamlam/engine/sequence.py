@@ -90,6 +90,7 @@ class Sequence:
         self._call_start = self._call_start_in_trail = 0  # indices of the running call's first id
         self._echo: list[int] = []  # the tokens of the last value that the text has not written yet
         self._asked: list[int] = []  # the tokens of the entity that was asked for last
+        self._mentioned = 0  # how many names the text had mentioned then
         self._logits_before_call: Tensor | None = None
         self._names: Names | None = None
         self._written = bytearray()  # of the running entity or relation
@@ -170,11 +171,20 @@ class Sequence:
         return []
 
     def likely_name(self) -> list[int]:
-        """The tokens of the name that a call is likely to ask for, and of its end; none where nothing tells."""
-        name = self._asked
-        if not name and self._names is not None and (known := self._names.first()):
-            name = self._vocabulary.encode(" " + known)
+        """The tokens of the name that a call is likely to ask for, and of its end; none where nothing tells.
+
+        It is the name that the text has mentioned last, if that is new and no value, else the one asked for last.
+        """
+        mentioned = self._constraint.mentioned(self._context_text)[self._mentioned :]
+        values = {lookup.value for lookup in self._lookups}
+        fresh = [name for name in mentioned if name not in values]
+        name = self._vocabulary.encode(" " + fresh[-1]) if fresh else self._asked
         return [*name, self._vocabulary.relation_id] if name else []
+
+    @property
+    def _context_text(self) -> str:
+        """What a reader of prompt, text and values has read."""
+        return self._said.decode(errors="ignore")
 
     # Choosing
 
@@ -352,12 +362,13 @@ class Sequence:
         self._call_start, self._call_start_in_trail = len(self.ids), len(self.trail)
         self._logits_before_call = logits.clone() if self._settings.on_miss == "drop" else None
         self._events.append(CallBegun())
-        self._begin_field(self._constraint.entities(self._said.decode(errors="ignore")))
+        self._begin_field(self._constraint.entities(self._context_text))
         self._append(self._vocabulary.entity_id, Kind.CONTROL, then=State.ENTITY)
 
     def _take_in_call(self, token: int) -> None:
         if token == self._vocabulary.relation_id:
             self._entity, self._asked = self._field(), self.ids[self._call_start + 1 :]
+            self._mentioned = len(self._constraint.mentioned(self._context_text))
             self._begin_field(self._constraint.relations(self._entity))
             self._append(token, Kind.CONTROL, then=State.RELATION)
         elif token == self._vocabulary.return_id:
