@@ -51,9 +51,14 @@ def speed(subject: Subject, drafter: Drafter, shorter: int) -> dict[str, Any]:
 class Arm:
     """An engine with its drafter warmed up, as new for each measurement."""
 
-    def __init__(self, subject: Subject, batch_size: int, drafter: Drafter | None) -> None:
+    def __init__(self, subject: Subject, batch_size: int, drafter: Drafter | None, *, compile: bool = False) -> None:
         self.engine = Engine(
-            subject.model, subject.vocabulary, subject.kb, batch_size=batch_size, speculate=drafter is not None
+            subject.model,
+            subject.vocabulary,
+            subject.kb,
+            batch_size=batch_size,
+            speculate=drafter is not None,
+            compile=compile,
         )
         self._tokens, self._drafter = subject.tokens, drafter
         self.steering = Steering(self.engine)
@@ -97,8 +102,14 @@ class Arm:
 
 def _against_reprefill(subject: Subject, drafter: Drafter) -> dict[str, Any]:
     """One prompt at a time both; then 32 in a batch, of which the baseline writes a few: it takes each by itself."""
-    single, batched = (Arm(subject, size, drafter) for size in (1, 32))
-    baseline, one, many = [], [], []
+    sizes = {"1_prompt": 1, "32_prompts": 32}
+    arms = {name: Arm(subject, size, drafter) for name, size in sizes.items()}
+    arms |= {f"{name}_compiled": Arm(subject, size, drafter, compile=True) for name, size in sizes.items()}
+    started = time.perf_counter()
+    for name, size in sizes.items():
+        arms[f"{name}_compiled"].measure(subject.plans(size, seed=99), lookups=True)
+    compiling = time.perf_counter() - started
+    speeds: dict[str, list[float]] = {name: [] for name in ("baseline", *arms)}
     for round_ in range(subject.rounds):
         several = subject.plans(32, seed=round_)
         plan = several[0]
@@ -107,17 +118,17 @@ def _against_reprefill(subject: Subject, drafter: Drafter) -> dict[str, Any]:
             subject.model, subject.vocabulary, subject.kb, plan.prompt, subject.tokens, [Planned(plan.with_calls)]
         )
         assert written.ids[: len(plan.with_calls) - 1] == list(plan.with_calls[:-1])
-        baseline.append(written.text_tokens / (time.process_time() - started))
-        one.append(single.measure([plan], lookups=True)["tokens_a_second"])
-        many.append(batched.measure(several, lookups=True)["tokens_a_second"])
+        speeds["baseline"].append(written.text_tokens / (time.process_time() - started))
+        for name, arm in arms.items():
+            chosen = several if name.startswith("32") else [plan]
+            speeds[name].append(arm.measure(chosen, lookups=True)["tokens_a_second"])
+    median = {name: statistics.median(several) for name, several in speeds.items()}
     return {
         "text_tokens": subject.tokens,
         "lookups_of_a_prompt": plan.calls,
-        "baseline_tokens_a_second": rounded(statistics.median(baseline)),
-        "tokens_a_second_1_prompt": rounded(statistics.median(one)),
-        "tokens_a_second_32_prompts": rounded(statistics.median(many)),
-        "times_for_1_prompt": rounded(statistics.median(one) / statistics.median(baseline)),
-        "times_for_32_prompts": rounded(statistics.median(many) / statistics.median(baseline)),
+        "seconds_of_compiling": rounded(compiling),
+        **{f"tokens_a_second_{name}": rounded(speed) for name, speed in median.items()},
+        **{f"times_for_{name}": rounded(median[name] / median["baseline"]) for name in arms},
     }
 
 

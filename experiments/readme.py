@@ -93,6 +93,8 @@ def _engine() -> list[str]:
     for found, figure, told in (
         (dense, "reprefill.times_for_1_prompt", "times as fast as prefilling anew at each call: 1 prompt"),
         (dense, "reprefill.times_for_32_prompts", "the same, 32 prompts"),
+        (dense, "reprefill.times_for_1_prompt_compiled", "the same, compiled: 1 prompt"),
+        (dense, "reprefill.times_for_32_prompts_compiled", "compiled, 32 prompts"),
         (dense, "lookups.ratio_batch_1", "speed with lookups to speed without, a call for every fact: batch 1"),
         (dense, "lookups.ratio_batch_16", "the same, batch 16"),
         (sparse, "lookups.ratio_batch_1", "speed with lookups to speed without, a call for every fourth fact: batch 1"),
