@@ -24,7 +24,7 @@ def mentions(text: str, kb: FactSource, read: int = 0, begins: dict[str, bool] |
 
     A mention is a run of words that names an entity, which yields the canonical name and the alias that was used, or
     a capitalised run with which a few names begin ("Addiction" for "Addiction (journal)", "Akron Summit" for "Akron
-    Summit Assault"). Runs within the first `read` words are left out. `begins` keeps which words begin a name.
+    Summit Assault"). Runs within the first `read` words are left out. `begins` keeps what begins a name.
     """
     runs = list(dict.fromkeys(_runs(text.split(), kb, read, {} if begins is None else begins)))
     named = kb.entities_named(runs)
@@ -63,19 +63,31 @@ class Mentions:
 
 
 def _runs(words: list[str], kb: FactSource, read: int, begins: dict[str, bool]) -> Iterator[str]:
-    """Runs of words, as written and without the punctuation around them, whose first word begins a name."""
+    """Runs of words, as written and without the punctuation around them; none goes on where no name does."""
     for start, word in enumerate(words):
         if word not in begins:
             begins[word] = _begins_a_name(word, kb)
         if begins[word]:
-            for end in range(max(start, read) + 1, min(start + _LONGEST, len(words)) + 1):
-                yield from _bare(" ".join(words[start:end]))
+            for end in range(start + 1, min(start + _LONGEST, len(words)) + 1):
+                run = " ".join(words[start:end])
+                if end > read:
+                    yield from _bare(run)
+                if end > start + 1 and not _goes_on(run, kb, begins):
+                    break
 
 
 def _begins_a_name(word: str, kb: FactSource) -> bool:
     """False where no name begins with `word` up to its first point, with the points before it or without."""
     opening, core = _OPENING.match(word).groups()  # type: ignore[union-attr]
     return not core or any(kb.entities_starting(start, 1) for start in dict.fromkeys((core, opening + core)))
+
+
+def _goes_on(run: str, kb: FactSource, begins: dict[str, bool]) -> bool:
+    """Whether a name begins with a run of words, with the points before it or without."""
+    if run not in begins:
+        starts = dict.fromkeys((run, run.lstrip(string.punctuation + _POINTS)))
+        begins[run] = any(kb.entities_starting(start, 1) for start in starts)
+    return begins[run]
 
 
 def _bare(run: str) -> Iterable[str]:
