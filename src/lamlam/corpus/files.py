@@ -36,8 +36,8 @@ _HELDOUT = "heldout-"
 def read_documents(path: str | Path) -> Iterator[AnnotatedDocument]:
     """The documents of a file or folder, by its ending.
 
-    `.jsonl`: objects `{"id", "text", "calls": [{"entity", "relation", "value", "at"}]}`, `at` a character offset into
-    `text`, `calls` optional. `.json`: the paper's. `.txt`, `.md`: a plain text, a folder of them (subfolders too) one
+    `.jsonl`: objects `{"id", "title", "text", "calls": [{"entity", "relation", "value", "at"}]}`, `at` a character offset
+    into `text`, `title` and `calls` optional. `.json`: the paper's. `.txt`, `.md`: a plain text, a folder of them (subfolders too) one
     document a file; ids are names relative to the folder. Raises `InputError`, also when there is no document.
     """
     source = Path(path)
@@ -142,7 +142,8 @@ def _plain_documents(files: Iterable[Path], folder: Path) -> Iterator[AnnotatedD
 def _document(entry: Entry) -> AnnotatedDocument:
     text = entry.text("text")
     calls = tuple(_call(item, len(text)) for item in entry.entries("calls")) if entry.has("calls") else ()
-    return AnnotatedDocument(entry.text("id"), text, calls)
+    title = entry.text("title") if entry.has("title") else ""
+    return AnnotatedDocument(entry.text("id"), text, calls, title)
 
 
 def _call(entry: Entry, length: int) -> Call:
@@ -154,7 +155,8 @@ def _call(entry: Entry, length: int) -> Call:
 
 def _document_object(document: AnnotatedDocument) -> dict[str, Any]:
     calls = [{"entity": c.entity, "relation": c.relation, "value": c.value, "at": c.at} for c in document.calls]
-    return {"id": document.id, "text": document.text, "calls": calls}
+    title = {"title": document.title} if document.title else {}
+    return {"id": document.id, **title, "text": document.text, "calls": calls}
 
 
 def fact_of(entry: Entry) -> FactRecord:

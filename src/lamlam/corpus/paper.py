@@ -2,14 +2,16 @@
 
 `annotated_text` holds the calls as `dblookup` markup, as language models wrote it: it is read leniently. The plain text
 of a document is what is left of it without the calls; models alter a text that they annotate, so that it may differ
-from `text`, the original.
+from `text`, the original. The title of the original is the document's.
 """
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from lamlam.corpus.lines import read_object
+from lamlam.corpus.titles import title_of
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument, dblookup
@@ -29,9 +31,12 @@ def documents_from_paper(path: str | Path) -> Iterator[AnnotatedDocument]:
     for index, example in enumerate(root.entries("examples")):
         id = example.text("id") if example.has("id") else f"{source.stem}-{index}"
         if example.has("annotated_text"):
-            yield dblookup.parse(example.text("annotated_text"), id=id, lenient=True)
+            document = dblookup.parse(example.text("annotated_text"), id=id, lenient=True)
+            title = title_of(example.text("text")) if example.has("text") else ""
+            yield replace(document, title=title)
         else:
-            yield AnnotatedDocument(id, example.text("text"))
+            text = example.text("text")
+            yield AnnotatedDocument(id, text, title=title_of(text))
     if index < 0:
         raise InputError("holds no documents", path=source)
 
