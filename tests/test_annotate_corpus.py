@@ -19,9 +19,10 @@ from lamlam.annotate.aligning import AlignAnnotator
 from lamlam.annotate.annotator import Annotator
 from lamlam.annotate.corpus import Tally, annotate_corpus
 from lamlam.annotate.shards import find_shards
-from lamlam.corpus.files import read_documents
+from lamlam.corpus.files import read_documents, write_documents
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb import KnowledgeBase
+from lamlam.markup import AnnotatedDocument
 from places import Place
 
 FACTS = [
@@ -371,3 +372,39 @@ def test_an_unknown_annotator_or_option_is_refused(app: typer.Typer, tmp_path: P
     assert "align takes no --set" in refused(app, *aligned, "--set", "a=b", *out)
     assert "must be KEY=VALUE" in refused(app, *aligned, "--set", "ab", *out)
     assert "file of facts" in refused(app, plain, "--with", "align", *out)
+
+
+def test_a_folder_of_texts_becomes_one_file(tmp_path: Path) -> None:
+    for number in range(130):
+        path = tmp_path / "notes" / f"{number % 3}" / f"{number}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# Note {number}\n\nIt is of Rome.\n")
+    annotate(tmp_path / "notes", tmp_path / "out.jsonl", knowledge_base=tmp_path / "kb.sqlite")
+    documents = list(read_documents(tmp_path / "out.jsonl"))
+    assert len(documents) == 130
+    with KnowledgeBase.open(tmp_path / "kb.sqlite") as kb:
+        for source in kb.lookup("Ada", "Place").facts[0].sources:
+            assert source.document is not None
+            text = (tmp_path / "notes" / source.document).read_text()
+            assert text[source.start : source.end] == "Rome"
+
+
+def test_tables_become_tables(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    write_documents([AnnotatedDocument(f"{n}", f"{n} of Rome") for n in range(100)], tmp_path / "in" / "a.parquet")
+    annotate(tmp_path / "in", tmp_path / "out")
+    assert set(written(tmp_path / "out")) == {"a.parquet", "annotation.json"}
+    assert [len(document.calls) for document in read_documents(tmp_path / "out")] == [1] * 100
+
+
+def test_a_dataset_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("datasets")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    lines(tmp_path / "small" / "train.jsonl", [{"id": f"{n}", "text": f"{n} of Rome"} for n in range(200)])
+    source = f"hf:{tmp_path / 'small'}"
+    with pytest.raises(Stopped):
+        annotate(source, tmp_path / "out", Stopping(150))
+    rest = Marker()
+    annotate(source, tmp_path / "out", rest)
+    assert rest.made == 200 - 128
+    assert set(written(tmp_path / "out")) == {"small-train.jsonl", "annotation.json"}

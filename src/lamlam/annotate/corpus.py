@@ -71,6 +71,7 @@ def annotate_corpus(
         raise
     ledger.complete(tally.counts)
     if knowledge_base is not None:
+        progress.stage("adding facts")
         tally.knowledge_base = add_facts(works, annotator, knowledge_base)
     return tally
 

@@ -5,12 +5,16 @@ The library is optional: the extra `ray` brings it. `RAY_ADDRESS` names a cluste
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 from lamlam.annotate.annotator import Annotator
 from lamlam.annotate.blocks import Counts
 from lamlam.annotate.engines import this_process
 from lamlam.annotate.shardwork import Progress, ShardWork
+from lamlam.corpus.hub import PREFIX
 from lamlam.errors import InputError, LamLamError
 
 __all__ = ["run_on_ray"]
@@ -30,22 +34,45 @@ def run_on_ray(
         raise LamLamError("the engine ray needs the extra 'ray': pip install 'lamlam[ray]'") from error
     if not works:
         return
-    if not ray.is_initialized():
+    with _ray(ray):
+        numbers = ray.data.from_items([{"number": at} for at in range(len(works))], override_num_blocks=len(works))
+        made = numbers.map(
+            cast(Any, _Worker),  # a class: made once on each worker
+            fn_constructor_args=([_absolute(work) for work in works], annotator),
+            compute=ray.data.ActorPoolStrategy(size=min(workers, len(works))),
+        )
+        for row in made.iter_rows():
+            if row["error"]:
+                raise (InputError if row["input"] else LamLamError)(row["error"])
+            work, counts = works[row["number"]], Counts.from_json(row["counts"])
+            progress.read(work.shard.bytes)
+            progress.made(counts.documents)
+            yield work, counts
+
+
+@contextmanager
+def _ray(ray: Any) -> Iterator[None]:
+    """Ray, quiet; where it does not run yet, from here to the end of the block."""
+    ours = not ray.is_initialized()
+    if ours:
         ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
-    numbers = ray.data.from_items([{"number": number} for number in range(len(works))], override_num_blocks=len(works))
-    made = numbers.map(
-        cast(Any, _Worker),  # a class: made once on each worker
-        fn_constructor_args=(list(works), annotator),
-        concurrency=min(workers, len(works)),
-    )
-    for row in made.iter_rows():
-        if row["error"]:
-            raise (InputError if row["input"] else LamLamError)(row["error"])
-        work, counts = works[row["number"]], Counts.from_json(row["counts"])
-        progress.read(work.shard.bytes)
-        progress.made(counts.documents)
-        yield work, counts
+    try:
+        yield
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _absolute(work: ShardWork) -> ShardWork:
+    """The same work, whose files are found from any folder of another machine that sees them."""
+    shard = work.shard
+    if shard.files and not shard.source.startswith(PREFIX):
+        shard = replace(shard, source=str(Path(shard.source).resolve()))
+    moved = ShardWork(replace(shard, files=tuple(path.resolve() for path in shard.files)), work.out.resolve())
+    moved.digest = work.digest
+    return moved
 
 
 class _Worker:

@@ -22,10 +22,11 @@ _DOCUMENTS = 64  # in a block; the bytes of the shard do not depend on it
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Who is told how many bytes of input were read, and how many documents were made."""
+    """Who is told how many bytes of input were read, how many documents were made, and what is done next."""
 
     read: Callable[[int], object] = lambda read: None
     made: Callable[[int], object] = lambda documents: None
+    stage: Callable[[str], object] = lambda name: None
 
 
 class ShardWork:

@@ -103,14 +103,18 @@ def _progress(size: int) -> "Iterator[Progress]":
 
     told = TextColumn("{task.fields[documents]:,} documents, {task.fields[rate]:,.1f} a second")
     times = TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
-    with Bar(TextColumn("annotating"), BarColumn(), told, *times, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=size or None, documents=0, rate=0.0)
+    name, console = TextColumn("{task.description}"), Console(stderr=True)
+    with Bar(name, BarColumn(), told, *times, console=console, transient=True) as bar:
+        task = bar.add_task("annotating", total=size or None, documents=0, rate=0.0)
 
         def made(documents: int) -> None:
             done = bar.tasks[0].fields["documents"] + documents
             bar.update(task, documents=done, rate=done / max(bar.tasks[0].elapsed or 0.0, 1e-3))
 
-        yield Progress(read=lambda read: bar.advance(task, read), made=made)
+        def stage(name: str) -> None:
+            bar.update(task, description=name)
+
+        yield Progress(read=lambda read: bar.advance(task, read), made=made, stage=stage)
 
 
 def _print(tally: "Tally", out: Path) -> None:

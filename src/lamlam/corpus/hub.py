@@ -28,12 +28,12 @@ def hub_documents(address: str, columns: Columns) -> Iterator[AnnotatedDocument]
     name, split, config = _parts(address)
     try:
         rows = datasets.load_dataset(name, config, split=split, streaming=True)
+        if rows.column_names is not None and columns.text not in rows.column_names:
+            raise InputError("there is no such column", path=address, field=columns.text)
+        for number, row in enumerate(rows, start=1):
+            yield document_of_row(row, columns, Path(hub_name(address)), number)
     except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"cannot be opened ({str(error).strip().splitlines()[0]})", path=address) from error
-    if rows.column_names is not None and columns.text not in rows.column_names:
-        raise InputError("there is no such column", path=address, field=columns.text)
-    for number, row in enumerate(rows, start=1):
-        yield document_of_row(row, columns, Path(hub_name(address)), number)
+        raise InputError(f"cannot be read ({str(error).strip().splitlines()[0]})", path=address) from error
 
 
 def hub_name(address: str) -> str:
