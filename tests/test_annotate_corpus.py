@@ -244,11 +244,44 @@ def test_blocks_of_input_that_has_changed_are_not_used(web: Path, tmp_path: Path
     assert written(tmp_path / "out") == written(tmp_path / "whole")
 
 
+def test_blocks_of_other_settings_are_not_used(web: Path, tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        annotate(web, tmp_path / "out", Stopping(100))
+    annotate(web, tmp_path / "out", Marker(entity="Bob"), anew=True)
+    assert {call.entity for document in read_documents(tmp_path / "out") for call in document.calls} == {"Bob"}
+    assert len(written(tmp_path / "out")) == 4
+
+
+def test_a_log_that_was_torn_off_is_read_as_far_as_it_goes(web: Path, tmp_path: Path) -> None:
+    annotate(web, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        annotate(web, tmp_path / "out", Stopping(200))
+    log = tmp_path / "out" / ".annotation.json.log"
+    log.write_bytes(log.read_bytes() + b'\n{"b.jsonl.gz": {"inp')
+    with pytest.raises(Stopped):
+        annotate(web, tmp_path / "out", Stopping(200))
+    rest = Marker()
+    annotate(web, tmp_path / "out", rest)
+    assert 0 < rest.made < 200
+    assert written(tmp_path / "out") == written(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_bad_input_was_made_of_so_far_is_not_left(web: Path, tmp_path: Path, workers: int) -> None:
+    rows = [{"id": f"{n}", "text": "Rome"} for n in range(400)]
+    lines(tmp_path / "bad" / "below" / "bad.jsonl", [*rows, {"id": "bad"}])
+    for _ in range(2):  # an empty folder that was left is no hindrance
+        with pytest.raises(InputError, match="401"):
+            annotate(tmp_path / "bad", tmp_path / "out", workers=workers)
+        assert written(tmp_path / "out") == {}
+
+
 def test_places_that_cannot_be_written_to_are_refused(web: Path, tmp_path: Path) -> None:
     for out, told in (
         (tmp_path / "one.jsonl", "name a folder"),
         (web, "no annotation"),
         (web / "below", "no annotation"),
+        (tmp_path / "out.json", "is no folder"),
     ):
         with pytest.raises(InputError, match=told):
             annotate(web, out)

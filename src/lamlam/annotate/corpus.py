@@ -20,6 +20,8 @@ from lamlam.kb import AddReport
 
 __all__ = ["Tally", "annotate_corpus"]
 
+_NO_FOLDERS = (".json", ".txt", ".md", ".csv", ".gz", ".bz2")
+
 
 @dataclass(slots=True)
 class Tally:
@@ -47,10 +49,10 @@ def annotate_corpus(
     state, with document and span, and those that the annotator was given. Raises `InputError` for input that cannot be
     read, and where `out` holds what another annotator, other settings or other input made.
     """
-    works = _works(shards, out)
+    ledger, tally = Ledger(out, annotator), Tally()
+    works = _works(shards, out, ledger.maker)
     check_knowledge_base(knowledge_base)
     progress = progress or Progress()
-    ledger, tally = Ledger(out, annotator), Tally()
     ledger.begin([work.shard.name for work in works], anew=anew)
     try:
         missing = []
@@ -84,12 +86,16 @@ def _run(
 
         yield from run_on_ray(works, annotator, workers, progress)
         return
-    with processes(annotator, workers) as made:
-        for work in works:
-            yield work, work.run(made, progress)
+    try:
+        with processes(annotator, workers) as made:
+            for work in works:
+                yield work, work.run(made, progress)
+    except InputError:
+        work.clear()  # mended input is other input
+        raise
 
 
-def _works(shards: Sequence[Shard], out: Path) -> list[ShardWork]:
+def _works(shards: Sequence[Shard], out: Path, maker: str) -> list[ShardWork]:
     """What is to be made of each shard. Raises `InputError` where that has no place, or is the input."""
     if is_one_file(out):
         if len(shards) > 1:
@@ -97,11 +103,11 @@ def _works(shards: Sequence[Shard], out: Path) -> list[ShardWork]:
         places = [out]
     else:
         places = [out / shard.name for shard in shards]
-        if out.is_file():
-            raise InputError("is a file, where a folder is needed", path=out)
-        if out.is_dir() and any(out.iterdir()) and not ledger_file(out).exists():
+        if out.is_file() or out.suffix in _NO_FOLDERS:
+            raise InputError("is no folder, and does not end in .jsonl, .jsonl.gz or .parquet", path=out)
+        if any(path.is_file() for path in out.rglob("*")) and not ledger_file(out).exists():
             raise InputError("holds files that are no annotation: name another folder, or an empty one", path=out)
     for shard, place in zip(shards, places, strict=True):
         if any(place.resolve() == path.resolve() for path in shard.files):
             raise InputError("would be written over: name another place for what is made of it", path=place)
-    return [ShardWork(shard, place) for shard, place in zip(shards, places, strict=True)]
+    return [ShardWork(shard, place, maker) for shard, place in zip(shards, places, strict=True)]

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import pickle
+import signal
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,7 +51,8 @@ def _several(annotator: Annotator, workers: int) -> Iterator[Engine]:
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise LamLamError(f"{annotator.name} runs in one process alone, so --workers must be 1") from error
         # Started afresh, not forked: the annotator's library may have threads of its own.
-        pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, context, initializer=_leave_interrupts_to_the_first)
         try:
             yield lambda tasks: _shared_out(pool, copy, tasks, _AHEAD * workers)
         except BrokenProcessPool as error:
@@ -67,6 +69,10 @@ def _shared_out(pool: ProcessPoolExecutor, copy: Path, tasks: Iterable[Task], ah
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+def _leave_interrupts_to_the_first() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _make(copy: Path, documents: Sequence[AnnotatedDocument], path: Path) -> Counts:

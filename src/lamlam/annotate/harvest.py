@@ -34,7 +34,7 @@ class BringsFacts(Protocol):
 def check_knowledge_base(place: str | Path | None) -> None:
     """Raises `LamLamError` where a knowledge base is named that cannot be opened."""
     if place is not None and (is_url(place) or Path(place).exists()):
-        KnowledgeBase.open(place, create=is_url(place)).close()
+        KnowledgeBase.open(place, create=True).close()
 
 
 def add_facts(works: Sequence[ShardWork], annotator: Annotator, place: str | Path) -> AddReport:

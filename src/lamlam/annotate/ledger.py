@@ -5,6 +5,7 @@ Nothing in it depends on when or how fast a run was, or how often it was cut off
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from lamlam.annotate.blocks import Counts
 from lamlam.annotate.shards import is_one_file
 from lamlam.corpus.lines import read_object
 from lamlam.errors import InputError
-from lamlam.files import atomic_write
+from lamlam.files import atomic_write, remove_torn
 
 __all__ = ["Ledger", "ledger_file"]
 
@@ -39,6 +40,11 @@ class Ledger:
         settings = json.loads(json.dumps(dict(annotator.settings)))
         self._head = {"annotator": annotator.name, "version": __version__, "settings": settings}
         self._shards: dict[str, dict[str, Any]] = {}
+
+    @property
+    def maker(self) -> str:
+        """Annotator, version and settings in one text."""
+        return json.dumps(self._head, sort_keys=True)
 
     def begin(self, names: Iterable[str], *, anew: bool) -> None:
         """Take up what stands there. Raises `InputError` where it is another annotator's, or holds other shards."""
@@ -67,13 +73,14 @@ class Ledger:
     def finish(self, name: str, digest: str, counts: Counts) -> None:
         """Note that a shard is made."""
         self._shards[name] = {"input": digest, **counts.as_json()}
-        with self._log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({name: self._shards[name]}, ensure_ascii=False) + "\n")
+        with self._log.open("a", encoding="ascii") as file:
+            file.write("\n" + json.dumps({name: self._shards[name]}) + "\n")  # behind a line that may be torn off
 
     def complete(self, total: Counts) -> None:
         """Note that all shards are made."""
         self._write(complete=True, **total.as_json(), shards=dict(sorted(self._shards.items())))
         self._log.unlink(missing_ok=True)
+        remove_torn(self._path)
 
     def abandon(self) -> None:
         """Leave nothing behind where no shard was finished."""
@@ -96,7 +103,7 @@ class Ledger:
     def _logged(self) -> dict[str, dict[str, Any]]:
         """The lines of the log; one that was torn off counts for nothing."""
         shards: dict[str, dict[str, Any]] = {}
-        lines = self._log.read_text(encoding="utf-8").split("\n")[:-1] if self._log.exists() else []
-        for line in lines:
-            shards |= json.loads(line)
+        for line in self._log.read_text(encoding="ascii").splitlines() if self._log.exists() else ():
+            with suppress(json.JSONDecodeError):
+                shards |= json.loads(line)
         return shards

@@ -70,7 +70,9 @@ def _absolute(work: ShardWork) -> ShardWork:
     shard = work.shard
     if shard.files and not shard.source.startswith(PREFIX):
         shard = replace(shard, source=str(Path(shard.source).resolve()))
-    moved = ShardWork(replace(shard, files=tuple(path.resolve() for path in shard.files)), work.out.resolve())
+    moved = ShardWork(
+        replace(shard, files=tuple(path.resolve() for path in shard.files)), work.out.resolve(), work.maker
+    )
     moved.digest = work.digest
     return moved
 
@@ -81,9 +83,12 @@ class _Worker:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         told = {"number": row["number"], "counts": Counts().as_json(), "error": "", "input": False}
+        work = self._works[row["number"]]
         try:
             with this_process(self._annotator) as engine:
-                counts = self._works[row["number"]].run(engine, Progress())
+                counts = work.run(engine, Progress())
         except LamLamError as error:  # told here, as Ray would show where it happened instead
+            if isinstance(error, InputError):
+                work.clear()
             return told | {"error": str(error), "input": isinstance(error, InputError)}
         return told | {"counts": counts.as_json()}

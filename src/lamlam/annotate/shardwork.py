@@ -1,6 +1,7 @@
 """Annotates one shard, block by block, so that what was made is not lost when the work is cut off."""
 
 import glob
+import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from lamlam.annotate.blocks import Counts, block_counts, block_documents
 from lamlam.annotate.engines import Engine, Task
 from lamlam.annotate.shards import Shard
 from lamlam.corpus.documents import write_documents
-from lamlam.errors import InputError
+from lamlam.files import remove_torn
 from lamlam.markup import AnnotatedDocument
 
 __all__ = ["Progress", "ShardWork"]
@@ -30,10 +31,13 @@ class Progress:
 
 
 class ShardWork:
-    """A shard on its way to the file `out`; its blocks stand beside it, in a hidden folder."""
+    """A shard on its way to the file `out`; its blocks stand beside it, in a hidden folder.
 
-    def __init__(self, shard: Shard, out: Path) -> None:
-        self.shard, self.out = shard, out
+    `maker` tells what it is made by from all else: blocks of another are not used.
+    """
+
+    def __init__(self, shard: Shard, out: Path, maker: str) -> None:
+        self.shard, self.out, self.maker = shard, out, maker
 
     @cached_property
     def digest(self) -> str:
@@ -41,28 +45,19 @@ class ShardWork:
         return self.shard.digest()
 
     def run(self, engine: Engine, progress: Progress) -> Counts:
-        """Make what is missing, then the file.
-
-        Bad input raises `InputError`, and then no block is left: mended input is other input.
-        """
+        """Make what is missing, then the file. Raises `InputError` for bad input; what was made of it is kept."""
         total = Counts()
         paths: list[Path] = []
-        try:
-            for counts in self._made(engine, paths, progress):
-                total.add(counts)
-        except InputError:
-            self.clear()
-            raise
+        for counts in self._made(engine, paths, progress):
+            total.add(counts)
         write_documents((document for path in paths for document in block_documents(path)), self.out)
         return total
 
     def clear(self) -> None:
-        """Remove the blocks, and those of other input."""
-        name = glob.escape(self.out.name)
-        for folder in self.out.parent.glob(f".{name}.*.blocks"):
+        """Remove the blocks, those of others too, and what a kill left half-written."""
+        for folder in self.out.parent.glob(f".{glob.escape(self.out.name)}.*.blocks"):
             shutil.rmtree(folder, ignore_errors=True)
-        for torn in self.out.parent.glob(f".{name}.*.tmp"):
-            torn.unlink(missing_ok=True)
+        remove_torn(self.out)
 
     def _made(self, engine: Engine, paths: list[Path], progress: Progress) -> Iterator[Counts]:
         held: list[Path] = []
@@ -73,7 +68,8 @@ class ShardWork:
 
     def _missing(self, paths: list[Path], held: list[Path], read: Callable[[int], object]) -> Iterator[Task]:
         """The blocks that are not there yet; on the way, `paths` gets all blocks, and `held` those that are there."""
-        blocks = self.out.with_name(f".{self.out.name}.{self.digest[:12]}.blocks")
+        key = hashlib.sha256(f"{self.maker} {self.digest}".encode()).hexdigest()[:12]
+        blocks = self.out.with_name(f".{self.out.name}.{key}.blocks")
         for number, documents in zip(count(), _cut(self.shard.read(read))):
             paths.append(blocks / f"{number:08}.jsonl")
             if paths[-1].exists():
