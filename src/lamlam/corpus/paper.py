@@ -2,14 +2,16 @@
 
 `annotated_text` holds the calls as `dblookup` markup, as language models wrote it: it is read leniently. The plain text
 of a document is what is left of it without the calls; models alter a text that they annotate, so that it may differ
-from `text`, the original.
+from `text`, the original. A document's title is `title`, else what the original begins with as one.
 """
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from lamlam.corpus.lines import read_object
+from lamlam.corpus.lines import Entry, read_object
+from lamlam.corpus.titles import title_of
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument, dblookup
@@ -29,9 +31,10 @@ def documents_from_paper(path: str | Path) -> Iterator[AnnotatedDocument]:
     for index, example in enumerate(root.entries("examples")):
         id = example.text("id") if example.has("id") else f"{source.stem}-{index}"
         if example.has("annotated_text"):
-            yield dblookup.parse(example.text("annotated_text"), id=id, lenient=True)
+            document = dblookup.parse(example.text("annotated_text"), id=id, lenient=True)
+            yield replace(document, title=_title(example))
         else:
-            yield AnnotatedDocument(id, example.text("text"))
+            yield AnnotatedDocument(id, example.text("text"), title=_title(example))
     if index < 0:
         raise InputError("holds no documents", path=source)
 
@@ -42,8 +45,15 @@ def documents_to_paper(documents: Iterable[AnnotatedDocument], path: str | Path)
     with atomic_write(path) as file:
         file.write('{"examples": [')
         for document in documents:
-            example = {"id": document.id, "annotated_text": dblookup.render(document), "text": document.text}
+            title = {"title": document.title} if document.title else {}
+            example = {"id": document.id, **title, "annotated_text": dblookup.render(document), "text": document.text}
             file.write((",\n" if count else "\n") + json.dumps(example, ensure_ascii=False))
             count += 1
         file.write('\n], "metadata": {}}\n')
     return count
+
+
+def _title(example: Entry) -> str:
+    if example.has("title"):
+        return example.text("title")
+    return title_of(example.text("text")) if example.has("text") else ""

@@ -35,12 +35,14 @@ class Call:
 class AnnotatedDocument:
     """A plain text and its calls, ordered by position; several calls may stand at one position.
 
+    `title` is what the text is about, where that is known; it need not stand in the text.
     Raises `MarkupError` when a call lies outside the text.
     """
 
     id: str
     text: str
     calls: tuple[Call, ...] = ()
+    title: str = ""
 
     def __post_init__(self) -> None:
         for call in self.calls:
