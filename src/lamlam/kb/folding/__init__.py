@@ -1,0 +1,1 @@
+"""Relations of one meaning found among all names, and folded by aliases."""
