@@ -21,6 +21,7 @@ from lamlam.annotate.align import Aligner
 from lamlam.annotate.candidates import CandidateFacts
 from lamlam.corpus import FactRecord
 from lamlam.corpus.webnlg import StatedDocument, read_webnlg
+from lamlam.evaluate.results import Provenance
 from lamlam.files import atomic_write
 
 Placed = tuple[StatedDocument, FactRecord]
@@ -47,7 +48,7 @@ def main() -> None:
                 out.writelines(f"{at}. {shown(*each)}\n" for at, each in enumerate(drawn, 1))
     if chosen.out:
         with atomic_write(chosen.out) as out:
-            json.dump(results, out, indent=1)
+            json.dump(results | Provenance(seed=0, settings={"split": chosen.split}).as_json(), out, indent=1)
             out.write("\n")
     print(json.dumps(results, indent=1))
 

@@ -20,6 +20,7 @@ from lamlam.annotate.clean import RULES, Cleaner, Tally
 from lamlam.annotate.clean.losses import CallScorer, load_scorer
 from lamlam.corpus.holdout import hold_out_documents
 from lamlam.corpus.paper import documents_from_paper
+from lamlam.evaluate.results import Provenance
 from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument, Call
 
@@ -53,7 +54,12 @@ def main() -> None:
                 call = (each.call.entity, each.call.relation, each.call.value)
                 out.write(f"{at}. {each.reason} {call}\n   {each.before!r} ## {each.after!r}\n")
     with atomic_write(chosen.out) as out:
-        json.dump(results, out, indent=1, ensure_ascii=False)
+        json.dump(
+            results | Provenance(seed=0, settings={"planted": RATE, "held out": f"one in {EVERY}"}).as_json(),
+            out,
+            indent=1,
+            ensure_ascii=False,
+        )
         out.write("\n")
     print(json.dumps(results, indent=1, ensure_ascii=False))
 

@@ -19,6 +19,7 @@ from typing import Any
 from lamlam.annotate.forms import spellings
 from lamlam.annotate.words import words
 from lamlam.corpus.paper import documents_from_paper
+from lamlam.evaluate.results import Provenance
 from lamlam.files import atomic_write
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.folding.decisions import Folding, apply_decisions
@@ -55,7 +56,9 @@ def main() -> None:
         real = [*read[WIKIPEDIA], *read[PASSAGES]]
         results["scale"] = [scale(names, real) for names in (chosen.scale // 4, chosen.scale)]
     with atomic_write(chosen.out) as out:
-        json.dump(results, out, indent=1, ensure_ascii=False)
+        json.dump(
+            results | Provenance(seed=0, settings={"scale": chosen.scale}).as_json(), out, indent=1, ensure_ascii=False
+        )
         out.write("\n")
     print(json.dumps(results, indent=1, ensure_ascii=False))
 
