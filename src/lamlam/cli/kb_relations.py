@@ -39,7 +39,8 @@ def register(kb: typer.Typer) -> None:
         with KnowledgeBase.open(file) as facts:
             if not (apply and decisions.exists()):
                 with progress("comparing names") as seen:
-                    found = propose(facts.statements, encoder=load_encoder(encoder) if encoder else None, seen=seen)
+                    near = load_encoder(encoder) if encoder else None
+                    found = propose(facts.statements, matcher=facts.matcher(), encoder=near, seen=seen)
                 decided = merged(decided, found.foldings)
                 write_decisions(decided, decisions)
                 typer.echo(f"{found.names:,} names were read and {found.compared:,} pairs compared.")

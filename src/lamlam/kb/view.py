@@ -1,12 +1,16 @@
 """What can be asked of a knowledge base, as it stands or as it stood at a revision."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from lamlam.errors import InputError
 from lamlam.kb.digest import content_digest
 from lamlam.kb.fact import Fact, Resolution, Status
 from lamlam.kb.reader import Reader
 from lamlam.kb.resolve import Resolver
+
+if TYPE_CHECKING:
+    from lamlam.kb.matching.matcher import Matcher
 
 __all__ = ["View"]
 
@@ -64,6 +68,12 @@ class View:
         if found.status not in (Status.EXACT, Status.ALIAS) or self._resolver.lessened(found.names[0], entity):
             return []
         return [row.name for row in self._reader.relations_held(found.names[0].id)]
+
+    def matcher(self) -> "Matcher":
+        """The classifier of relations that lookups use."""
+        from lamlam.kb.matching.matcher import stored_matcher
+
+        return stored_matcher(self._reader.setting("matcher"))
 
     def relation_spellings(self, relation: str) -> list[str]:
         """The spellings in which relations have this name, up to normalisation."""
