@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lamlam.annotate.clean import RULES, Cleaner, Tally
-from lamlam.annotate.clean.losses import CallScorer, load_scorer
+from lamlam.annotate.clean.losses import CallScorer, ContextScorer, load_scorer
 from lamlam.corpus.holdout import hold_out_documents
 from lamlam.corpus.paper import documents_from_paper
 from lamlam.evaluate.results import Provenance
@@ -76,7 +76,15 @@ def planted_faults(documents: Sequence[AnnotatedDocument], scorer: CallScorer) -
     faulty, planted = plant(documents)
     every = tuple(rule.name for rule in RULES)
     found: dict[str, Any] = {"calls": sum(len(d.calls) for d in faulty), "planted": Counter(planted.values())}
-    for name, model, skip in (("rules", None, ()), ("model", scorer, every), ("rules and model", scorer, ())):
+    context = ContextScorer(scorer)
+    settings: tuple[tuple[str, CallScorer | None, tuple[str, ...]], ...] = (
+        ("rules", None, ()),
+        ("model", scorer, every),
+        ("model, less the call alone", context, every),
+        ("rules and model", scorer, ()),
+        ("rules and model, less the call alone", context, ()),
+    )
+    for name, model, skip in settings:
         _, left = cleaned(faulty, model, skip)
         dropped = [place for before, after in zip(faulty, left, strict=True) for place in gone(before, after)]
         hits = Counter(planted[place] for place in dropped if place in planted)

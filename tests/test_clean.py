@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lamlam.annotate.clean import RULES, Cleaner, Tally
-from lamlam.annotate.clean.losses import load_scorer
+from lamlam.annotate.clean.losses import ContextScorer, load_scorer
 from lamlam.annotate.clean.rules import RelationCounts, Setting
 from lamlam.corpus.files import read_documents, write_documents
 from lamlam.errors import InputError
@@ -104,6 +104,18 @@ def test_a_model_drops_a_share_of_what_the_rules_left() -> None:
     assert dict(cleaned(scorer=Scorer(), drop=0.0)[0].dropped) == {"value": 1}
     with pytest.raises(InputError, match="no share"):
         cleaned(scorer=Scorer(), drop=1.0)
+
+
+def test_against_the_call_alone_only_what_the_text_adds_counts() -> None:
+    class Lengths:
+        """Longer relations are less likely, and everything is likelier behind a text."""
+
+        def losses(self, documents: Sequence[AnnotatedDocument]) -> list[list[float]]:
+            helps = [1.0 if document.id == "d0" else 5.0 if document.text else 0.0 for document in documents]
+            return [[len(c.value) - h for c in d.calls] for d, h in zip(documents, helps, strict=True)]
+
+    two = [replace(DOCUMENTS[0], calls=DOCUMENTS[0].calls * 2), DOCUMENTS[2]]
+    assert ContextScorer(Lengths()).losses(two) == [[-1.0, -1.0], [-5.0]]
 
 
 def test_samples_are_drawn_by_seed() -> None:

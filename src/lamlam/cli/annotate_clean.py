@@ -1,5 +1,6 @@
 """`lamlam annotate clean`: drop calls that are likely wrong, and tell which and why."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,13 @@ __all__ = ["register"]
 
 _SHOWN = 3  # samples of a reason on the terminal
 _WIDE = 60
+
+
+class Score(StrEnum):
+    """What a model says of a call."""
+
+    LOSS = "loss"
+    CONTEXT = "context"
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +35,9 @@ def register(app: typer.Typer) -> None:
         drop: Annotated[
             float, typer.Option(help="The share of the calls left by the rules that the model drops.")
         ] = 0.1,
+        score: Annotated[
+            Score, typer.Option(help="loss: as the paper; context: less the loss that a call has by itself.")
+        ] = Score.LOSS,
         skip: Annotated[
             list[str] | None,
             typer.Option(help="A rule not to ask: malformed, duplicate, self, leak, value, entity, specific."),
@@ -48,9 +59,10 @@ def register(app: typer.Typer) -> None:
             raise InputError("give either --out or --dry-run")
         scorer = None
         if model is not None:
-            from lamlam.annotate.clean.losses import load_scorer
+            from lamlam.annotate.clean.losses import ContextScorer, load_scorer
 
             scorer = load_scorer(model, device)
+            scorer = ContextScorer(scorer) if score is Score.CONTEXT else scorer
         cleaner, tally = Cleaner(scorer=scorer, drop=drop, skip=skip or (), sample=sample, seed=seed), Tally()
         with progress("cleaning documents, twice") as seen:
             left = cleaner.clean(lambda: read_documents(source), tally, seen)

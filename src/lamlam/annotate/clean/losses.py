@@ -6,6 +6,7 @@ causal model reads the calls as the text that `dblookup` writes, values too. Wha
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +19,7 @@ from lamlam.model.checkpoint import Checkpoint, load_model
 from lamlam.model.likelihood import token_log_probs
 from lamlam.vocab import Kind, Vocabulary, encode
 
-__all__ = ["CallScorer", "load_scorer"]
+__all__ = ["CallScorer", "ContextScorer", "load_scorer"]
 
 
 class CallScorer(Protocol):
@@ -34,6 +35,21 @@ def load_scorer(path: str | Path, device: str = "cpu") -> CallScorer:
     except InputError:
         return _TextScorer(Path(path), device)
     return _TokenScorer(Checkpoint.load(path, device=device))
+
+
+class ContextScorer:
+    """How little the text to the left helps a model to make a call: its loss there, less its loss on the call alone.
+
+    A rare name is unlikely anywhere, but should be likelier where the text has just told it.
+    """
+
+    def __init__(self, scorer: CallScorer) -> None:
+        self._scorer = scorer
+
+    def losses(self, documents: Sequence[AnnotatedDocument]) -> list[list[float]]:
+        calls = [replace(call, at=0) for document in documents for call in document.calls]
+        alone = iter([row[0] for row in self._scorer.losses([AnnotatedDocument("", "", (call,)) for call in calls])])
+        return [[loss - next(alone) for loss in row] for row in self._scorer.losses(documents)]
 
 
 class _TokenScorer:
@@ -84,7 +100,7 @@ def _written(document: AnnotatedDocument) -> tuple[str, list[tuple[int, int]]]:
     pieces, spans, length, position = [], [], 0, 0
     for call in document.calls:
         plain = document.text[position : call.at]
-        shown = dblookup.render(AnnotatedDocument("", "", (type(call)(call.entity, call.relation, call.value, 0),)))
+        shown = dblookup.render(AnnotatedDocument("", "", (replace(call, at=0),)))
         spans.append((length + len(plain), length + len(plain) + len(shown)))
         pieces += [plain, shown, " "]
         length += len(plain) + len(shown) + 1
