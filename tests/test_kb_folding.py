@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from itertools import groupby, product
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ from typer.testing import CliRunner
 
 from lamlam.errors import InputError
 from lamlam.kb import KnowledgeBase, Status
+from lamlam.kb.folding.blocks import candidate_pairs
 from lamlam.kb.folding.decisions import Folding, apply_decisions, read_decisions, write_decisions
+from lamlam.kb.folding.inventory import Inventory
 from lamlam.kb.folding.judgement import Decision, Ground
 from lamlam.kb.folding.proposal import Proposal, propose
 from lamlam.kb.folding.report import write_folding_report
+from places import Place
 
 Triple = tuple[str, str, str]
 
@@ -196,3 +200,21 @@ def test_the_command_proposes_keeps_what_is_decided_and_replays_it(tmp_path: Pat
         assert [alias for kind, *alias in kb.aliases() if kind == "relation"] in (
             [["Profession", "Occupation"]], [["Occupation", "Profession"]],
         )  # fmt: skip
+
+
+def test_a_large_block_is_compared_with_its_commonest_names_only() -> None:
+    """Fillers do not reach the key, so that all these names stand in one block."""
+    fillers = ("a", "an", "the", "of", "is", "was", "are", "were")
+    names = [" ".join(("Founding", *each, "Year")) for each in product(fillers, repeat=3)]
+    inventory = Inventory(lambda: [(f"E{at:03}", name, "1901") for at, name in enumerate(names)])
+    inventory.read()
+    assert len(names) < len(candidate_pairs(inventory)) < len(names) * 64
+
+
+def test_the_statements_of_an_entity_stand_together_wherever_the_facts_are_kept(place: Place) -> None:
+    with place.fresh() as kb:
+        kb.add([("Ada", "Trade", "baker"), ("Bob", "Trade", "cook"), ("Ada", "Born In", "Rome")])
+        kb.edit(next(kb.facts("Bob", "Trade")).id, value="smith")
+        found = list(kb.statements())
+    assert sorted(found) == [("Ada", "Born In", "Rome"), ("Ada", "Trade", "baker"), ("Bob", "Trade", "smith")]
+    assert len(list(groupby(found, key=lambda statement: statement[0]))) == 2
