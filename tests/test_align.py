@@ -255,3 +255,89 @@ def test_a_name_has_forms_and_stands_first_among_them(name: str) -> None:
     assert forms
     assert len({form.text for form in forms}) == len(forms)
     assert [form.strength for form in forms] == sorted(form.strength for form in forms)
+
+
+FORMATS = [
+    [
+        "14 February 1788", "Feb. 14, 1788", "1788-02-14", "the 14th of February 1788", "February 14, 1788",
+        "14th February, 1788", "February 14th, 1788", "1788 February 14", "14 Feb 1788", "14/02/1788",
+    ],
+    ["February 1788", "Feb. 1788", "February, 1788", "February of 1788", "1788-02"],
+    ["3.5 million", "3,500,000", "3500000"],
+    ["2 billion", "2,000,000,000", "two billion"],
+    ["8 thousand", "8,000", "8000", "eight thousand"],
+    ["1,121 m", "1121 metres", "1121 meters", "1,121 metres"],
+    ["12 km", "12 kilometres", "12 kilometers", "twelve kilometres"],
+    ["5%", "5 percent", "5 per cent", "five percent", "5 %"],
+    ["25", "twenty-five", "twenty five"],
+    ["300", "three hundred"],
+    ["first", "1st"],
+    ["21st", "twenty-first"],
+    ["19th century", "nineteenth century", "19th-century"],
+    ["1914–1918", "1914-18", "1914 to 1918", "between 1914 and 1918"],
+    ["44 BC", "44 B.C.", "44 BCE"],
+    ["1960s", "the 1960's"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("formats", FORMATS, ids=lambda formats: formats[0])
+def test_any_format_of_a_date_or_number_finds_any_other(formats: list[str]) -> None:
+    """Also where nobody says that the text states the fact."""
+    for value in formats:
+        for written in formats:
+            text = f"Xanthippe was {written} indeed."
+            [placed] = Aligner(stated=False).annotate(text, [fact("Xanthippe", "relation", value)], "d").placed
+            marked, told = text[placed.start : placed.end], written.removeprefix("the ").removeprefix("between ")
+            assert marked.removeprefix("between ") == told, value
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("14 February 1788", "14 March 1788"),
+        ("14 February 1788", "15 February 1788"),
+        ("3.5 million", "3.5 billion"),
+        ("5%", "the 5 of them"),
+        ("44 BC", "44 of them"),
+        ("first", "second"),
+        ("12 km", "12 miles"),
+        ("1914–1918", "1914 to 1919"),
+    ],
+)
+def test_another_date_or_number_is_not_taken_for_it(value: str, written: str) -> None:
+    text = f"Xanthippe was {written} indeed."
+    placed = Aligner(stated=False).annotate(text, [fact("Xanthippe", "relation", value)], "d").placed
+    assert not placed
+
+
+def test_of_several_mentions_that_behind_its_own_entity_is_taken() -> None:
+    text = "Ada met Bob. Bob was born in Rome. Ada was born in Rome too."
+    facts = [fact("Ada", "birth place", "Rome"), fact("Bob", "birth place", "Rome")]
+    placed = Aligner().annotate(text, facts, "d").placed
+    assert [(each.entity, each.start) for each in placed] == [("Bob", text.index("Rome")), ("Ada", text.rindex("Rome"))]
+    [only] = Aligner().annotate(text, facts[:1], "d").placed
+    assert only.start == text.index("Rome"), "Bob is no entity here"
+
+
+def test_a_value_that_several_entities_have_belongs_to_the_one_named_last() -> None:
+    text = "Colmore Row was designed by John Madin, whose home was Birmingham."
+    facts = [fact("Colmore Row", "location", "Birmingham"), fact("John Madin", "home", "Birmingham")]
+    found = Aligner(stated=False).annotate(text, facts, "d")
+    assert [each.entity for each in found.placed] == ["John Madin"]
+    assert [reason for _, reason in found.unplaced] == [Reason.NEARER_ENTITY]
+    chain = "The tower stands in Chicago, Illinois, in sight of all."
+    facts = [fact("Chicago", "is part of", "Illinois"), fact("The tower", "state", "Illinois")]
+    assert len(Aligner(stated=False).annotate(chain, facts, "d").placed) == 2
+
+
+@pytest.mark.parametrize("text", ["Greece has a club, AEK Athens, of note.", "In Greece the Athens Tribune is read."])
+def test_a_piece_of_a_longer_name_states_nothing(text: str) -> None:
+    facts = [fact("Greece", "capital", "Athens")]
+    assert not Aligner(stated=False).annotate(text, facts, "d").placed
+    assert Aligner().annotate(text, facts, "d").placed, "where it is known to be stated, it is the best there is"
+
+
+def test_a_surname_is_a_hint_where_the_fact_is_stated() -> None:
+    assert surface("The country was then led by Obama.", "The country", "Barack Obama") == "Obama"
+    assert surface("The house lies in Texas.", "The house", "Abilene, Texas") is None
+    assert surface("Radium was found by Marie Curie.", "Radium", "Curie, Marie") == "Marie Curie"

@@ -4,12 +4,13 @@ A fact is stated where its value is mentioned after its entity was. The text its
 text may state is given from outside; how names are written and found is left to `forms` and `mentions`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from lamlam.annotate.forms import Strength
 from lamlam.annotate.mentions import Mention, MentionFinder
+from lamlam.annotate.scene import Scene
 from lamlam.annotate.spans import with_article
 from lamlam.corpus import FactRecord
 from lamlam.markup import AnnotatedDocument, Call
@@ -23,6 +24,7 @@ class Reason(StrEnum):
     ENTITY_NOT_FOUND = "entity_not_found"
     VALUE_NOT_FOUND = "value_not_found"
     BEFORE_ENTITY = "before_entity"
+    NEARER_ENTITY = "nearer_entity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Aligner:
     """Aligns texts with facts; it keeps nothing between texts.
 
     `stated` says that each text is known to state the facts it is given. Then a near spelling or a part of a name is
-    evidence enough; otherwise only a name or another way to write it is.
+    evidence enough. Otherwise only a name or another way to write it is, where it stands by itself, not as a piece of a
+    longer name; and of several entities that have a value, only the one named last before it is taken to have it there.
     """
 
     def __init__(self, *, stated: bool = True) -> None:
@@ -53,20 +56,43 @@ class Aligner:
         finder = MentionFinder(text)
         mentions = _mentions(finder, facts, self._stated)
         entities = {fact.entity: mentions[fact.entity] or _nested(finder, fact.entity) for fact in facts}
+        scene = Scene(finder, entities, _claims(facts, mentions))
         placed: list[FactRecord] = []
         unplaced: list[tuple[FactRecord, Reason]] = []
-        taken: set[int] = set()
         for fact in sorted(facts, key=lambda fact: _order(entities[fact.entity], mentions[fact.value])):
-            place = _place(entities[fact.entity], mentions[fact.value], taken)
+            place = self._place(scene, fact.entity, mentions[fact.value])
             if isinstance(place, Reason):
                 unplaced.append((fact, place))
             else:
-                taken.add(place.start)
+                if self._stated:
+                    scene.taken.add(place.start)
                 start = with_article(text, place.start, fact.value)
                 placed.append(replace(fact, document=id, start=start, end=place.end))
         placed.sort(key=lambda fact: (fact.start, fact.entity, fact.relation))
         calls = tuple(Call(fact.entity, fact.relation, fact.value, fact.start or 0) for fact in placed)
         return Alignment(AnnotatedDocument(id, text, calls), placed, unplaced)
+
+    def _place(self, scene: Scene, entity: str, value: list[Mention]) -> Mention | Reason:
+        """The surest mention of the value behind the first of the entity; of these the freest, then the nearest.
+
+        Freest, since each stated fact is likely stated at a place of its own; nearest is one with no other entity named
+        in between, or else the first.
+        """
+        named = scene.entities[entity]
+        if not value:
+            return Reason.VALUE_NOT_FOUND
+        if not named:
+            return Reason.ENTITY_NOT_FOUND
+        after = [mention for mention in value if mention.first >= named[0].last]
+        if not self._stated:
+            after = [mention for mention in after if not scene.embedded(mention)]
+        if not after:
+            return Reason.BEFORE_ENTITY
+        if not self._stated:
+            after = [mention for mention in after if scene.belongs(mention, entity)]
+            if not after:
+                return Reason.NEARER_ENTITY
+        return min(after, key=lambda mention: scene.rank(mention, entity))
 
 
 def _mentions(finder: MentionFinder, facts: Sequence[FactRecord], weaker: bool) -> dict[str, list[Mention]]:
@@ -86,6 +112,15 @@ def _mentions(finder: MentionFinder, facts: Sequence[FactRecord], weaker: bool) 
                 others = [mention for other in names for mention in found[other]]
                 found[name] = [m for m in search(name) if not _hidden(m, others, finder.text)]
     return found
+
+
+def _claims(facts: Iterable[FactRecord], mentions: Mapping[str, list[Mention]]) -> dict[int, set[str]]:
+    """Where a mention starts, to the entities that have a value which it may mean."""
+    claims: dict[int, set[str]] = {}
+    for fact in facts:
+        for mention in mentions[fact.value]:
+            claims.setdefault(mention.start, set()).add(fact.entity)
+    return claims
 
 
 def _unhidden(name: str, found: dict[str, list[Mention]], text: str) -> list[Mention]:
@@ -124,15 +159,3 @@ def _nested(finder: MentionFinder, entity: str) -> list[Mention]:
 def _order(entity: list[Mention], value: list[Mention]) -> tuple[int, int]:
     """Facts with fewer places to choose from go first, then those whose entity comes first."""
     return len(value), entity[0].start if entity else -1
-
-
-def _place(entity: list[Mention], value: list[Mention], taken: set[int]) -> Mention | Reason:
-    """The surest, then freest, then first mention of the value behind the first mention of the entity."""
-    if not value:
-        return Reason.VALUE_NOT_FOUND
-    if not entity:
-        return Reason.ENTITY_NOT_FOUND
-    after = [mention for mention in value if mention.first >= entity[0].last]
-    if not after:
-        return Reason.BEFORE_ENTITY
-    return min(after, key=lambda mention: (mention.strength, mention.start in taken, mention.start))

@@ -1,25 +1,21 @@
 """The ways in which a text may write a name, a date or a number.
 
-`surface_forms` lists them as strings, from the name itself to its parts. Spelling (case, diacritics, plurals) is left
-to `words`, and finding a form in a text, typing errors included, to `mentions`.
+`surface_forms` lists them as strings, from the name itself to its parts. How dates and numbers are written is left to
+`dates` and `quantities`, spelling (case, diacritics, plurals) to `words`, and finding a form in a text, typing errors
+included, to `mentions`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
+from lamlam.annotate.dates import date_forms
+from lamlam.annotate.quantities import quantity_forms, respelled
+
 __all__ = ["Form", "Strength", "spellings", "surface_forms"]
 
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
-_NUMBERS = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
-)  # fmt: skip
 _ALIASES = {
     "United States": ("USA", "U.S.", "US", "U.S.A.", "United States of America", "America", "American"),
     "Great Britain": ("Britain",),
@@ -39,7 +35,6 @@ _CLASS_WORDS = (
     " postcode area", " Department", " Province", " Region", " city", " Monument", " Memorial", " Party", " magazine",
     " dish", " sauce", " Army", " Hospital", " College", " S.r.l.", " architecture", " style",
 )  # fmt: skip
-_LONGEST_NUMBER = 15
 _DIGITS = tuple("0123456789")
 _GENERIC = {
     "academy", "army", "assembly", "bank", "battle", "board", "book", "church", "city", "college", "council",
@@ -47,11 +42,9 @@ _GENERIC = {
     "journal", "legion", "library", "list", "mayor", "ministry", "monument", "museum", "parliament", "province",
     "region", "republic", "royal", "school", "society", "state", "tower", "united", "university",
 }  # fmt: skip
-_ISO_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
-_NAMED_DATE = re.compile(r"(\d{1,2}) ([A-Z][a-z]+),? (\d{4})")
 _PARENTHESIS = re.compile(r"\s*\(([^()]*)\)\s*")
 _SEASON = re.compile(r"(\d\d)(\d\d)[–-](\d\d)\b")
-_QUANTITY = re.compile(r"-?\d+(?:\.\d+)?(?= million| billion|$|\D)")
+_TURNED = re.compile(r"(\w+), (\w[\w. ]*)")  # Curie, Marie
 _OF = re.compile(r" (?:of|in|at|for|by|near) ")
 
 
@@ -89,16 +82,18 @@ def spellings(name: str) -> list[str]:
 
 def _forms(name: str) -> Iterator[Form]:
     yield Form(name, Strength.NAME)
-    if date := _date(name):
-        yield from _dates(*date)
+    if (dates := date_forms(name)) is not None:
+        yield from _told(dates)
         return
     bare = _PARENTHESIS.sub(" ", name).strip(" ,") or name
     yield Form(bare, Strength.VARIANT)
-    if (number := _QUANTITY.match(bare)) and len(number.group()) <= _LONGEST_NUMBER:
-        yield from _numbers(bare, number.group())
+    yield from _told(quantity_forms(bare))
+    yield from (Form(each, Strength.VARIANT) for each in respelled(bare))
     if not any(c.isalpha() for c in bare):
         yield Form(bare.replace("-", ""), Strength.VARIANT)
         return
+    if turned := _TURNED.fullmatch(bare):
+        yield Form(f"{turned[2]} {turned[1]}", Strength.VARIANT)
     for text in dict.fromkeys((name, bare)):
         yield from (Form(each, Strength.VARIANT) for each in _aliases(text))
         yield from (Form(each, Strength.VARIANT) for each in _seasons(text))
@@ -106,65 +101,12 @@ def _forms(name: str) -> Iterator[Form]:
     yield from (Form(each, Strength.HINT) for each in _heads(bare))
     yield from (Form(each, Strength.HINT) for each in _adjectives(bare))
     yield from (Form(each, Strength.HINT) for each in _hints(bare))
+    yield from (Form(each, Strength.HINT) for each in _surname(bare))
 
 
-def _date(name: str) -> tuple[int, int, int] | None:
-    if match := _ISO_DATE.fullmatch(name):
-        year, month, day = (int(part) for part in match.groups())
-    elif (match := _NAMED_DATE.fullmatch(name)) and match[2] in _MONTHS:
-        day, month, year = int(match[1]), _MONTHS.index(match[2]) + 1, int(match[3])
-    else:
-        return None
-    return (year, month, day) if 1 <= month <= 12 and 1 <= day <= 31 else None
-
-
-def _dates(year: int, month: int, day: int) -> Iterator[Form]:
-    full = _MONTHS[month - 1]
-    days = (str(day), f"{day}{_ordinal(day)}")
-    for named in dict.fromkeys((full, full[:3], full[:4])):
-        for each in days:
-            yield Form(f"{named} {each}, {year}", Strength.VARIANT)
-            yield Form(f"{each} {named} {year}", Strength.VARIANT)
-            yield Form(f"{year} {named} {each}", Strength.VARIANT)
-            yield Form(f"{each} of {named}, {year}", Strength.VARIANT)
-            yield Form(f"{each} of {named} in {year}", Strength.VARIANT)
-            yield Form(f"{named} {each} in {year}", Strength.VARIANT)
-        yield Form(f"{named} {year}", Strength.HINT)
-    for a, b in ((month, day), (day, month)):
-        for shown in (year, f"{year % 100:02}"):
-            yield Form(f"{a}/{b}/{shown}", Strength.VARIANT)
-            yield Form(f"{a:02}/{b:02}/{shown}", Strength.VARIANT)
-    yield Form(f"{year}-{month:02}-{day:02}", Strength.VARIANT)
-    yield Form(str(year), Strength.HINT)
-
-
-def _ordinal(day: int) -> str:
-    return "th" if 11 <= day <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
-
-
-def _numbers(bare: str, number: str) -> Iterator[Form]:
-    """A number without its unit, with and without thousands separators, rounded, and small ones as words."""
-    rest = bare[len(number) :].strip(' "')
-    value = float(number)
-    for scale, factor in (("million", 10**6), ("billion", 10**9)):
-        if rest.startswith(scale):
-            yield Form(f"{value:g} {scale}", Strength.VARIANT)
-            yield Form(f"{round(value * factor):,}", Strength.VARIANT)
-            return
-    if rest and not bare[len(number) :].startswith((" ", '"')):
-        return
-    if rest and not (len(rest) <= 3 or rest.startswith(("square", "inhabitants"))):
-        return
-    yield Form(number, Strength.VARIANT)
-    yield Form(f"{value:,}", Strength.VARIANT)
-    if value.is_integer():
-        yield Form(str(int(value)), Strength.VARIANT)
-        yield Form(f"{int(value):,}", Strength.VARIANT)
-        if 0 <= value < len(_NUMBERS):
-            yield Form(_NUMBERS[int(value)], Strength.VARIANT)
-    elif value >= 100:
-        yield Form(str(int(value)), Strength.HINT)
-        yield Form(str(round(value)), Strength.HINT)
+def _told(forms: Iterable[tuple[str, bool]]) -> Iterator[Form]:
+    """Forms that tell all as variants, those that tell a part, such as a date's year, as hints."""
+    yield from (Form(text, Strength.VARIANT if whole else Strength.HINT) for text, whole in forms)
 
 
 def _aliases(name: str) -> Iterator[str]:
@@ -221,6 +163,14 @@ def _hints(bare: str) -> Iterator[str]:
     telling = " ".join(kept)
     if kept and telling != bare and bare.endswith((telling, *_DIGITS)) and "," not in bare and len(telling) > 4:
         yield telling
+
+
+def _surname(bare: str) -> Iterator[str]:
+    """The last word of what may be a person's name."""
+    *given, last = bare.split()
+    capitals = 1 <= len(given) <= 3 and all(word[0].isupper() for word in (*given, last))
+    if capitals and "," not in bare and last.isalpha() and len(last) > 4 and last.casefold() not in _GENERIC:
+        yield last
 
 
 def _numeral(bare: str) -> str | None:

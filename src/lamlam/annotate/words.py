@@ -16,6 +16,7 @@ _WORD = re.compile(
     rf"(?<!\w){_LETTER}(?:\. ?{_LETTER}(?!\w))+\.?"  # initials: A.F.C.  T. S.
     r"|\d+(?:st|nd|rd|th)\b"  # 23rd
     r"|\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+(?:\.\d+)?"  # 1,121.0  2776
+    r"|%"
     rf"|{_LETTER}[^\W\d_\u0300-\u036f]*(?:[\u0300-\u036f]+[^\W\d_]*)*(?:['’`][^\W\d_]+)*"  # Ethiopia's
 )
 _PLAIN = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
@@ -51,6 +52,8 @@ def fold(text: str) -> str:
 def _key(raw: str) -> str:
     if raw[0].isdigit():
         return _number_key(raw)
+    if raw == "%":
+        return "percent"
     key = fold(raw).replace("’", "'").replace("`", "'")
     key = key.removesuffix("'s").replace("'", "").replace(".", "").replace(" ", "")
     return _singular(key) or raw

@@ -384,6 +384,13 @@ class Reader:
             yield from self._facts(rows)
             last = rows[-1][0]
 
+    def statements(self) -> Iterator[tuple[str, str, str]]:
+        """(entity, relation, value) of every fact that holds, those of an entity together."""
+        return self.database.stream(f"""
+            SELECT e.name, r.name, f.value FROM fact f JOIN entity e ON e.id = f.entity
+            JOIN relation r ON r.id = f.relation WHERE {self._holds} ORDER BY f.entity, f.relation, f.id
+        """)
+
     def _facts(self, rows: Sequence[tuple]) -> list[Fact]:
         """Rows of `_FACT` with their sources; one for each row."""
         sources = self._sources([row[0] for row in rows if row[7]])

@@ -135,13 +135,17 @@ class Resolver:
             return _Match(Status.EXACT, tuple(exact))
         synonyms = self._reader.relation_synonyms(relation)
         if meant := [name for name in held if name.norm in synonyms]:
-            one = len({name.norm for name in meant}) == 1
-            return _Match(Status.ALIAS if one else Status.AMBIGUOUS, tuple(meant))
+            return _Match(Status.ALIAS if self._one_meaning(meant) else Status.AMBIGUOUS, tuple(meant))
         if self._slot_forgotten(entity, relation) or self._slot_forgotten(owner.name, relation):
             return _Match(Status.FORGOTTEN)
         if self._ended(owner, norm):
             return _Match(Status.UNKNOWN_RELATION)
         return self._relation_alike(owner, held, relation)
+
+    def _one_meaning(self, meant: Sequence[Name]) -> bool:
+        """Whether relations that an alias leads to are one name, or declared to be one among themselves."""
+        norms = {name.norm for name in meant}
+        return all(norms <= {norm, *self._reader.relation_synonyms(norm)} for norm in norms)
 
     def _ended(self, owner: Name, norm: str) -> bool:
         """Whether the entity had facts in just this relation, which were retracted: no likeness stands in for them."""

@@ -1,12 +1,16 @@
 """What can be asked of a knowledge base, as it stands or as it stood at a revision."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from lamlam.errors import InputError
 from lamlam.kb.digest import content_digest
 from lamlam.kb.fact import Fact, Resolution, Status
 from lamlam.kb.reader import Reader
 from lamlam.kb.resolve import Resolver
+
+if TYPE_CHECKING:
+    from lamlam.kb.matching.matcher import Matcher
 
 __all__ = ["View"]
 
@@ -46,6 +50,13 @@ class View:
         for kind in kinds:
             yield from self._reader.facts(owner, kind)
 
+    def statements(self) -> Iterator[tuple[str, str, str]]:
+        """(entity, relation, value) of every fact that holds, those of an entity together: names alone, read quickly.
+
+        To be read to its end, or closed, before the knowledge base is written.
+        """
+        return self._reader.statements()
+
     def relations_of(self, entity: str) -> list[str]:
         """The relations in which an entity, given by name or alias, has facts; none for an unknown one.
 
@@ -57,6 +68,16 @@ class View:
         if found.status not in (Status.EXACT, Status.ALIAS) or self._resolver.lessened(found.names[0], entity):
             return []
         return [row.name for row in self._reader.relations_held(found.names[0].id)]
+
+    def matcher(self) -> "Matcher":
+        """The classifier of relations that lookups use."""
+        from lamlam.kb.matching.matcher import stored_matcher
+
+        return stored_matcher(self._reader.setting("matcher"))
+
+    def relation_spellings(self, relation: str) -> list[str]:
+        """The spellings in which relations have this name, up to normalisation."""
+        return [row.name for row in self._reader.relations_spelled(relation)]
 
     def entities_named(self, names: Sequence[str]) -> dict[str, str]:
         """Each of `names` that belongs to one entity, by name or alias, to that entity's canonical name.

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from lamlam.errors import InputError, LamLamError
 from lamlam.vocab import Vocabulary
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "load_model"]
 
 
 class Checkpoint:
@@ -56,7 +56,7 @@ class Checkpoint:
         when the weights do not fill the model, and when the tokenizer has no control tokens.
         """
         vocabulary = Vocabulary.load(path)
-        model = _load_model(Path(path)).to(torch.device(device))  # type: ignore[arg-type]
+        model = load_model(Path(path)).to(torch.device(device))  # type: ignore[arg-type]
         try:
             return cls(model, vocabulary)
         except LamLamError as error:
@@ -73,7 +73,8 @@ def _move_files(source: Path, target: Path) -> None:
         os.replace(source / name, target / name)
 
 
-def _load_model(path: Path) -> PreTrainedModel:
+def load_model(path: Path) -> PreTrainedModel:
+    """The causal model in a folder, whatever its tokenizer. Raises `InputError` when it is missing or does not fit."""
     if not (path / "config.json").is_file():
         raise InputError("the folder holds no config.json", path=path)
     if not any(path.glob("model*.safetensors")):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from lamlam.kb.matching.features import Evidence
-from lamlam.kb.matching.matcher import Matcher, default_matcher, stored_matcher
+from lamlam.kb.matching.matcher import Matcher, stored_matcher
 from lamlam.kb.matching.pairs import SEEN_OFTEN
 from lamlam.kb.matching.phrase import parse
 from lamlam.kb.names import normalise
@@ -44,8 +44,7 @@ class Candidates:
 
     def _matcher(self) -> Matcher:
         """The one that calibration left in the knowledge base, else the one that comes along."""
-        stored = self._reader.setting("matcher")
-        return default_matcher() if stored is None else stored_matcher(stored)
+        return stored_matcher(self._reader.setting("matcher"))
 
     def agree(self, a: Name, b: Name) -> bool:
         """Whether two of the relations have the same words, or state a value in common: either may be meant then."""

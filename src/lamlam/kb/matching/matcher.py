@@ -103,6 +103,6 @@ def default_matcher() -> Matcher:
 
 
 @lru_cache(maxsize=4)
-def stored_matcher(text: str) -> Matcher:
-    """The classifier that a knowledge base keeps."""
-    return Matcher.read(text)
+def stored_matcher(text: str | None) -> Matcher:
+    """The classifier that a knowledge base keeps; where it keeps none, the one that comes along."""
+    return default_matcher() if text is None else Matcher.read(text)

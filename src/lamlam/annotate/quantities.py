@@ -1,0 +1,153 @@
+"""Numbers, measures and ranges of years in the ways in which texts write them, and words for small numbers.
+
+Thousands separators do not count (`words`). A number without its unit is only a hint of it; a currency may go.
+"""
+
+import re
+from collections.abc import Iterator
+
+__all__ = ["quantity_forms", "respelled"]
+
+_UNITS = (
+    ("m", "metres", "meters"), ("km", "kilometres", "kilometers"), ("cm", "centimetres", "centimeters"),
+    ("mm", "millimetres", "millimeters"), ("ft", "feet", "foot"), ("mi", "miles"), ("in", "inches"),
+    ("kg", "kilograms", "kilogrammes"), ("g", "grams", "grammes"), ("mph", "miles per hour"),
+    ("km/h", "kilometres per hour", "kilometers per hour"), ("%", "percent", "per cent"),
+    ("sq km", "km2", "km²", "square kilometres", "square kilometers"),
+    ("sq m", "m2", "m²", "square metres", "square meters"), ("sq mi", "square miles"), ("ha", "hectares"),
+    ("°C", "degrees Celsius"), ("min", "minutes"), ("s", "seconds"), ("h", "hours"),
+)  # fmt: skip
+_ERAS = (("BC", "B.C.", "BCE", "B.C.E."), ("AD", "A.D.", "CE", "C.E."))
+_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_LEAST_SCALED = 10**6
+_SMALL = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+_TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_IRREGULAR = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
+              "twelve": "twelfth"}  # fmt: skip
+_NUMBER = r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+_LONGEST = 15
+_QUANTITY = re.compile(rf"(?:US)?[$€£]?\s*(?P<number>{_NUMBER})(?P<rest>.*)")
+_RANGE = re.compile(
+    r"(?:from |between )?(?P<first>1\d{3}|20\d\d)\s*(?:[–—-]|to|and|until)\s*(?P<last>1\d{3}|20\d\d|\d\d)"
+)
+_ORDINAL = re.compile(r"\b(\d{1,2})(?:st|nd|rd|th)\b")
+_CARDINAL = re.compile(r"(?<![\w.,/-])(\d{1,3})(?![\w.,/%-])")
+
+
+def quantity_forms(name: str) -> Iterator[tuple[str, bool]]:
+    """Ways to write what begins with a number, each with whether it tells all of it."""
+    text = respelled_as_digits(name)
+    if match := _RANGE.fullmatch(text):
+        yield from ((form, True) for form in _ranges(match["first"], match["last"]))
+        return
+    match = _QUANTITY.fullmatch(text)
+    if match is None or len(match["number"]) > _LONGEST:
+        return
+    if text != name:
+        yield text, True
+    rest = match["rest"].strip(' "')
+    if era := next((names for names in _ERAS if rest in names), ()):
+        yield from ((f"{match['number']} {named}", True) for named in era)
+        return
+    if rest and not match["rest"].startswith((" ", '"', "%", "°")) and not _unit(rest):
+        return
+    yield from _measures(float(match["number"].replace(",", "")), match["number"], rest)
+
+
+def respelled(name: str) -> Iterator[str]:
+    """A name with its first small number or ordinal spelled the other way: 19th century, nineteenth century."""
+    for pattern, words in ((_ORDINAL, _ordinal_words), (_CARDINAL, _number_words)):
+        if match := pattern.search(name):
+            yield name[: match.start()] + words(int(match[1])) + name[match.end() :]
+    if match := _ORDINAL_WORDS.search(name):
+        yield name[: match.start()] + _digits_of(match[0]) + name[match.end() :]
+
+
+def respelled_as_digits(name: str) -> str:
+    """A name that begins with a number in words, with that in digits; any other as it is."""
+    match = _WORDS.match(name.strip())
+    return (
+        name if match is None else str(_WORD_NUMBERS[match[0].lower().replace(" ", "-")]) + name.strip()[match.end() :]
+    )
+
+
+def _measures(value: float, number: str, rest: str) -> Iterator[tuple[str, bool]]:
+    scale, _, unit = rest.partition(" ")
+    if scale in _SCALES:
+        value, rest = value * _SCALES[scale], unit
+    elif rest and not (len(rest) <= 3 or rest.startswith(("square", "inhabitants", "(")) or _unit(rest)):
+        return
+    shown = list(dict.fromkeys(_numbers(value, number if scale not in _SCALES else f"{number} {scale}")))
+    units = _unit(rest)
+    for each in shown:
+        yield each, not units
+        yield from ((f"{each} {named}", True) for named in units)
+    if not value.is_integer() and value >= 100:
+        yield from ((str(rounded), False) for rounded in (int(value), round(value)))
+
+
+def _numbers(value: float, written: str) -> Iterator[str]:
+    yield written
+    for scale, factor in _SCALES.items():
+        if factor <= value < 1000 * factor and (factor >= _LEAST_SCALED or value % factor == 0):
+            scaled = value / factor
+            if round(scaled, 2) == scaled:
+                yield f"{scaled:g} {scale}"
+                if scaled.is_integer() and scaled < 100:
+                    yield f"{_number_words(int(scaled))} {scale}"
+    if value.is_integer():
+        yield str(int(value))
+        if 0 <= value < 1000:
+            yield _number_words(int(value))
+    else:
+        yield f"{value:.10g}"
+
+
+def _unit(rest: str) -> tuple[str, ...]:
+    """All names of the unit that a text is; none where it is none."""
+    plain = rest.strip(" ().")
+    return next((names for names in _UNITS if plain and (plain in names or f"{plain}s" in names)), ())
+
+
+def _ranges(first: str, last: str) -> Iterator[str]:
+    whole = first[: 4 - len(last)] + last
+    for joint in ("–", " to ", " until "):
+        yield f"{first}{joint}{whole}"
+    yield f"{first} and {whole}"
+    if whole[:2] == first[:2]:
+        yield f"{first}–{whole[2:]}"
+
+
+def _number_words(number: int) -> str:
+    if number < len(_SMALL):
+        return _SMALL[number]
+    if number < 100:
+        return _TENS[number // 10] + (f"-{_SMALL[number % 10]}" if number % 10 else "")
+    rest = f" {_number_words(number % 100)}" if number % 100 else ""
+    return f"{_SMALL[number // 100]} hundred{rest}"
+
+
+def _ordinal_words(number: int) -> str:
+    head, dash, last = _number_words(number).rpartition("-")
+    ordinal = _IRREGULAR.get(last) or (last[:-1] + "ieth" if last.endswith("y") else last + "th")
+    return head + dash + ordinal
+
+
+def _digits_of(ordinal: str) -> str:
+    number = _ORDINAL_NUMBERS[ordinal.lower().replace(" ", "-")]
+    ending = "th" if 11 <= number <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def _any_of(words: list[str]) -> str:
+    return "|".join(word.replace("-", "[- ]") for word in sorted(words, key=len, reverse=True))
+
+
+_WORD_NUMBERS = {_number_words(number): number for number in range(1, 100)}
+_ORDINAL_NUMBERS = {_ordinal_words(number): number for number in range(1, 100)}
+_WORD_NUMBERS |= {f"{word}-hundred": 100 * number for word, number in list(_WORD_NUMBERS.items())[:9]}
+_WORDS = re.compile(rf"(?:{_any_of(list(_WORD_NUMBERS))})\b", re.IGNORECASE)
+_ORDINAL_WORDS = re.compile(rf"\b(?:{_any_of(list(_ORDINAL_NUMBERS))})\b", re.IGNORECASE)

@@ -1,0 +1,98 @@
+"""`lamlam annotate clean`: drop calls that are likely wrong, and tell which and why."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lamlam.annotate.clean import Tally
+
+__all__ = ["register"]
+
+_SHOWN = 3  # samples of a reason on the terminal
+_WIDE = 60
+
+
+class Score(StrEnum):
+    """What a model says of a call."""
+
+    LOSS = "loss"
+    CONTEXT = "context"
+
+
+def register(app: typer.Typer) -> None:
+    @app.command()
+    def clean(
+        source: Annotated[
+            Path, typer.Argument(metavar="IN", help="Annotated documents (.jsonl or the paper's .json).")
+        ],
+        out: Annotated[Path | None, typer.Option(help="Where to write what is left (JSON Lines).")] = None,
+        model: Annotated[
+            Path | None, typer.Option(help="A causal model that scores calls: a run's folder, or a Hugging Face one.")
+        ] = None,
+        drop: Annotated[
+            float, typer.Option(help="The share of the calls left by the rules that the model drops.")
+        ] = 0.1,
+        score: Annotated[
+            Score, typer.Option(help="loss: as the paper; context: less the loss that a call has by itself.")
+        ] = Score.LOSS,
+        skip: Annotated[
+            list[str] | None,
+            typer.Option(help="A rule not to ask: malformed, duplicate, self, leak, value, entity, specific."),
+        ] = None,
+        report: Annotated[Path | None, typer.Option(help="Where to write counts and samples (JSON).")] = None,
+        sample: Annotated[int, typer.Option(min=0, help="How many dropped calls of each reason to keep there.")] = 10,
+        seed: Annotated[int, typer.Option(help="Which ones.")] = 0,
+        device: Annotated[str, typer.Option(help="Where the model computes.")] = "cpu",
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be dropped.")] = False,
+    ) -> None:
+        """Drop calls that break a rule, and those that a model finds least likely; texts stay as they are."""
+        from lamlam.annotate.clean import Cleaner, Tally
+        from lamlam.annotate.clean.report import write_cleaning_report
+        from lamlam.cli.kb_options import progress
+        from lamlam.corpus.files import read_documents, write_documents
+        from lamlam.errors import InputError
+
+        if (out is None) != dry_run:
+            raise InputError("give either --out or --dry-run")
+        scorer = None
+        if model is not None:
+            from lamlam.annotate.clean.losses import ContextScorer, load_scorer
+
+            scorer = load_scorer(model, device)
+            scorer = ContextScorer(scorer) if score is Score.CONTEXT else scorer
+        cleaner, tally = Cleaner(scorer=scorer, drop=drop, skip=skip or (), sample=sample, seed=seed), Tally()
+        with progress("cleaning documents, twice") as seen:
+            left = cleaner.clean(lambda: read_documents(source), tally, seen)
+            if out is None:
+                for _ in left:
+                    pass
+            else:
+                write_documents(left, out)
+        _print(tally)
+        if report is not None:
+            write_cleaning_report(tally, report)
+
+
+def _print(tally: "Tally") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(
+        "dropped as", "calls", "share", "such as", title=f"{tally.calls:,} calls of {tally.documents:,} documents"
+    )
+    for column in table.columns[1:3]:
+        column.justify = "right"
+    for reason, count in tally.dropped.most_common():
+        shown = [
+            f"{each.call.entity}, {each.call.relation}: {each.call.value}" for each in tally.samples.get(reason, ())
+        ]
+        short = "\n".join(escape(" ".join(each[:_WIDE].split())) for each in shown[:_SHOWN])
+        table.add_row(reason, f"{count:,}", f"{count / tally.calls:.1%}", short)
+    table.add_section()
+    kept = tally.calls - tally.dropped.total()
+    table.add_row("kept", f"{kept:,}", f"{kept / tally.calls:.1%}" if tally.calls else "", "")
+    Console().print(table)

@@ -1,0 +1,169 @@
+"""Cleaning: what each rule says, what a model drops, and that texts stay as they are."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lamlam.annotate.clean import RULES, Cleaner, Tally
+from lamlam.annotate.clean.losses import ContextScorer, load_scorer
+from lamlam.annotate.clean.rules import RelationCounts, Setting
+from lamlam.corpus.files import read_documents, write_documents
+from lamlam.errors import InputError
+from lamlam.markup import AnnotatedDocument, Call
+
+TEXT = "Arsenal F.C.: They appointed club physiotherapist Bertie Mee as manager on 14 February 1966."
+LONG = "Number of Physiotherapists Appointed By Surprise Decision"
+MEE, DATE = TEXT.index("Bertie Mee"), TEXT.index("14 February")
+
+
+def rules_broken(text: str, *calls: Call, relations: Sequence[str] = ()) -> list[str]:
+    """The rules that the last call breaks."""
+    document, counts = AnnotatedDocument("d", text, calls), RelationCounts()
+    counts.add(call.relation for call in calls)
+    counts.add(relations)
+    setting = Setting(document, document.calls[-1], document.calls[:-1], counts)
+    return [rule.name for rule in RULES if rule.says(setting)]
+
+
+@pytest.mark.parametrize(
+    ("call", "broken"),
+    [
+        (Call("Arsenal F.C.", "Manager", "Bertie Mee", MEE), []),
+        (Call("Arsenal_F.C.", "Manager", "Bertie Mee", MEE), []),
+        (Call("Arsenal", "Appointment Date", "February 14, 1966", DATE), []),
+        (Call("Arsenal F.C.", "Manager", "physiotherapist Mee", MEE), []),
+        (Call("Arsenal F.C.", "Manager Bertie Mee", "Bertie Mee", MEE), ["leak"]),
+        (Call("Arsenal F.C.", "Manager", "Herbert Chapman", MEE), ["value"]),
+        (Call("Arsenal F.C.", "Manager", "physiotherapist", MEE), ["value"]),
+        (Call("Chelsea", "Manager", "Bertie Mee", MEE), ["entity"]),
+        (Call("Bertie Mee", "Birth Name", "Bertie Mee", DATE), ["self", "value"]),
+        (Call("Arsenal F.C.", " ", "Bertie Mee", MEE), ["malformed"]),
+        (Call("Arsenal F.C.", "Manager') -> Mee", "Bertie Mee", MEE), ["malformed"]),
+        (Call("Arsenal F.C.", "1966", "Bertie Mee", MEE), ["malformed"]),
+        (Call("Arsenal F.C.", LONG, "Bertie Mee", MEE), ["specific"]),
+    ],
+)  # fmt: skip
+def test_a_rule_finds_its_fault_and_no_other(call: Call, broken: list[str]) -> None:
+    assert rules_broken(TEXT, call) == broken
+
+
+def test_a_call_made_again_in_a_document_is_a_duplicate() -> None:
+    call = Call("Arsenal F.C.", "Manager", "Bertie Mee", MEE)
+    assert rules_broken(TEXT, replace(call, entity="Arsenal_F.C.", at=MEE - 5), call) == ["duplicate"]
+
+
+def test_a_long_relation_that_is_like_another_is_not_over_specific() -> None:
+    call = Call("Arsenal F.C.", LONG, "Bertie Mee", MEE)
+    assert rules_broken(TEXT, call, relations=["Number of Physiotherapists Appointed By Decision"]) == []
+    assert rules_broken(TEXT, call, relations=[call.relation]) == []
+
+
+def town(at: int, value: str) -> AnnotatedDocument:
+    text = f"Town {at} lies in Rome {at}.\x0b It is  old."
+    return AnnotatedDocument(f"d{at}", text, (Call(f"Town {at}", "Location", value, 15),))
+
+
+DOCUMENTS = [town(at, value) for at, value in enumerate(["Rome 0", "Rome 1", "Oslo", "Rome 3", "Rome 4"])]
+
+
+class Scorer:
+    """Finds the calls of a document the less likely the further behind it stands."""
+
+    def losses(self, documents: Sequence[AnnotatedDocument]) -> list[list[float]]:
+        return [[float(document.id[1:]) for _ in document.calls] for document in documents]
+
+
+def cleaned(**settings: object) -> tuple[Tally, list[AnnotatedDocument]]:
+    tally = Tally()
+    return tally, list(Cleaner(**settings).clean(lambda: DOCUMENTS, tally))  # type: ignore[arg-type]
+
+
+def test_texts_stay_and_what_is_dropped_is_told() -> None:
+    tally, left = cleaned()
+    assert [(each.id, each.text) for each in left] == [(each.id, each.text) for each in DOCUMENTS]
+    assert [len(each.calls) for each in left] == [1, 1, 0, 1, 1]
+    assert (tally.documents, tally.calls, dict(tally.dropped)) == (5, 5, {"value": 1})
+    [sample] = tally.samples["value"]
+    assert (sample.document, sample.call.value, sample.after[:4]) == ("d2", "Oslo", "Rome")
+
+
+def test_a_rule_can_be_left_out() -> None:
+    assert not cleaned(skip=["value"])[0].dropped
+    with pytest.raises(InputError, match="there is no rule 'valeu'"):
+        cleaned(skip=["valeu"])
+
+
+def test_a_model_drops_a_share_of_what_the_rules_left() -> None:
+    tally, left = cleaned(scorer=Scorer(), drop=0.25)
+    assert dict(tally.dropped) == {"value": 1, "loss": 1}
+    assert not left[4].calls
+    assert dict(cleaned(scorer=Scorer(), drop=0.0)[0].dropped) == {"value": 1}
+    with pytest.raises(InputError, match="no share"):
+        cleaned(scorer=Scorer(), drop=1.0)
+
+
+def test_against_the_call_alone_only_what_the_text_adds_counts() -> None:
+    class Lengths:
+        """Longer relations are less likely, and everything is likelier behind a text."""
+
+        def losses(self, documents: Sequence[AnnotatedDocument]) -> list[list[float]]:
+            helps = [1.0 if document.id == "d0" else 5.0 if document.text else 0.0 for document in documents]
+            return [[len(c.value) - h for c in d.calls] for d, h in zip(documents, helps, strict=True)]
+
+    two = [replace(DOCUMENTS[0], calls=DOCUMENTS[0].calls * 2), DOCUMENTS[2]]
+    assert ContextScorer(Lengths()).losses(two) == [[-1.0, -1.0], [-5.0]]
+
+
+def test_samples_are_drawn_by_seed() -> None:
+    faulty = [replace(DOCUMENTS[2], id=f"d{at}") for at in range(50)]
+
+    def drawn(seed: int) -> list[str]:
+        tally = Tally()
+        list(Cleaner(sample=5, seed=seed).clean(lambda: faulty, tally))
+        return [each.document for each in tally.samples["value"]]
+
+    assert drawn(0) == drawn(0) != drawn(1)
+    assert len(drawn(0)) == 5
+
+
+def test_the_command_writes_what_is_left_and_a_report(tmp_path: Path) -> None:
+    from lamlam.cli.app import app
+
+    source, out, report = (tmp_path / name for name in ("in.jsonl", "out.jsonl", "report.json"))
+    write_documents(DOCUMENTS, source)
+    command = ["annotate", "clean", str(source)]
+    ran = CliRunner().invoke(app, [*command, "--dry-run", "--report", str(report)])
+    assert ran.exit_code == 0, ran.output
+    assert not out.exists()
+    assert json.loads(report.read_text(encoding="utf-8"))["reasons"] == {"value": 1}
+    assert CliRunner().invoke(app, [*command, "--out", str(out)]).exit_code == 0
+    assert [len(each.calls) for each in read_documents(out)] == [1, 1, 0, 1, 1]
+    with pytest.raises(InputError, match="--out or --dry-run"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+
+
+def test_a_checkpoint_and_another_causal_model_score_every_call(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    from lamlam.model.checkpoint import Checkpoint
+    from lamlam.model.presets import build_model
+    from lamlam.vocab import Vocabulary
+
+    twice = [replace(DOCUMENTS[0], calls=DOCUMENTS[0].calls * 2), replace(DOCUMENTS[1], calls=())]
+    vocabulary = Vocabulary.train((each.text for each in DOCUMENTS), 300)
+    Checkpoint(build_model("nano", vocabulary), vocabulary).save(tmp_path / "ours")
+    build_model("nano", vocabulary).save_pretrained(tmp_path / "other")
+    plain = Tokenizer(models.WordLevel({"[UNK]": 0, "Rome": 1, "Town": 2}, unk_token="[UNK]"))
+    plain.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=plain, unk_token="[UNK]").save_pretrained(tmp_path / "other")
+    for folder in ("ours", "other"):
+        first, second = load_scorer(tmp_path / folder).losses(twice)
+        assert len(first) == 2
+        assert min(first) > 0
+        assert first[0] != first[1]
+        assert second == []
