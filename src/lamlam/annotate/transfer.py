@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from rapidfuzz.distance import Levenshtein
+from rapidfuzz.distance import Indel
 
 from lamlam.annotate.vetting import Vetted, Vetting
 from lamlam.annotate.words import fold
@@ -97,12 +97,13 @@ class WordMap:
         return bisect_left(self._starts, at)
 
     def _is_surrounded_alike(self, index: int) -> bool:
-        """Whether half of the words around stand in the text, and near each other there."""
+        """Whether the next word or both before are the text's, and half of those around, near each other there."""
         target = self._next[index]
         first, last = max(0, index - _AROUND), min(len(self._copied), index + _AROUND)
-        places = [self._same[other] for other in range(first, last)]
-        near = [place for place in places if place is not None and abs(place - target) <= 2 * _AROUND]
-        return 2 * len(near) >= max(1, last - first)
+        near = [place for place in self._same[first:last] if place is not None and abs(place - target) <= 2 * _AROUND]
+        before = self._same[max(0, index - 2) : index]
+        beside = target in self._same[index : index + 1] or before == list(range(target - len(before), target))
+        return beside and 2 * len(near) >= last - first
 
 
 def _aligned(text: Sequence[str], copy: Sequence[str]) -> tuple[list[int], list[int | None]]:
@@ -110,17 +111,21 @@ def _aligned(text: Sequence[str], copy: Sequence[str]) -> tuple[list[int], list[
 
     Aligned from the end, the first of several repetitions is taken for the text.
     """
-    following = [len(text)] * (len(copy) + 1)
     same: list[int | None] = [None] * len(copy)
-    codes = Levenshtein.opcodes(text[::-1], copy[::-1])
-    for code in codes:
-        first, last = len(text) - code.src_end, len(text) - code.src_start
-        start, end = len(copy) - code.dest_end, len(copy) - code.dest_start
-        for step, index in enumerate(range(start, end)):
-            following[index] = min(first + step, last)
-            if code.tag == "equal":
-                same[index] = first + step
-    return following, same
+    for code in Indel.opcodes(text[::-1], copy[::-1]):
+        if code.tag == "equal":
+            for step in range(1, 1 + code.src_end - code.src_start):
+                same[len(copy) - code.dest_start - step] = len(text) - code.src_start - step
+    following, target = [], 0
+    for place in same:  # words that are not the text's stand for those that come there
+        following.append(target if place is None else place)
+        target = following[-1] + 1
+    limit = len(text)
+    for index in reversed(range(len(copy))):
+        place = same[index]
+        limit = limit if place is None else place
+        following[index] = min(following[index], limit)
+    return [*following, len(text)], same
 
 
 def _marks(opening: str) -> str:

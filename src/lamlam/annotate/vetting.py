@@ -61,7 +61,9 @@ class Vetting:
 
     def reject(self, call: Call) -> None:
         """Count a call for which the text has no place; one that was kept elsewhere is only said again."""
-        self._dropped[Drop.REPEATED if _proposition(call) in self._said else Drop.ELSEWHERE] += 1
+        said = _proposition(call)
+        reason = Drop.QUOTED if said in self._own else Drop.REPEATED if said in self._said else Drop.ELSEWHERE
+        self._dropped[reason] += 1
 
     def malformed(self, count: int) -> None:
         """Count what began like a call and is none."""

@@ -97,9 +97,7 @@ _EXAMPLES = (
         "and Oss, and reaches the sea near [dblookup('Imber', 'Mouth') -> Port Sella] Port Sella. In 1958 the "
         "engineer Tomas Reel, a native of [dblookup('Tomas Reel', 'Birth Place') -> Oss] Oss, dammed it.",
     ),
-    _Example(
-        "", "Why do we like what we like? Nobody has found out, though many asked, and the question stays open."
-    ),
+    _Example("", "Why do we like what we like? Nobody has found out, though many asked, and the question stays open."),
 )
 _WORDS_BEFORE = 6
 _CONTROL = re.compile(r"<(?=[|/｜!a-zA-Z])|(?<=[|｜])>|\[(?=/?[A-Z_]+\])")
