@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and what tells one from another."""
 
+import glob
 import hashlib
 import os
 import secrets
@@ -10,7 +11,7 @@ from typing import IO, Any, Literal
 
 from lamlam.errors import InputError
 
-__all__ = ["atomic_write", "file_digest"]
+__all__ = ["atomic_write", "file_digest", "remove_torn"]
 
 
 @contextmanager
@@ -39,6 +40,13 @@ def atomic_write(path: str | Path, mode: Literal["w", "wb"] = "w") -> Iterator[I
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_torn(path: str | Path) -> None:
+    """Remove what `atomic_write` of `path` left behind where a process was killed; no other may be writing it."""
+    target = Path(path)
+    for torn in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        torn.unlink(missing_ok=True)
 
 
 def file_digest(path: str | Path) -> str:

@@ -313,8 +313,8 @@ class SQLiteDatabase:
     def _make(self) -> None:
         key = f"INSERT INTO meta VALUES ('tombstone_key', x'{secrets.token_hex(32)}');"
         self._connection.executescript(
-            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
-            f"BEGIN; {TABLES} {'; '.join(INDEXES.values())}; {key} COMMIT;"
+            f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+            f"{TABLES} {'; '.join(INDEXES.values())}; {key} COMMIT;"
         )
         self._configure()
 

@@ -3,6 +3,7 @@
 Calls are compared by where their values stand. Counting is left to `comparison`.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,11 +37,14 @@ class Pair:
 
 def match(gold: Sequence[PlacedCall], predicted: Sequence[PlacedCall]) -> list[Pair]:
     """The pairs of calls whose values overlap, best first; a call is in one pair at most."""
+    order = sorted(range(len(predicted)), key=lambda at: predicted[at].start)
+    starts = [predicted[at].start for at in order]
+    longest = max((each.end - each.start for each in predicted), default=0)
     pairs = [
-        (_pair(g, p), -at_gold, -at_predicted)
+        (_pair(g, predicted[at]), -at_gold, -at)
         for at_gold, g in enumerate(gold)
-        for at_predicted, p in enumerate(predicted)
-        if g.start < p.end and p.start < g.end
+        for at in order[bisect_left(starts, g.start - longest) : bisect_left(starts, g.end)]
+        if g.start < predicted[at].end
     ]
     kept, used_gold, used_predicted = [], set(), set()
     for pair, at_gold, at_predicted in sorted(pairs, reverse=True):
