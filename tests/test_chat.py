@@ -142,9 +142,10 @@ def test_a_refused_document_is_told_and_goes_without_calls(refusal: Any) -> None
         found = list(chat.annotate_many(DOCUMENTS))
     assert found[1] == DOCUMENTS[1]
     assert [document.id for document in found if not document.calls] == ["Oss"]
-    assert chat.tally.refused.keys() == {"Oss"}
-    assert chat.tally.refused["Oss"]
-    assert (chat.tally.documents, chat.tally.calls) == (12, 11)
+    assert chat.refused.keys() == {"Oss"}
+    assert chat.refused["Oss"]
+    assert chat.take_notes() == {"refused_documents": 1}
+    assert not chat.take_notes()
 
 
 def test_a_document_is_not_half_annotated_where_a_part_of_it_is_refused() -> None:
@@ -153,7 +154,7 @@ def test_a_document_is_not_half_annotated_where_a_part_of_it_is_refused() -> Non
         chat = annotator(server, window=400)
         assert chat.annotate(AnnotatedDocument("long", text)).calls == ()
     assert server.requests == 3
-    assert chat.tally.refused == {"long": "No."}
+    assert chat.refused == {"long": "No."}
 
 
 def test_a_long_document_is_asked_about_in_windows_and_known_as_a_whole() -> None:
@@ -188,14 +189,14 @@ def test_where_an_answer_was_cut_off_half_of_the_text_is_asked_about() -> None:
     assert found.calls
     assert found.text == text
     assert short.calls
-    assert not chat.tally.refused
+    assert not chat.refused
 
 
 def test_an_answer_that_is_cut_off_however_short_the_text_is_a_refusal() -> None:
     with chatting(listed, finish="length") as server:
         chat = annotator(server)
         assert chat.annotate(DOCUMENTS[0]).calls == ()
-    assert chat.tally.refused == {"Tarsk": "the answer was cut off"}
+    assert chat.refused == {"Tarsk": "the answer was cut off"}
 
 
 def test_dropped_calls_are_counted_by_reason() -> None:
@@ -203,8 +204,7 @@ def test_dropped_calls_are_counted_by_reason() -> None:
     with chatting(lambda text: f"{marked(text)} {invented}") as server:
         chat = annotator(server, form="markup")
         assert chat.annotate(DOCUMENTS[0]) == expected(DOCUMENTS[0])
-    assert chat.tally.dropped.total() == 1
-    assert Drop.ELSEWHERE in chat.tally.dropped or Drop.NO_VALUE in chat.tally.dropped
+    assert chat.take_notes() == {Drop.NO_VALUE: 1}
 
 
 def test_a_wrong_key_or_model_ends_the_run() -> None:
@@ -264,5 +264,5 @@ def test_recorded_outputs_of_a_real_model_are_moved(shared_data: Path) -> None:
         found = list(chat.annotate_many(AnnotatedDocument(str(n), text) for n, text in enumerate(recorded)))
     assert [document.text for document in found] == list(recorded)
     assert all(len(document.calls) >= 5 for document in found)
-    assert chat.tally.dropped[Drop.REPEATED] > 50
+    assert chat.take_notes()[Drop.REPEATED] > 50
     assert all(dblookup.render(document).count("dblookup(") == len(document.calls) for document in found)

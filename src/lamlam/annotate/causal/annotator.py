@@ -6,7 +6,7 @@ its calls, which are moved onto the documents.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
 
@@ -17,27 +17,17 @@ from transformers import GenerationConfig
 from lamlam.annotate.causal.coder import Coder
 from lamlam.annotate.causal.model import CausalModel
 from lamlam.annotate.transfer import propose_copied
-from lamlam.annotate.vetting import Drop, Vetting
+from lamlam.annotate.vetting import Vetting
 from lamlam.annotate.windows import windows
 from lamlam.markup import AnnotatedDocument
 
-__all__ = ["CausalAnnotator", "CausalTally"]
+__all__ = ["CausalAnnotator"]
 
 _Item = TypeVar("_Item")
 
+_UNFINISHED, _TOO_LONG = "windows_without_an_end", "windows_too_long"
 _BATCHES = 16  # of documents that are read before any is answered, so that like lengths meet
 _LONGER, _SPARE = 3, 32  # an answer has at most so many times the text's tokens, and some
-
-
-@dataclass(slots=True)
-class CausalTally:
-    """What became of the documents so far: calls kept and dropped; windows without an end, or too long to be read."""
-
-    documents: int = 0
-    calls: int = 0
-    dropped: Counter[Drop] = field(default_factory=Counter)
-    unfinished: int = 0
-    too_long: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +49,16 @@ class CausalAnnotator:
         self._digest = model.digest
         self._coder = Coder(model.tokenizer, model.template)
         self._most = getattr(model.model.config.get_text_config(), "max_position_embeddings", 1 << 30)
-        self.tally = CausalTally()
+        self._notes: Counter[str] = Counter()
 
     @property
     def settings(self) -> Mapping[str, object]:
         return {"model": self._digest, "window": self._template.window}
+
+    def take_notes(self) -> Counter[str]:
+        """What became of calls and windows, counted since it was last asked."""
+        notes, self._notes = self._notes, Counter()
+        return notes
 
     def annotate(self, document: AnnotatedDocument) -> AnnotatedDocument:
         [annotated] = self.annotate_many([document])
@@ -83,9 +78,7 @@ class CausalAnnotator:
                 propose_copied(vettings[piece.document], piece.text, copy, piece.start)
         for vetting in vettings:
             vetted = vetting.result()
-            self.tally.documents += 1
-            self.tally.calls += len(vetted.document.calls)
-            self.tally.dropped += vetted.dropped
+            self._notes.update(vetted.dropped)
             yield vetted.document
 
     def _pieces(self, number: int, document: AnnotatedDocument) -> Iterator[_Piece]:
@@ -96,7 +89,7 @@ class CausalAnnotator:
             prompt = self._coder.prompt(replace(document, text=text, calls=()))
             longest = _LONGER * len(self._coder.text(text)) + _SPARE
             if len(prompt) + longest // _LONGER > self._most:
-                self.tally.too_long += 1
+                self._notes[_TOO_LONG] += 1
             else:
                 yield _Piece(number, start, text, prompt, min(longest, self._most - len(prompt)))
 
@@ -110,7 +103,7 @@ class CausalAnnotator:
         with torch.inference_mode():
             written = self._model.generate(ids, attention_mask=mask, generation_config=greedy)  # type: ignore[operator]
         for row in written[:, ids.shape[1] :].tolist():
-            self.tally.unfinished += self._coder.end_id not in row
+            self._notes[_UNFINISHED] += self._coder.end_id not in row
             yield self._coder.decode(row)
 
     def _padded(self, prompts: list[list[int]]) -> tuple[Tensor, Tensor]:

@@ -128,7 +128,7 @@ def _trainer(
         per_device_train_batch_size=settings.batch,
         per_device_eval_batch_size=settings.batch,
         gradient_accumulation_steps=settings.accumulate,
-        gradient_checkpointing=settings.checkpointing,
+        activation_checkpointing=settings.checkpointing,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=0.03,

@@ -11,40 +11,35 @@ import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from lamlam.annotate.chat.answer import propose
 from lamlam.annotate.chat.client import ChatClient
 from lamlam.annotate.chat.prompt import messages
-from lamlam.annotate.vetting import Drop, Vetting
+from lamlam.annotate.vetting import Vetting
 from lamlam.annotate.windows import windows
 from lamlam.markup import AnnotatedDocument
 
-__all__ = ["ChatAnnotator", "ChatTally"]
+__all__ = ["ChatAnnotator"]
 
+_REFUSED = "refused_documents"
 _SMALLEST = 200  # characters of a window that is still cut in two where the answer was too long
 _SHOWN = 120  # characters of an answer that is none
 
 
-@dataclass(slots=True)
-class ChatTally:
-    """What became of the documents so far: calls kept and dropped, and by id why a document was refused."""
-
-    documents: int = 0
-    calls: int = 0
-    dropped: Counter[Drop] = field(default_factory=Counter)
-    refused: dict[str, str] = field(default_factory=dict)
-
-
 class ChatAnnotator:
-    """An `Annotator`; `concurrency` is how many documents are asked about at once."""
+    """An `Annotator`; `concurrency` is how many documents are asked about at once.
+
+    `refused` tells by the ids of documents why they got no calls: in words of the server's or the model's.
+    """
 
     name = "chat"
 
     def __init__(self, client: ChatClient, *, concurrency: int = 8) -> None:
         self._client, self._concurrency = client, concurrency
         self._lock = threading.Lock()
-        self.tally = ChatTally()
+        self._notes: Counter[str] = Counter()
+        self.refused: dict[str, str] = {}
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -52,17 +47,22 @@ class ChatAnnotator:
         digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
         return self._client.settings.model_dump() | {"prompt": digest[:12]}
 
+    def take_notes(self) -> Counter[str]:
+        """What became of calls and documents, counted since it was last asked."""
+        with self._lock:
+            notes, self._notes = self._notes, Counter()
+        return notes
+
     def annotate(self, document: AnnotatedDocument) -> AnnotatedDocument:
         vetting = Vetting(document)
         refusal = self._refusal(vetting, document, 0, len(document.text), self._client.settings.window)
         vetted = vetting.result()
         with self._lock:
-            self.tally.documents += 1
             if refusal is not None:
-                self.tally.refused[document.id] = refusal
+                self._notes[_REFUSED] += 1
+                self.refused[document.id] = refusal
                 return replace(document, calls=())
-            self.tally.calls += len(vetted.document.calls)
-            self.tally.dropped += vetted.dropped
+            self._notes.update(vetted.dropped)
         return vetted.document
 
     def annotate_many(self, documents: Iterable[AnnotatedDocument]) -> Iterator[AnnotatedDocument]:
