@@ -14,6 +14,8 @@ from lamlam.markup import Call
 __all__ = ["QuotedCall", "propose_quoted"]
 
 _TOLD = 10  # words before a call that are compared
+_QUOTES = '"“„«'
+_FOLLOWS = 2  # as many words as it counts that the value follows at once
 _ENOUGH = 2  # of them must be the text's, fewer only where fewer are told
 
 
@@ -29,7 +31,7 @@ class QuotedCall(NamedTuple):
 def propose_quoted(vetting: Vetting, text: str, calls: Iterable[QuotedCall], offset: int = 0) -> None:
     """Offer calls for the places of `text`, which stands at character `offset` of the vetted document.
 
-    Where several places have the words told, it is the one that the value follows at once, then the next behind the
+    Of several places it is the one that has most of the words told, and the value behind them; then the next behind the
     call that was listed before.
     """
     places = _Places(text)
@@ -60,18 +62,22 @@ class _Places:
         if wanted and told[-len(wanted) :] == wanted:  # some quote the value as well
             del told[-len(wanted) :]
         told = told[-_TOLD:]
-        ends = self._ends.get(told[-1], []) if told else [0]
-        best = max(ends, key=lambda end: (*self._likeness(end, told, wanted), end >= behind, -end), default=None)
+        ends = set(self._ends.get(told[-1], ()) if told else (0,))
+        if wanted:
+            ends.update(end - len(wanted) for end in self._ends.get(wanted[-1], ()) if end >= len(wanted))
+        best = max(ends, key=lambda end: (self._likeness(end, told, wanted), end >= behind, -end), default=None)
         if best is None or self._shared(best, told) < min(_ENOUGH, len(told)):
             return None
-        return best, opened_by(self._text, self._words, best, value)
+        at = opened_by(self._text, self._words, best, value)
+        while at > 0 and self._text[at - 1] in _QUOTES:
+            at -= 1
+        return best, at
 
-    def _likeness(self, end: int, told: list[str], wanted: list[str]) -> tuple[bool, int]:
-        return self._keys[end : end + len(wanted)] == wanted, self._shared(end, told)
+    def _likeness(self, end: int, told: list[str], wanted: list[str]) -> int:
+        follows = self._keys[end : end + len(wanted)] == wanted
+        return self._shared(end, told) + _FOLLOWS * follows
 
     def _shared(self, end: int, told: list[str]) -> int:
-        """How many of the words told stand before `end`, counted from there."""
-        count = 0
-        while count < min(end, len(told)) and self._keys[end - 1 - count] == told[-1 - count]:
-            count += 1
-        return count
+        """How many of the words told stand before `end`, each in its place."""
+        stand = self._keys[max(0, end - len(told)) : end]
+        return sum(there == wanted for there, wanted in zip(reversed(stand), reversed(told), strict=False))
