@@ -195,8 +195,11 @@ def test_a_killed_run_goes_on_with_its_last_epoch(
         with pytest.raises(KeyboardInterrupt):
             train_causal(GOLD, base, tmp_path, SMALL)
     assert list((tmp_path / "state").glob("checkpoint-*"))
+    made: list[int] = []
+    monkeypatch.setattr(training, "collated", lambda rows, pad_id: made.append(1) or collated(rows, pad_id))
     summary = train_causal(GOLD, base, tmp_path, SMALL)
     assert summary["resumed"] is True
+    assert len(made) < len(OF[Split.TRAIN]) / 4 + 4, "both epochs were trained again"
     assert summary["epochs"] == 2
     assert (tmp_path / "adapter_model.safetensors").read_bytes() == (adapter / "adapter_model.safetensors").read_bytes()
 
@@ -353,3 +356,15 @@ def test_settings_of_training_are_checked(base: Path, tmp_path: Path, bad: str) 
     ]
     assert isinstance(CliRunner().invoke(app, [*train, "--set", bad]).exception, InputError)
     assert not (tmp_path / "a").exists()
+
+
+def test_a_batch_is_decoded_as_its_texts_are_alone(adapter: Path) -> None:
+    annotator = CausalAnnotator(CausalModel.open(adapter), batch=4)
+    long = AnnotatedDocument("long", " ".join(document.text for document in GOLD[:5]))
+    every = tuple(piece for n, document in enumerate([long, *GOLD[:3]]) for piece in annotator._pieces(n, document))
+    together = list(annotator._copies(every))
+    assert len({len(piece.prompt) for piece in every}) > 1
+    for piece, copy in zip(every, together, strict=True):
+        [alone] = annotator._copies((piece,))
+        assert copy.startswith(alone)
+        assert alone
