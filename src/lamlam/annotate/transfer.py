@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from rapidfuzz.distance import Indel
-
+from lamlam.annotate.alignment import same_words
 from lamlam.annotate.vetting import Vetted, Vetting
 from lamlam.annotate.words import fold
 from lamlam.markup import AnnotatedDocument, dblookup
@@ -82,7 +81,8 @@ class WordMap:
     def __init__(self, text: str, copy: str) -> None:
         self._text, self._copy = text, copy
         self._words, self._copied = text_words(text), text_words(copy)
-        self._next, self._same = _aligned([word.key for word in self._words], [word.key for word in self._copied])
+        self._same = same_words([word.key for word in self._words], [word.key for word in self._copied])
+        self._next = _following(self._same, len(self._words))
         self._starts = [word.start for word in self._copied]
 
     def place(self, at: int) -> int | None:
@@ -106,26 +106,18 @@ class WordMap:
         return beside and 2 * len(near) >= last - first
 
 
-def _aligned(text: Sequence[str], copy: Sequence[str]) -> tuple[list[int], list[int | None]]:
-    """For each word of the copy, and its end, the word of the text that comes there, and the same word, if it is one.
-
-    Aligned from the end, the first of several repetitions is taken for the text.
-    """
-    same: list[int | None] = [None] * len(copy)
-    for code in Indel.opcodes(text[::-1], copy[::-1]):
-        if code.tag == "equal":
-            for step in range(1, 1 + code.src_end - code.src_start):
-                same[len(copy) - code.dest_start - step] = len(text) - code.src_start - step
+def _following(same: Sequence[int | None], length: int) -> list[int]:
+    """For each word of a copy, and its end, the word of the text that comes there: it may be left out or another."""
     following, target = [], 0
-    for place in same:  # words that are not the text's stand for those that come there
+    for place in same:
         following.append(target if place is None else place)
         target = following[-1] + 1
-    limit = len(text)
-    for index in reversed(range(len(copy))):
+    limit = length
+    for index in reversed(range(len(same))):
         place = same[index]
         limit = limit if place is None else place
         following[index] = min(following[index], limit)
-    return [*following, len(text)], same
+    return [*following, length]
 
 
 def _marks(opening: str) -> str:
