@@ -32,12 +32,13 @@ def annotate(source: Path, server: ChatServer | None, *more: str, model: str = "
 
 
 def test_documents_are_annotated_and_their_facts_kept(source: Path, tmp_path: Path) -> None:
-    with chatting(lambda text: "No." if "Oss" in text else listed(text)) as server:
+    with chatting(lambda text: "No.\x1b \n [31m" if "Oss" in text else listed(text)) as server:
         ran = annotate(source, server, "--kb", str(tmp_path / "kb.sqlite"), "--set", "concurrency=2")
     assert ran.exit_code == 0, ran.output
     found = list(read_documents(tmp_path / "out.jsonl"))
     assert found == [document if document.id == "Oss" else expected(document) for document in DOCUMENTS]
     assert "refused documents" in ran.output
+    assert "refused: Oss: No. [31m" in ran.stderr
     with KnowledgeBase.open(tmp_path / "kb.sqlite") as kb:
         assert len(kb.lookup("Ada Roe", "Birth Place").facts) == len(DOCUMENTS) - 1
 
@@ -98,6 +99,8 @@ def test_the_key_is_taken_from_the_environment_and_stands_nowhere(
         (["--set", "temperature"], "KEY=VALUE"),
         (["--facts", "facts.jsonl"], "takes no --facts"),
         (["--server", "nowhere"], "http"),
+        (["--dry-run", "--price-in", "1"], "--price-out"),
+        (["--price-out", "1"], "--dry-run"),
         ([], "no server"),
     ],
 )

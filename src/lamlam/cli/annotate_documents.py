@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from lamlam.annotate.shardwork import Progress
 
 __all__ = ["register"]
+
+_REFUSED_SHOWN = 5
 
 
 class Engine(StrEnum):
@@ -72,9 +75,10 @@ def register(app: typer.Typer) -> None:
             if with_ != "chat":
                 raise InputError("only requests to a chat model are estimated", field="dry-run")
             documents = (document for shard in shards for document in shard.read())
-            prices = None if price_in is None or price_out is None else (price_in, price_out)
-            print_estimate(documents, model, cache, pairs(set or []), prices)
+            print_estimate(documents, model, cache, pairs(set or []), _prices(price_in, price_out))
             return
+        if price_in is not None or price_out is not None:
+            raise InputError("prices are for --dry-run")
         options = Options(facts=facts, model=model, server=server, cache=cache, settings=pairs(set or []))
         annotator = make_annotator(with_, options, shards)
         with _progress(sum(shard.bytes for shard in shards)) as progress:
@@ -89,6 +93,8 @@ def register(app: typer.Typer) -> None:
                 progress=progress,
             )
         _print(tally, out)
+        for id, reason in islice(getattr(annotator, "refused", {}).items(), _REFUSED_SHOWN):
+            typer.echo(f"refused: {id}: {reason}", err=True)
 
 
 def _known(name: str) -> str:
@@ -97,6 +103,14 @@ def _known(name: str) -> str:
     if name not in ANNOTATORS:
         raise typer.BadParameter(f"there is no annotator '{name}': choose among {', '.join(ANNOTATORS)}")
     return name
+
+
+def _prices(price_in: float | None, price_out: float | None) -> tuple[float, float] | None:
+    if price_in is None and price_out is None:
+        return None
+    if price_in is None or price_out is None:
+        raise InputError("a price needs both --price-in and --price-out")
+    return price_in, price_out
 
 
 def _cache(name: str, given: Path | None, out: Path) -> Path | None:

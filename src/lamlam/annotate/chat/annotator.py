@@ -24,7 +24,7 @@ __all__ = ["ChatAnnotator"]
 
 _REFUSED = "refused_documents"
 _SMALLEST = 200  # characters of a window that is still cut in two where the answer was too long
-_SHOWN = 120  # characters of an answer that is none
+_SHOWN = 200  # characters of a refusal
 
 
 class ChatAnnotator:
@@ -60,7 +60,7 @@ class ChatAnnotator:
         with self._lock:
             if refusal is not None:
                 self._notes[_REFUSED] += 1
-                self.refused[document.id] = refusal
+                self.refused[document.id] = _readable(refusal) or "an empty answer"
                 return replace(document, calls=())
             self._notes.update(vetted.dropped)
         return vetted.document
@@ -106,5 +106,10 @@ class ChatAnnotator:
                 return "the answer was cut off"
             return self._refusal(vetting, document, start, end, (len(text) + 1) // 2)
         if not propose(vetting, text, answer.content, start):
-            return " ".join(answer.content.split())[:_SHOWN] or "an empty answer"
+            return answer.content
         return None
+
+
+def _readable(said: str) -> str:
+    """Words of others in one line, without signs that a terminal obeys."""
+    return "".join(sign for sign in " ".join(said.split()) if sign.isprintable())[:_SHOWN]
