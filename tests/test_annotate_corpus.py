@@ -320,6 +320,14 @@ def test_facts_of_several_shards_are_told_apart(web: Path, tmp_path: Path) -> No
     assert (found.start, found.end) == (13, 17)
 
 
+def test_calls_with_an_empty_name_state_no_fact(tmp_path: Path) -> None:
+    source = lines(tmp_path / "in.jsonl", [{"id": "a", "text": "Rome"}])
+    tally = annotate(source, tmp_path / "out.jsonl", Marker(entity=" "), knowledge_base=tmp_path / "kb.sqlite")
+    assert tally.counts.calls == 1
+    assert tally.knowledge_base is not None
+    assert tally.knowledge_base.added == 0
+
+
 KILLED = """
 import sys
 sys.path[:0] = {path!r}

@@ -87,6 +87,16 @@ def test_of_several_calls_in_one_place_each_answers_the_one_that_it_is() -> None
     assert counts(found, "call_exact") == (2, 3, 2)
 
 
+def test_a_call_answers_one_other_at_most() -> None:
+    def places(*values: str) -> AnnotatedDocument:
+        text = "Ada Roe lives in Rome, Italy."
+        return AnnotatedDocument("a", text, tuple(Call("Ada Roe", "Home", each, text.index(each)) for each in values))
+
+    assert counts(score([places("Rome", "Italy")], [places("Rome, Italy")]), "span_overlap") == (1, 1, 2)
+    assert counts(score([places("Rome, Italy")], [places("Rome", "Italy")]), "span_overlap") == (1, 2, 1)
+    assert counts(score([places("Italy")], [places("Rome, Italy")]), "span_overlap") == (1, 1, 1)
+
+
 def test_the_places_of_an_altered_text_are_found_in_the_golds() -> None:
     altered = document("Ada Roe, she was born, in [dblookup('Ada Roe', 'Birth Place') -> Rome] Rome on 2 May.", "ada")
     found = score(GOLD[:1], [altered])

@@ -27,6 +27,7 @@ from lamlam.markup import AnnotatedDocument, Call
         ("from the |51% who did", "51% (2000 census)", "51%"),
         ("|attacks by the Iranian government", "Iranian government attacks", "attacks by the Iranian government"),
         ("has |1,121.5 m", "1121.5", "1,121.5"),
+        ("an |Italian painter", "Italy", "Italian"),
         ("|Colonial Revival with Paladian influence", "Colonial Revival with Palladian influences",
          "Colonial Revival with Paladian influence"),
     ],
@@ -42,7 +43,8 @@ def test_a_value_is_found_as_the_text_writes_it(text: str, value: str, stated: s
     ("text", "value"),
     [
         ("Rome is where |she was born.", "Rome"),  # left of the call
-        ("|" + "word " * 50 + "Rome", "Rome"),  # far away
+        ("|" + "word " * 41 + "Rome", "Rome"),  # far away
+        ("|and who is Italian", "Italy"),  # a hint, and not right at the call
         ("|Romeo and Juliet", "Rome"),
         ("a height of |1.25 m", "25"),
         ("a height of |2.1 m", "2"),
