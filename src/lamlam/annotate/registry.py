@@ -21,6 +21,7 @@ class Options:
     facts: Path | None = None
     model: str | None = None
     server: str | None = None
+    cache: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -53,6 +54,24 @@ def _align(options: Options, shards: Sequence[Shard]) -> Annotator:
     return AlignAnnotator.of_file(options.facts)
 
 
+def _chat(options: Options, shards: Sequence[Shard]) -> Annotator:
+    from lamlam.annotate.chat.opening import open_chat
+
+    if options.model is None:
+        raise InputError("chat needs --model, the model's name on the server", field="model")
+    return open_chat(options.model, options.server, options.cache, options.settings)
+
+
+def _causal(options: Options, shards: Sequence[Shard]) -> Annotator:
+    from lamlam.annotate.causal.opening import open_causal
+
+    if options.model is None:
+        raise InputError("causal needs --model, the folder of a model that was taught to annotate", field="model")
+    return open_causal(options.model, options.settings)
+
+
 ANNOTATORS: Mapping[str, Kind] = {
     "align": Kind("place known facts where a text states them", frozenset({"facts"}), _align),
+    "chat": Kind("ask a chat model", frozenset({"model", "server", "cache", "settings"}), _chat),
+    "causal": Kind("let a fine-tuned causal model copy the text", frozenset({"model", "settings"}), _causal),
 }

@@ -3,16 +3,21 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from lamlam.errors import InputError
 
 if TYPE_CHECKING:
     from lamlam.annotate.corpus import Tally
     from lamlam.annotate.shardwork import Progress
 
 __all__ = ["register"]
+
+_REFUSED_SHOWN = 5
 
 
 class Engine(StrEnum):
@@ -32,7 +37,7 @@ def register(app: typer.Typer) -> None:
                 help="A file (.jsonl, .parquet, .json, .txt, .md), a folder, a pattern in quotes, or hf:NAME[:SPLIT].",
             ),
         ],
-        with_: Annotated[str, typer.Option("--with", callback=_known, help="The annotator: align places known facts.")],
+        with_: Annotated[str, typer.Option("--with", callback=_known, help="The annotator: align, chat or causal.")],
         out: Annotated[Path, typer.Option(help="Where to write: a file (.jsonl, .jsonl.gz, .parquet) or a folder.")],
         facts: Annotated[
             Path | None, typer.Option(help="align: facts to look for; not needed where texts come with triples.")
@@ -40,6 +45,14 @@ def register(app: typer.Typer) -> None:
         model: Annotated[str | None, typer.Option(help="The model's folder or name.")] = None,
         server: Annotated[str | None, typer.Option(help="The address of a server that has the model.")] = None,
         set: Annotated[list[str] | None, typer.Option(help="A further setting of the annotator, KEY=VALUE.")] = None,
+        cache: Annotated[
+            Path | None, typer.Option(help="chat: the file of answers.  [default: OUT.answers.sqlite]")
+        ] = None,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="chat: only estimate requests, tokens and price.")
+        ] = False,
+        price_in: Annotated[float | None, typer.Option(min=0, help="Price of a million tokens read.")] = None,
+        price_out: Annotated[float | None, typer.Option(min=0, help="Price of a million tokens written.")] = None,
         kb: Annotated[str | None, typer.Option(help="A knowledge base to add the facts to, with their places.")] = None,
         text_column: Annotated[str, typer.Option(help="The field or column that holds the text.")] = "text",
         id_column: Annotated[str, typer.Option(help="The one that holds the id.")] = "id",
@@ -52,10 +65,21 @@ def register(app: typer.Typer) -> None:
         from lamlam.annotate.corpus import annotate_corpus
         from lamlam.annotate.registry import Options, make_annotator
         from lamlam.annotate.shards import find_shards
+        from lamlam.cli.annotate_estimate import print_estimate
+        from lamlam.cli.pairs import pairs
         from lamlam.corpus.columns import Columns
 
         shards = find_shards(source, Columns(text=text_column, id=id_column, title=title_column))
-        options = Options(facts=facts, model=model, server=server, settings=_settings(set or []))
+        cache = _cache(with_, cache, out)
+        if dry_run:
+            if with_ != "chat":
+                raise InputError("only requests to a chat model are estimated", field="dry-run")
+            documents = (document for shard in shards for document in shard.read())
+            print_estimate(documents, model, cache, pairs(set or []), _prices(price_in, price_out))
+            return
+        if price_in is not None or price_out is not None:
+            raise InputError("prices are for --dry-run")
+        options = Options(facts=facts, model=model, server=server, cache=cache, settings=pairs(set or []))
         annotator = make_annotator(with_, options, shards)
         with _progress(sum(shard.bytes for shard in shards)) as progress:
             tally = annotate_corpus(
@@ -69,6 +93,8 @@ def register(app: typer.Typer) -> None:
                 progress=progress,
             )
         _print(tally, out)
+        for id, reason in islice(getattr(annotator, "refused", {}).items(), _REFUSED_SHOWN):
+            typer.echo(f"refused: {id}: {reason}", err=True)
 
 
 def _known(name: str) -> str:
@@ -79,17 +105,20 @@ def _known(name: str) -> str:
     return name
 
 
-def _settings(given: list[str]) -> dict[str, str]:
-    """Pairs of `key=value`. Raises `InputError` for one that has no `=`."""
-    from lamlam.errors import InputError
+def _prices(price_in: float | None, price_out: float | None) -> tuple[float, float] | None:
+    if price_in is None and price_out is None:
+        return None
+    if price_in is None or price_out is None:
+        raise InputError("a price needs both --price-in and --price-out")
+    return price_in, price_out
 
-    pairs = {}
-    for each in given:
-        key, equals, value = each.partition("=")
-        if not equals or not key:
-            raise InputError(f"must be KEY=VALUE, not '{each}'", field="set")
-        pairs[key] = value
-    return pairs
+
+def _cache(name: str, given: Path | None, out: Path) -> Path | None:
+    """The file of answers: beside the output where none is named and the annotator asks for answers."""
+    from lamlam.annotate.registry import ANNOTATORS
+
+    beside = out.with_name(f"{out.name}.answers.sqlite")
+    return given or (beside if "cache" in ANNOTATORS[name].takes else None)
 
 
 @contextmanager

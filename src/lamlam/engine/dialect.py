@@ -8,11 +8,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lamlam.engine.completions import Completions, Refused
+from lamlam.engine.completions import Completions
 from lamlam.engine.lexicon import Lexicon
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import LamLamError
 from lamlam.markup.tokens import RELATION, RETURN
+from lamlam.server import Refused
 
 __all__ = ["Dialect"]
 

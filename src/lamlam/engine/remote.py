@@ -15,7 +15,7 @@ from typing import Self
 
 import torch
 
-from lamlam.engine.completions import Broken, Completions
+from lamlam.engine.completions import Completions
 from lamlam.engine.constraint import CallConstraint
 from lamlam.engine.desk import Desk
 from lamlam.engine.dialect import Dialect
@@ -27,6 +27,7 @@ from lamlam.engine.settings import DecodingSettings
 from lamlam.engine.source import FactSource
 from lamlam.engine.transcript import Transcript
 from lamlam.errors import LamLamError
+from lamlam.server import Broken
 from lamlam.vocab import Vocabulary
 
 __all__ = ["RemoteEngine"]

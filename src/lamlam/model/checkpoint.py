@@ -7,16 +7,16 @@ run keeps in its folder stays untouched.
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from lamlam.errors import InputError, LamLamError
+from lamlam.model.weights import load_model
 from lamlam.vocab import Vocabulary
 
-__all__ = ["Checkpoint", "load_model"]
+__all__ = ["Checkpoint"]
 
 
 class Checkpoint:
@@ -56,7 +56,7 @@ class Checkpoint:
         when the weights do not fill the model, and when the tokenizer has no control tokens.
         """
         vocabulary = Vocabulary.load(path)
-        model = load_model(Path(path)).to(torch.device(device))  # type: ignore[arg-type]
+        model = load_model(path).to(torch.device(device))  # type: ignore[arg-type]
         try:
             return cls(model, vocabulary)
         except LamLamError as error:
@@ -71,22 +71,3 @@ def _move_files(source: Path, target: Path) -> None:
             stale.unlink()
     for name in names:
         os.replace(source / name, target / name)
-
-
-def load_model(path: Path) -> PreTrainedModel:
-    """The causal model in a folder, whatever its tokenizer. Raises `InputError` when it is missing or does not fit."""
-    if not (path / "config.json").is_file():
-        raise InputError("the folder holds no config.json", path=path)
-    if not any(path.glob("model*.safetensors")):
-        raise InputError("the folder holds no weights (model.safetensors)", path=path)
-    try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            path, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"the model cannot be read ({reason})", path=path) from error
-    model, report = loaded
-    if report["missing_keys"] or report["mismatched_keys"]:
-        raise InputError("the weights do not fit the model of config.json", path=path)
-    return model

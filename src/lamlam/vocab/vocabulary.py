@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from lamlam.errors import InputError, LamLamError
 from lamlam.markup.tokens import END, ENTITY, RELATION, RETURN
+from lamlam.vocab.fast import fast_tokenizer
 from lamlam.vocab.literal import literal
 
 __all__ = ["CONTROL_TOKENS", "Vocabulary"]
@@ -86,7 +87,7 @@ class Vocabulary:
 
         Raises `InputError` when `path` holds no fast tokenizer.
         """
-        tokenizer = _from_pretrained(path)
+        tokenizer = fast_tokenizer(path)
         tokenizer.add_special_tokens({"extra_special_tokens": list(CONTROL_TOKENS)})
         if tokenizer.eos_token_id is None:
             tokenizer.add_special_tokens({"eos_token": _EOS})
@@ -98,7 +99,7 @@ class Vocabulary:
     def load(cls, path: str | Path) -> "Vocabulary":
         """The tokenizer of a checkpoint. Raises `InputError` when it is missing or has no control tokens."""
         try:
-            return cls(_from_pretrained(path))
+            return cls(fast_tokenizer(path))
         except InputError:
             raise
         except LamLamError as error:
@@ -139,18 +140,6 @@ def _fast(backend: Tokenizer, **special: str) -> PreTrainedTokenizerFast:
         extra_special_tokens=list(CONTROL_TOKENS),
         **special,
     )
-
-
-def _from_pretrained(path: str | Path) -> PreTrainedTokenizerFast:
-    if not Path(path).is_dir():
-        raise InputError("no such folder", path=path)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(path), local_files_only=True)
-    except Exception as error:  # The tokenizers library raises bare exceptions for a broken file.
-        raise InputError("the folder holds no tokenizer that can be read", path=path) from error
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise InputError("only fast tokenizers (tokenizer.json) can be used", path=path)
-    return tokenizer
 
 
 def _byte_alphabet() -> dict[int, str]:

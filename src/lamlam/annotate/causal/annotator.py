@@ -1,0 +1,121 @@
+"""Annotation by a causal model that was fine-tuned to copy a text with calls in it.
+
+Windows of many documents are sorted by length and decoded in batches, greedily. What the model writes is only read for
+its calls, which are moved onto the documents.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig
+
+from lamlam.annotate.causal.coder import Coder
+from lamlam.annotate.causal.model import CausalModel
+from lamlam.annotate.transfer import propose_copied
+from lamlam.annotate.vetting import Vetting
+from lamlam.annotate.windows import windows
+from lamlam.markup import AnnotatedDocument
+
+__all__ = ["CausalAnnotator"]
+
+_Item = TypeVar("_Item")
+
+_UNFINISHED, _TOO_LONG = "windows_without_an_end", "windows_too_long"
+_BATCHES = 16  # of documents that are read before any is answered, so that like lengths meet
+_LONGER, _SPARE = 3, 32  # an answer has at most so many times the text's tokens, and some
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    document: int
+    start: int
+    text: str
+    prompt: list[int]
+    longest: int  # tokens of an answer
+
+
+class CausalAnnotator:
+    """An `Annotator`; `batch` is how many windows are decoded at once."""
+
+    name = "causal"
+
+    def __init__(self, model: CausalModel, *, batch: int = 8) -> None:
+        self._model, self._template, self._batch = model.model, model.template, batch
+        self._digest = model.digest
+        self._coder = Coder(model.tokenizer, model.template)
+        self._most = getattr(model.model.config.get_text_config(), "max_position_embeddings", 1 << 30)
+        self._notes: Counter[str] = Counter()
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        return {"model": self._digest, "window": self._template.window}
+
+    def take_notes(self) -> Counter[str]:
+        """What became of calls and windows, counted since it was last asked."""
+        notes, self._notes = self._notes, Counter()
+        return notes
+
+    def annotate(self, document: AnnotatedDocument) -> AnnotatedDocument:
+        [annotated] = self.annotate_many([document])
+        return annotated
+
+    def annotate_many(self, documents: Iterable[AnnotatedDocument]) -> Iterator[AnnotatedDocument]:
+        """The documents with calls, in order; of some at a time, windows of like length are decoded together."""
+        for group in _batched(documents, _BATCHES * self._batch):
+            yield from self._annotated(group)
+
+    def _annotated(self, documents: tuple[AnnotatedDocument, ...]) -> Iterator[AnnotatedDocument]:
+        vettings = [Vetting(document) for document in documents]
+        pieces = [piece for number, document in enumerate(documents) for piece in self._pieces(number, document)]
+        pieces.sort(key=lambda piece: len(piece.prompt), reverse=True)
+        for batch in _batched(pieces, self._batch):
+            for piece, copy in zip(batch, self._copies(batch), strict=True):
+                propose_copied(vettings[piece.document], piece.text, copy, piece.start)
+        for vetting in vettings:
+            vetted = vetting.result()
+            self._notes.update(vetted.dropped)
+            yield vetted.document
+
+    def _pieces(self, number: int, document: AnnotatedDocument) -> Iterator[_Piece]:
+        for start, end in windows(document.text, self._template.window):
+            text = document.text[start:end]
+            if not text.strip():
+                continue
+            prompt = self._coder.prompt(replace(document, text=text, calls=()))
+            longest = _LONGER * len(self._coder.text(text)) + _SPARE
+            if len(prompt) + longest // _LONGER > self._most:
+                self._notes[_TOO_LONG] += 1
+            else:
+                yield _Piece(number, start, text, prompt, min(longest, self._most - len(prompt)))
+
+    def _copies(self, batch: tuple[_Piece, ...]) -> Iterator[str]:
+        """What the model writes for each piece."""
+        ids, mask = self._padded([piece.prompt for piece in batch])
+        longest = min(max(piece.longest for piece in batch), self._most - ids.shape[1])
+        greedy = GenerationConfig(
+            max_new_tokens=longest, do_sample=False, eos_token_id=self._coder.end_id, pad_token_id=self._coder.pad_id
+        )
+        with torch.inference_mode():
+            written = self._model.generate(ids, attention_mask=mask, generation_config=greedy)  # type: ignore[operator]
+        for row in written[:, ids.shape[1] :].tolist():
+            self._notes[_UNFINISHED] += self._coder.end_id not in row
+            yield self._coder.decode(row)
+
+    def _padded(self, prompts: list[list[int]]) -> tuple[Tensor, Tensor]:
+        """Ids and mask [B, T], padded in front, so that all rows end where they are to go on."""
+        width = max(map(len, prompts))
+        ids = [[self._coder.pad_id] * (width - len(prompt)) + prompt for prompt in prompts]
+        mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        device = self._model.device
+        return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def _batched(items: Iterable[_Item], size: int) -> Iterator[tuple[_Item, ...]]:
+    iterator = iter(items)
+    while batch := tuple(islice(iterator, size)):
+        yield batch

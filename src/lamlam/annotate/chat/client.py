@@ -1,0 +1,102 @@
+"""Asks a chat model for the calls of one piece of text, in the form that its server can answer in.
+
+What was answered before comes from the cache. Reading the answer is left to `answer`.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from lamlam.annotate.chat.answer import Answer
+from lamlam.annotate.chat.cache import AnswerCache
+from lamlam.annotate.chat.prompt import SCHEMA, Form, messages
+from lamlam.annotate.chat.settings import ChatSettings
+from lamlam.errors import LamLamError
+from lamlam.markup import AnnotatedDocument
+from lamlam.server import Refused, Server
+
+__all__ = ["ChatClient"]
+
+_UNFIT = (400, 413, 415, 422, 501)  # said of this request; other refusals are said of every one
+
+
+class ChatClient:
+    """A chat model, its settings, and the answers that it has given; used by several threads.
+
+    `forms` are those that may be asked for, the best first; the first that the server takes is kept to. With `server`
+    None only what the cache holds can be asked.
+    """
+
+    def __init__(self, settings: ChatSettings, cache: AnswerCache, server: Server | None) -> None:
+        self.settings, self._cache, self._server = settings, cache, server
+        self.forms: tuple[Form, ...] = ("list", "markup") if settings.form == "auto" else (settings.form,)
+        self._tried = self.forms
+        self._lock = threading.Lock()
+        self.requests = self.tokens_in = self.tokens_out = 0
+
+    def request(self, document: AnnotatedDocument, form: Form) -> dict[str, Any]:
+        """The body of the request for a document's calls."""
+        settings = self.settings
+        body: dict[str, Any] = {"model": settings.model, "messages": messages(document, form)}
+        if settings.temperature is not None:
+            body["temperature"] = settings.temperature
+        if settings.max_tokens is not None:
+            body["max_tokens"] = settings.max_tokens
+        if form == "list":
+            schema = {"name": "calls", "strict": True, "schema": SCHEMA}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        return body
+
+    def known(self, document: AnnotatedDocument) -> Answer | None:
+        """The answer that the cache holds, in whichever form."""
+        requests = (self.request(document, form) for form in self.forms)
+        return next((answer for request in requests if (answer := self._cache.get(request)) is not None), None)
+
+    def ask(self, document: AnnotatedDocument) -> Answer:
+        """The model's answer about one piece of text; a refusal of this text by the server is an answer, too.
+
+        Raises `LamLamError` when the server cannot be reached, fails for good, or refuses every request.
+        """
+        known = self.known(document)
+        if known is not None:
+            return known
+        refusal: Refused | None = None
+        for form in self._tried:
+            body = self.request(document, form)
+            try:
+                answer = self._answer(body)
+            except Refused as error:
+                if error.status not in _UNFIT:
+                    raise
+                refusal = error
+                continue
+            self._tried = (form,)
+            self._cache.put(body, answer)
+            return answer
+        return Answer(str(refusal), refused=True)
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+
+    def _answer(self, body: Mapping[str, Any]) -> Answer:
+        if self._server is None:
+            raise LamLamError("no server was named to ask")
+        said = self._server.ask("chat/completions", body)
+        try:
+            choice = said["choices"][0]
+            message, usage = choice["message"], said.get("usage") or {}
+            content, finish = message.get("content") or "", choice.get("finish_reason")
+            counts = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
+            refused = bool(message.get("refusal")) or finish == "content_filter"
+            answer = Answer(str(content), finish, refused, *counts)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise LamLamError(
+                f"the server at {self._server.place} gave an answer that is no chat completion"
+                + self._server.reason_in(str(said.get("error") or ""))
+            ) from error
+        with self._lock:
+            self.requests += 1
+            self.tokens_in += answer.tokens_in
+            self.tokens_out += answer.tokens_out
+        return answer

@@ -1,0 +1,37 @@
+"""`lamlam annotate train-causal`: fine-tune a causal model to annotate as a gold annotation does."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    @app.command("train-causal")
+    def train_causal(
+        gold: Annotated[list[Path], typer.Argument(metavar="GOLD…", help="Annotated documents, best cleaned ones.")],
+        model: Annotated[Path, typer.Option(help="The folder of a causal model and its fast tokenizer.")],
+        out: Annotated[Path, typer.Option(help="Where the adapter is left, or a state to go on from.")],
+        set_: Annotated[
+            list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as epochs=3.")
+        ] = None,
+        merge: Annotated[Path | None, typer.Option(help="Where to write base and adapter as one model, too.")] = None,
+    ) -> None:
+        """Fine-tune low-rank adapters of a causal model; a run that was cut off goes on with its last epoch."""
+        from lamlam.annotate.causal.model import CausalModel
+        from lamlam.annotate.causal.settings import CausalTraining
+        from lamlam.annotate.causal.training import train_causal as train
+        from lamlam.annotate.checked import checked
+        from lamlam.cli.pairs import pairs
+        from lamlam.corpus.files import read_documents
+
+        settings = checked(CausalTraining, **pairs(set_ or []))
+        documents = (document for path in gold for document in read_documents(path))
+        summary = train(documents, model, out, settings)
+        if merge is not None:
+            CausalModel.open(out).save(merge)
+        examples, loss = summary["examples"], summary["calibration_loss"]
+        told = f", calibration loss {loss:.3f}" if loss is not None else ""
+        typer.echo(f"{examples['train']:,} examples, {summary['epochs']:g} epochs{told}. The adapter stands in {out}.")

@@ -1,0 +1,34 @@
+"""The model of a Hugging Face folder, without its tokenizer."""
+
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from lamlam.errors import InputError
+
+__all__ = ["load_model"]
+
+
+def load_model(folder: str | Path) -> PreTrainedModel:
+    """The causal language model in a folder, from safetensors alone; no code that the folder brings along is run.
+
+    Raises `InputError` when configuration or weights are missing, cannot be read, or do not fit.
+    """
+    path = Path(folder)
+    if not (path / "config.json").is_file():
+        raise InputError("the folder holds no config.json", path=path)
+    if not any(path.glob("model*.safetensors")):
+        raise InputError("the folder holds no weights (model.safetensors)", path=path)
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            path, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"the model cannot be read ({reason})", path=path) from error
+    model, report = loaded
+    if report["missing_keys"] or report["mismatched_keys"]:
+        raise InputError("the weights do not fit the model of config.json", path=path)
+    return model
