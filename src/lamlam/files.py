@@ -1,5 +1,6 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what tells one from another."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import IO, Any, Literal
 
 from lamlam.errors import InputError
 
-__all__ = ["atomic_write"]
+__all__ = ["atomic_write", "file_digest"]
 
 
 @contextmanager
@@ -38,3 +39,12 @@ def atomic_write(path: str | Path, mode: Literal["w", "wb"] = "w") -> Iterator[I
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def file_digest(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes. Raises `InputError` when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", path=path) from error

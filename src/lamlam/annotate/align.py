@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from lamlam.annotate.forms import Strength
 from lamlam.annotate.mentions import Mention, MentionFinder
+from lamlam.annotate.spans import with_article
 from lamlam.corpus import FactRecord
 from lamlam.markup import AnnotatedDocument, Call
 
@@ -61,7 +62,7 @@ class Aligner:
                 unplaced.append((fact, place))
             else:
                 taken.add(place.start)
-                start = _with_article(text, place.start, fact.value)
+                start = with_article(text, place.start, fact.value)
                 placed.append(replace(fact, document=id, start=start, end=place.end))
         placed.sort(key=lambda fact: (fact.start, fact.entity, fact.relation))
         calls = tuple(Call(fact.entity, fact.relation, fact.value, fact.start or 0) for fact in placed)
@@ -135,13 +136,3 @@ def _place(entity: list[Mention], value: list[Mention], taken: set[int]) -> Ment
     if not after:
         return Reason.BEFORE_ENTITY
     return min(after, key=lambda mention: (mention.strength, mention.start in taken, mention.start))
-
-
-def _with_article(text: str, start: int, value: str) -> int:
-    """Where the mention starts when a value's own article ("The Secret Scripture") stands before it in the text."""
-    value = value.replace("_", " ")
-    for article in ("The ", "A ", "An "):
-        before = text[max(0, start - len(article)) : start]
-        if value.startswith(article) and before.casefold() == article.casefold():
-            return start - len(article)
-    return start

@@ -23,7 +23,8 @@ class Introductions:
     def precede(self, call: Call) -> bool:
         """Whether the call's entity, or a usual part of its name, is mentioned in the title or left of the call.
 
-        A usual part is what `forms` knows as one ("Houston" for Houston, Texas), and the first and the last word.
+        A usual part is what `forms` knows as one ("Houston" for Houston, Texas), and the first and the last word, in
+        capitals where the name has them.
         """
         if call.entity not in self._first:
             self._first[call.entity] = self._first_end(call.entity)
@@ -38,8 +39,14 @@ class Introductions:
 
 
 def _ends(finder: MentionFinder, entity: str) -> list[int]:
-    names = (entity, *_outer_words(entity))
-    return [mention.end for name in names for mention in finder.find(name, Strength.NAME, Strength.HINT)]
+    found = finder.find(entity, Strength.NAME, Strength.PART)
+    hints = finder.find(entity, Strength.HINT, Strength.HINT)
+    parts = (mention for word in _outer_words(entity) for mention in finder.find(word, Strength.NAME, Strength.NAME))
+    initials = entity[:1], *(word[0] for word in _outer_words(entity))
+    return [
+        mention.end
+        for mention in (*found, *(each for each in (*hints, *parts) if finder.text.startswith(initials, each.start)))
+    ]
 
 
 @lru_cache(maxsize=1 << 16)

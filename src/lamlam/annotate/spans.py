@@ -1,32 +1,53 @@
 """Where a text states the value of a call that stands in it.
 
 A call says only where it stands. Its value may be written otherwise ("14 February 1788" for "February 14, 1788"), a few
-words further on, or as a list with an "and" in it.
+words further on, or as a list with an "and" in it. Many values that language models write stand nowhere: they tell in
+other words what the text says, and have no span.
 """
+
+import re
 
 from lamlam.annotate.forms import Strength
 from lamlam.annotate.mentions import MentionFinder
 from lamlam.corpus import FactRecord
 from lamlam.markup import AnnotatedDocument
 
-__all__ = ["facts_in", "value_span"]
+__all__ = ["facts_in", "value_span", "with_article"]
 
-_REACH = 200  # characters behind a call in which its value is looked for
+_REACH = 200  # characters behind a call in which its value begins
+_SLACK = 20  # characters that a list may be longer in the text than in the value, and half as long again
+_ITEMS = re.compile(r",? (?:and|or|&) |[,;] ")
+_NOT_BEFORE, _NOT_AFTER = r"(?<!\w)(?<!\d[.,])", r"(?!\w)(?![.,]\d)"
 
 
 def value_span(text: str, value: str, at: int) -> tuple[int, int] | None:
-    """The characters [start, end) of `text`, at or behind `at`, that state `value`; None where none near does."""
+    """The characters [start, end) of `text`, at or behind `at`, that state `value`; None where none near does.
+
+    In this order: the value itself at the call; the first place that has it; the first that has another way to write
+    it; all items of a list, close together; a part that stands for it ("Houston" for Houston, Texas) or a near
+    spelling; its words in another order.
+    """
     start = at + len(text[at:]) - len(text[at:].lstrip())
-    if text.startswith(value, start):
-        return start, start + len(value)
-    finder = MentionFinder(text[at : at + _REACH])
-    found = [_first(finder, item) for item in (value, *value.split(", "))]
-    if found[0] is not None:
-        return at + found[0][0], at + found[0][1]
-    items = [item for item in found[1:] if item is not None]
-    if not items or len(items) < len(found) - 1:
+    if value.strip() and (match := re.compile(re.escape(value) + _NOT_AFTER).match(text, start)):
+        return match.span()
+    window = _window(text, at, len(value))
+    if (place := _whole(window, value)) is None:
+        finder = MentionFinder(window)
+        place = _by_name(finder, value) or _list(finder, value) or _loose(finder, value)
+    if place is None or place[0] > _REACH:
         return None
-    return at + min(start for start, _ in items), at + max(end for _, end in items)
+    start, end = at + place[0], at + place[1]
+    return with_article(text, start, value), end + (text.startswith("%", end) and "%" in value)
+
+
+def with_article(text: str, start: int, value: str) -> int:
+    """Where the mention starts when a value's own article ("The Secret Scripture") stands before it in the text."""
+    value = value.replace("_", " ")
+    for article in ("The ", "A ", "An "):
+        before = text[max(0, start - len(article)) : start]
+        if value.casefold().startswith(article.casefold()) and before.casefold() == article.casefold():
+            return start - len(article)
+    return start
 
 
 def facts_in(document: AnnotatedDocument) -> list[FactRecord]:
@@ -38,6 +59,48 @@ def facts_in(document: AnnotatedDocument) -> list[FactRecord]:
     return facts
 
 
-def _first(finder: MentionFinder, name: str) -> tuple[int, int] | None:
-    mentions = finder.find(name, Strength.NAME, Strength.VARIANT)
+def _window(text: str, at: int, size: int) -> str:
+    """The text behind a call as far as its value may reach, up to the end of a word."""
+    end = at + _REACH + size + size // 2 + _SLACK
+    while end < len(text) and text[end].isalnum():
+        end += 1
+    return text[at:end]
+
+
+def _whole(window: str, value: str) -> tuple[int, int] | None:
+    """The first place of just this spelling, as whole words."""
+    match = re.search(_NOT_BEFORE + re.escape(value) + _NOT_AFTER, window) if value.strip() else None
+    return match.span() if match else None
+
+
+def _by_name(finder: MentionFinder, value: str) -> tuple[int, int] | None:
+    return _first(finder, value, Strength.NAME, Strength.VARIANT)
+
+
+def _list(finder: MentionFinder, value: str) -> tuple[int, int] | None:
+    """All items of a value that is a list, in a stretch of text that is little longer than the value."""
+    if len(items := _items(value)) < 2:
+        return None
+    places = [_whole(finder.text, item) or _by_name(finder, item) for item in items]
+    found = [place for place in places if place is not None]
+    if len(found) < len(items):
+        return None
+    start, end = min(start for start, _ in found), max(end for _, end in found)
+    return (start, end) if end - start <= len(value) + len(value) // 2 + _SLACK else None
+
+
+def _items(value: str) -> list[str]:
+    return [item for item in _ITEMS.split(value) if item.strip()]
+
+
+def _loose(finder: MentionFinder, value: str) -> tuple[int, int] | None:
+    """A list of many is no place with what it lies in: its first item is not all of it."""
+    if len(_items(value)) <= 2 and (part := _first(finder, value, Strength.PART, Strength.PART)):
+        return part
+    loose = finder.find_near(value) or finder.find_moved(value)
+    return (loose[0].start, loose[0].end) if loose else None
+
+
+def _first(finder: MentionFinder, name: str, strongest: Strength, weakest: Strength) -> tuple[int, int] | None:
+    mentions = finder.find(name, strongest, weakest)
     return (mentions[0].start, mentions[0].end) if mentions else None

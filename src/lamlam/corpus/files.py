@@ -36,9 +36,10 @@ _HELDOUT = "heldout-"
 def read_documents(path: str | Path) -> Iterator[AnnotatedDocument]:
     """The documents of a file or folder, by its ending.
 
-    `.jsonl`: objects `{"id", "title", "text", "calls": [{"entity", "relation", "value", "at"}]}`, `at` a character offset
-    into `text`, `title` and `calls` optional. `.json`: the paper's. `.txt`, `.md`: a plain text, a folder of them (subfolders too) one
-    document a file; ids are names relative to the folder. Raises `InputError`, also when there is no document.
+    `.jsonl`: objects `{"id", "title", "text", "calls": [{"entity", "relation", "value", "at"}]}`, `at` a character
+    offset into `text`, `title` and `calls` optional. `.json`: the paper's. `.txt`, `.md`: a plain text, a folder of
+    them (subfolders too) one document a file; ids are names relative to the folder. Raises `InputError`, also when
+    there is no document.
     """
     source = Path(path)
     found = False

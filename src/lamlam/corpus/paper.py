@@ -2,7 +2,7 @@
 
 `annotated_text` holds the calls as `dblookup` markup, as language models wrote it: it is read leniently. The plain text
 of a document is what is left of it without the calls; models alter a text that they annotate, so that it may differ
-from `text`, the original. The title of the original is the document's.
+from `text`, the original. A document's title is `title`, else what the original begins with as one.
 """
 
 import json
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lamlam.corpus.lines import read_object
+from lamlam.corpus.lines import Entry, read_object
 from lamlam.corpus.titles import title_of
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
@@ -32,11 +32,9 @@ def documents_from_paper(path: str | Path) -> Iterator[AnnotatedDocument]:
         id = example.text("id") if example.has("id") else f"{source.stem}-{index}"
         if example.has("annotated_text"):
             document = dblookup.parse(example.text("annotated_text"), id=id, lenient=True)
-            title = title_of(example.text("text")) if example.has("text") else ""
-            yield replace(document, title=title)
+            yield replace(document, title=_title(example))
         else:
-            text = example.text("text")
-            yield AnnotatedDocument(id, text, title=title_of(text))
+            yield AnnotatedDocument(id, example.text("text"), title=_title(example))
     if index < 0:
         raise InputError("holds no documents", path=source)
 
@@ -47,8 +45,15 @@ def documents_to_paper(documents: Iterable[AnnotatedDocument], path: str | Path)
     with atomic_write(path) as file:
         file.write('{"examples": [')
         for document in documents:
-            example = {"id": document.id, "annotated_text": dblookup.render(document), "text": document.text}
+            title = {"title": document.title} if document.title else {}
+            example = {"id": document.id, **title, "annotated_text": dblookup.render(document), "text": document.text}
             file.write((",\n" if count else "\n") + json.dumps(example, ensure_ascii=False))
             count += 1
         file.write('\n], "metadata": {}}\n')
     return count
+
+
+def _title(example: Entry) -> str:
+    if example.has("title"):
+        return example.text("title")
+    return title_of(example.text("text")) if example.has("text") else ""

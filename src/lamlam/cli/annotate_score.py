@@ -1,0 +1,122 @@
+"""`lamlam annotate score`: how good annotations are, held against a gold annotation."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from lamlam.annotate.score import Score
+    from lamlam.annotate.score.measure import Figure, Rate
+
+__all__ = ["register"]
+
+
+class Part(StrEnum):
+    """Which documents of the gold count."""
+
+    TRAIN = "train"
+    CALIBRATION = "calibration"
+    TEST = "test"
+    ALL = "all"
+
+
+_MEASURES = {
+    "span_exact": "value, same place",
+    "span_overlap": "value, overlapping",
+    "entity": "  entity",
+    "relation_exact": "  relation",
+    "relation_meaning": "  relation's meaning",
+    "call_exact": "call, all the same",
+    "call_meaning": "  by meaning",
+    "fact": "fact, anywhere",
+}
+_RATES = {
+    "unplaced": "calls whose value stands nowhere",
+    "early": "calls before their entity is known",
+}
+_LAST_OF_GROUP = ("relation_meaning", "call_meaning")
+
+
+def register(app: typer.Typer) -> None:
+    @app.command()
+    def score(
+        gold: Annotated[Path, typer.Option(help="The gold annotation (.jsonl, or .json as the paper has it).")],
+        pred: Annotated[Path, typer.Option(help="The annotation to be scored; documents are matched by id.")],
+        split: Annotated[Part, typer.Option(help="Which part of the gold counts, by a hash of titles.")] = Part.TEST,
+        json: Annotated[Path | None, typer.Option(help="Where to write all figures as JSON.")] = None,
+        threshold: Annotated[
+            float | None, typer.Option(help="From this likeness on relations mean the same. [default: as in lookups]")
+        ] = None,
+        seed: Annotated[int, typer.Option(help="Of the documents drawn for intervals.")] = 0,
+    ) -> None:
+        """Score annotations: precision, recall and F1 of places, entities, relations and whole calls."""
+        from lamlam.annotate.gold import Split
+        from lamlam.annotate.score import ScoreSettings
+        from lamlam.annotate.score.files import score_files
+
+        chosen = ScoreSettings(seed=seed) if threshold is None else ScoreSettings(seed=seed, threshold=threshold)
+        wanted = None if split is Part.ALL else Split(split.value)
+        if split in (Part.TRAIN, Part.ALL):
+            typer.echo("lamlam: these figures are no result: annotators learn from this part of the gold", err=True)
+        _print(score_files(gold, pred, split=wanted, settings=chosen, out=json), split)
+
+
+def _print(score: "Score", split: Part) -> None:
+    from rich.console import Console
+
+    console = Console()
+    console.print(_measures(score, split))
+    console.print(_rates(score))
+
+
+def _table(title: str, *columns: str) -> "Table":
+    from rich.table import Table
+
+    table = Table("", title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _measures(score: "Score", split: Part) -> "Table":
+    title = f"{score.documents:,} documents ({split.value}); in percent, F1 with its 95% interval"
+    table = _table(title, "prec.", "recall", "F1", "right", "given", "gold")
+    for name, told in _MEASURES.items():
+        measure = score.measures[name]
+        shares = _percent(measure.precision), _percent(measure.recall), _with_interval(measure.f1)
+        counts = (f"{count:,}" for count in (measure.hits, measure.predicted, measure.gold))
+        table.add_row(told, *shares, *counts, end_section=name in _LAST_OF_GROUP)
+    table.caption = f"relations mean the same from a likeness of {score.settings.threshold:g} on"
+    return table
+
+
+def _rates(score: "Score") -> "Table":
+    table = _table("The annotations by themselves", "given", "gold")
+    densities = (each["density"] for each in (score.predicted, score.gold))
+    table.add_row("calls a hundred words", *(f"{each.figure.value:.1f} ({each.count:,} calls)" for each in densities))
+    for name, told in _RATES.items():
+        table.add_row(told, _of(score.predicted[name]), _of(score.gold[name]))
+    table.add_row("documents whose text is untouched", _of(score.untouched), "")
+    for told, count in (("documents not annotated", score.missing), ("documents not in the gold", score.beyond)):
+        if count:
+            table.add_row(told, f"{count:,}", "")
+    return table
+
+
+def _of(rate: "Rate") -> str:
+    return f"{_percent(rate.figure)}% of {rate.of:,}" if rate.of else "-"
+
+
+def _with_interval(figure: "Figure") -> str:
+    return (
+        f"{_percent(figure)} ({100 * figure.low:.0f}-{100 * figure.high:.0f})" if figure.value == figure.value else "-"
+    )
+
+
+def _percent(figure: "Figure") -> str:
+    """A dash where there was nothing to divide by."""
+    return f"{100 * figure.value:.1f}" if figure.value == figure.value else "-"
