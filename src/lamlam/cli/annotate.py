@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 __all__ = ["register"]
 
 _DOCUMENTS = "documents"
-_VERBS = ("annotate_documents", "annotate_score")
+_VERBS = ("annotate_documents", "annotate_score", "annotate_train")
 
 
 class _DocumentsByDefault(TyperGroup):

@@ -41,7 +41,10 @@ def load_encoder(path: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 @torch.inference_mode()
 def embed(names: Sequence[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Tensor:
-    """The mean of what the encoder makes of each name's tokens, of length 1 [R, H]."""
+    """The mean of what the encoder makes of each name's tokens, less what all names have in common, of length 1 [R, H].
+
+    Encoders that were not trained for sentences make much the same of everything.
+    """
     model.eval()
     ordered = iter(sorted(range(len(names)), key=lambda number: len(names[number])))
     found = torch.zeros(len(names), model.config.hidden_size)
@@ -50,4 +53,4 @@ def embed(names: Sequence[str], model: PreTrainedModel, tokenizer: PreTrainedTok
         mask = given["attention_mask"]
         hidden = model(input_ids=given["input_ids"], attention_mask=mask).last_hidden_state
         found[chosen] = (hidden * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
-    return torch.nn.functional.normalize(found, dim=-1)
+    return torch.nn.functional.normalize(found - found.mean(dim=0), dim=-1)

@@ -16,12 +16,13 @@ from lamlam.annotate.spans import value_span
 from lamlam.annotate.tagger.inventory import Inventory
 from lamlam.annotate.tagger.model import TAGS, Pairs
 from lamlam.annotate.tagger.pairs import make_pairs
+from lamlam.annotate.tagger.reading import pad
 from lamlam.annotate.tagger.windows import Window, Windows
 from lamlam.kb.names import normalise
 from lamlam.markup import AnnotatedDocument
 from lamlam.vocab import IGNORE_INDEX
 
-__all__ = ["Batch", "Example", "examples", "pad", "stack"]
+__all__ = ["Batch", "Example", "examples", "stack"]
 
 _OUTSIDE, _BEGIN, _INSIDE = range(len(TAGS))
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*\s|\n|\Z")
@@ -90,11 +91,6 @@ def _tag(tags: list[int], window: Window, start: int, end: int, first: int, othe
     inside = [i for i, (a, b) in enumerate(window.offsets, window.body) if a >= start and b <= end]
     for place, index in enumerate(inside):
         tags[index] = other if place else first
-
-
-def pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    """Rows of several lengths as one tensor [B, T]."""
-    return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=value)
 
 
 def stack(chosen: Sequence[Example], pad_id: int) -> Batch:

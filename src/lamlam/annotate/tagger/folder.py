@@ -55,7 +55,7 @@ def save_parts(parts: TaggerParts, folder: Path) -> None:
 
 def load_parts(folder: Path) -> TaggerParts:
     """The tagger that stands in `folder`. Raises `InputError` when there is none, or a file of it is bad."""
-    told, relations = read_object(folder / _TOLD).fields, read_object(folder / _RELATIONS).fields
+    told, relations = read_object(folder / _TOLD).value, read_object(folder / _RELATIONS).value
     try:
         settings = TaggerSettings.model_validate(told["settings"])
         inventory = Inventory(list(relations["names"]), list(relations["counts"]))

@@ -4,7 +4,6 @@ It is an optional dependency (the extra `tagger`). The second half is small and 
 """
 
 import importlib.util
-import logging
 import os
 import tempfile
 import warnings
@@ -56,24 +55,26 @@ class OnnxEncoder:
 def export_onnx(model: TaggerModel, folder: Path) -> None:
     """Write the first half into `folder`, twice: `FP32`, and `INT8` with weights of eight bits."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with tempfile.TemporaryDirectory() as place:
-        made = [Path(place) / FP32, Path(place) / INT8]
-        _quietly_exported(model).save(made[0], external_data=False)
-        quantize_dynamic(made[0], made[1], per_channel=True, weight_type=QuantType.QInt8)
-        for path in made:
+        written, prepared, small = (Path(place) / name for name in ("written.onnx", FP32, INT8))
+        _quietly_exported(model).save(written, external_data=False)
+        quant_pre_process(written, prepared, skip_symbolic_shape=True)
+        quantize_dynamic(prepared, small, per_channel=True, weight_type=QuantType.QInt8)
+        for path in (prepared, small):
             with atomic_write(folder / path.name, "wb") as file:
                 file.write(path.read_bytes())
 
 
 def _quietly_exported(model: TaggerModel) -> torch.onnx.ONNXProgram:
     batch, tokens = torch.export.Dim("batch", max=_LONGEST), torch.export.Dim("tokens", max=_LONGEST)
-    rows, ones = {0: batch, 1: tokens}, torch.ones((2, 16), dtype=torch.long)
+    rows, ones = {0: batch, 1: tokens}, torch.ones((3, 23), dtype=torch.long)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of deprecated parts of torch that torch itself uses
         program = torch.onnx.export(
             model.eval(),
-            (ones, ones, torch.zeros(2, dtype=torch.long)),
+            (ones, ones.clone(), torch.zeros(3, dtype=torch.long)),  # one tensor given twice is one input
             input_names=["ids", "mask", "source"],
             output_names=["hidden", "tags"],
             dynamic_shapes=(rows, rows, {0: batch}),

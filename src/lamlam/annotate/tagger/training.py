@@ -7,7 +7,7 @@ keeps the result.
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from transformers import get_linear_schedule_with_warmup
 
 from lamlam.annotate.tagger.calibration import Calibration, calibrate
 from lamlam.annotate.tagger.examples import Batch, Example, stack
+from lamlam.annotate.tagger.model import Pairs
 from lamlam.annotate.tagger.losses import TaggerLosses, losses
-from lamlam.annotate.tagger.model import TaggerModel
-from lamlam.annotate.tagger.settings import TaggerSettings
+from lamlam.annotate.tagger.parts import TaggerParts
 from lamlam.annotate.tagger.tagger import Tagger
 from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument
@@ -42,62 +42,61 @@ class Pass:
 
 
 class Training:
-    """Trains the model of `tagger` in place; `state` is where it saves what it goes on from, `key` what that must fit.
+    """Trains the network of `parts` in place; `state` is where it saves what it goes on from, `key` what that must fit.
 
-    `told` is called with the steps done, those there are at most, and a word on how it goes.
+    `told` is called with the steps done, those there are at most, and the score so far.
     """
 
     def __init__(
         self,
-        tagger: Tagger,
-        settings: TaggerSettings,
+        parts: TaggerParts,
         state: Path,
         key: str,
-        told: Callable[[int, int, str], None] = lambda done, total, text: None,
+        told: Callable[[int, int, float | None], None] = lambda done, total, score: None,
     ) -> None:
-        self.tagger, self.settings, self._state, self._key, self._told = tagger, settings, state, key, told
+        self._parts, self._settings, self._state, self._key, self._told = parts, parts.settings, state, key, told
         self.passes: list[Pass] = []
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._model: TaggerModel = tagger.model.to(self._device)
-        self._average = AveragedModel(self._model, multi_avg_fn=get_ema_multi_avg_fn(settings.average))
+        self._model = parts.model.to(self._device)
+        self._average = AveragedModel(self._model, multi_avg_fn=get_ema_multi_avg_fn(self._settings.average))
         self._best: dict[str, Tensor] = {}
 
-    def run(self, train: Sequence[Example], calibration: Sequence[AnnotatedDocument]) -> Calibration:
-        """Pass over `train` until the score no longer rises; the tagger then has the best weights and its bias."""
-        steps = -(-len(train) // self.settings.batch)
+    def run(self, train: Sequence[Example], calibration: Sequence[AnnotatedDocument]) -> list[Pass]:
+        """Pass over `train` until the score no longer rises; the network then has the weights that scored best."""
+        steps = -(-len(train) // self._settings.batch)
         optimizer, schedule = self._optimizer(steps)
         self._resume(optimizer, schedule)
-        while len(self.passes) < self.settings.epochs and not self._stale():
+        while len(self.passes) < self._settings.epochs and not self._stale():
             number = len(self.passes)
             with torch.random.fork_rng():
-                torch.manual_seed(self.settings.seed * 1009 + number)
+                torch.manual_seed(self._settings.seed * 1009 + number)
                 means = self._pass(number, train, steps, optimizer, schedule)
-            found = calibrate(self._averaged(), calibration)
+            found = calibrate(Tagger(replace(self._parts, model=self._average.module)), calibration)
             self.passes.append(Pass(number, means, found))
             if self._best_pass() is self.passes[-1]:
                 self._best = {name: value.cpu().clone() for name, value in self._average.module.state_dict().items()}
             self._save(optimizer, schedule)
         self._model.load_state_dict(self._best)
         self._model.cpu().eval()
-        self.tagger.bias = self._best_pass().calibration.bias
-        return self._best_pass().calibration
+        return self.passes
 
     def _pass(self, number: int, train: Sequence[Example], steps: int, optimizer: Any, schedule: Any) -> dict[str, float]:
         self._model.train()
         totals = [0.0] * len(TaggerLosses._fields)
-        for step, chosen in enumerate(_batches(train, self.settings.batch, random.Random(f"{self.settings.seed}:{number}"))):
-            batch = _moved(stack(chosen, self.tagger.tokenizer.pad_token_id), self._device)
+        rng = random.Random(f"{self._settings.seed}:{number}")
+        for step, chosen in enumerate(_batches(train, self._settings.batch, rng)):
+            batch = _moved(stack(chosen, self._parts.tokenizer.pad_token_id), self._device)
             parts = self._step(batch, optimizer, schedule)
             totals = [total + part for total, part in zip(totals, parts, strict=True)]
-            score = f"F1 {self.passes[-1].calibration.f1:.3f}" if self.passes else "F1 -"
-            self._told(number * steps + step + 1, self.settings.epochs * steps, score)
+            score = self._best_pass().calibration.f1 if self.passes else None
+            self._told(number * steps + step + 1, self._settings.epochs * steps, score)
         return {name: round(total / steps, 4) for name, total in zip(TaggerLosses._fields, totals, strict=True)}
 
     def _step(self, batch: Batch, optimizer: Any, schedule: Any) -> list[float]:
-        fast = fast_dtype(self._device) if self.settings.bf16 else torch.float32
+        fast = fast_dtype(self._device) if self._settings.bf16 else torch.float32
         with torch.autocast(self._device.type, fast, enabled=fast != torch.float32):
-            parts = losses(self._model, batch, self.settings.relation_softness)
-        loss = parts.tags + self.settings.entity_weight * parts.entities + self.settings.relation_weight * parts.relations
+            parts = losses(self._model, batch, self._settings.relation_softness)
+        loss = parts.tags + self._settings.entity_weight * parts.entities + self._settings.relation_weight * parts.relations
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), _CLIP)
         optimizer.step()
@@ -107,7 +106,7 @@ class Training:
         return [float(part.detach()) for part in parts]
 
     def _optimizer(self, steps: int) -> tuple[Any, Any]:
-        settings = self.settings
+        settings = self._settings
         self._model.encoder.get_input_embeddings().requires_grad_(False)  # most of the weights, and seldom seen
         encoder = [p for p in self._model.encoder.parameters() if p.requires_grad]
         known = {id(p) for p in self._model.encoder.parameters()}
@@ -120,22 +119,11 @@ class Training:
         total = settings.epochs * steps
         return optimizer, get_linear_schedule_with_warmup(optimizer, round(settings.warmup * total), total)
 
-    def _averaged(self) -> Tagger:
-        average = self._average.module
-        return Tagger(
-            average.to("cpu") if self._device.type == "cpu" else average,
-            self.tagger.tokenizer,
-            self.tagger.inventory,
-            self.tagger.windows,
-            source=self.tagger.source,
-            device=self._device,
-        )
-
     def _best_pass(self) -> Pass:
-        return max(self.passes, key=lambda each: each.calibration.f1)
+        return max(reversed(self.passes), key=lambda each: each.calibration.f1)
 
     def _stale(self) -> bool:
-        return bool(self.passes) and len(self.passes) - 1 - self._best_pass().number >= self.settings.patience
+        return bool(self.passes) and len(self.passes) - 1 - self._best_pass().number >= self._settings.patience
 
     def _save(self, optimizer: Any, schedule: Any) -> None:
         parts = {
@@ -176,6 +164,6 @@ def _batches(train: Sequence[Example], size: int, rng: random.Random) -> Iterato
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:
-    parts = {each.name: getattr(batch, each.name) for each in fields(batch)}
-    pairs = type(batch.pairs)(*(part.to(device) for part in batch.pairs))
-    return replace(batch, **{name: part.to(device) for name, part in parts.items() if name != "pairs"}, pairs=pairs)
+    names = ("ids", "mask", "tags", "source", "spans", "relation", "right")
+    pairs = Pairs(*(part.to(device) for part in batch.pairs))
+    return replace(batch, pairs=pairs, **{name: getattr(batch, name).to(device) for name in names})

@@ -54,6 +54,7 @@ class Windows:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, length: int, stride: int) -> None:
         self._tokenizer, self._length, self._stride = tokenizer, length, stride
+        self.pad_id: int = tokenizer.pad_token_id
 
     def cut(self, documents: Sequence[AnnotatedDocument]) -> list[Window]:
         """The windows of all documents, in order; a text without a token has none."""

@@ -1,0 +1,212 @@
+"""The tagger, from a tiny encoder with random weights: it learns a planted pattern, and is kept and opened again."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from lamlam.annotate.gold import Split, gold_split
+from lamlam.annotate.tagger.building import build_tagger
+from lamlam.annotate.tagger.folder import load_parts, save_parts
+from lamlam.annotate.tagger.runtime import can_export
+from lamlam.annotate.tagger.settings import TaggerSettings
+from lamlam.annotate.tagger.tagger import Tagger
+from lamlam.corpus.files import write_documents
+from lamlam.errors import InputError
+from lamlam.markup import AnnotatedDocument, Call
+
+pytestmark = pytest.mark.slow
+
+_PEOPLE = ("Ada Byron", "Carl Gauss", "Emmy Noether", "Kurt Godel", "Sophie Germain", "Alan Turing", "Grace Hopper")
+_CITIES = ("Rome", "Paris", "Berlin", "Oslo", "Madrid", "Vienna", "Lisbon", "Prague", "Dublin", "Athens")
+_JOBS = ("painter", "miner", "singer", "baker", "lawyer", "sailor")
+_SETTINGS = TaggerSettings(epochs=12, patience=12, batch=16, learning_rate=3e-3, head_learning_rate=3e-3, window=64)
+
+
+def _document(number: int) -> AnnotatedDocument:
+    """`X was born in CITY. It rained all day. He worked as a JOB. It rained all day.`, about two people.
+
+    One in three has a title, and X is "He" there.
+    """
+    text, calls = "", []
+    title = _PEOPLE[number % len(_PEOPLE)] if number % 3 == 0 else ""
+    for turn in range(2):
+        person = title or _PEOPLE[(number * 3 + turn * 2) % len(_PEOPLE)]
+        city, job = _CITIES[(number * 7 + turn) % len(_CITIES)], _JOBS[(number + turn) % len(_JOBS)]
+        subject = "He" if title else person
+        for lead, value, relation in ((f"{subject} was born in ", city, "Birthplace"), ("He worked as a ", job, "Job")):
+            text += lead
+            calls.append(Call(person, relation, value, len(text)))
+            text += f"{value}. It rained all day. "
+    return AnnotatedDocument(f"d{number}", text.strip() + f" {number}.", tuple(calls), title)
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with an encoder of two small layers that knows the words of the documents."""
+    folder = tmp_path_factory.mktemp("encoder")
+    words = sorted({word for number in range(99) for word in _document(number).text.replace(".", " .").lower().split()})
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    vocabulary = {word: index for index, word in enumerate([*special, *words, "job", "birthplace"])}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), special, strict=True))
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=128,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def gold(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("gold") / "gold.jsonl"
+    write_documents([_document(number) for number in range(160)], path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, encoder: str, gold: Path) -> Path:
+    """The folder of a tagger that has learnt the documents' pattern."""
+    folder = tmp_path_factory.mktemp("tagger")
+    build_tagger([gold], folder, _SETTINGS, encoder=encoder)
+    return folder
+
+
+def _unseen() -> list[AnnotatedDocument]:
+    return [document for number in range(160) if gold_split(document := _document(number)) is Split.TEST]
+
+
+def test_it_learns_a_pattern_of_values_entities_and_relations(folder: Path) -> None:
+    gold = _unseen()
+    assert len(gold) > 5
+    found = list(Tagger.open(folder).annotate_many(replace(document, calls=()) for document in gold))
+    right = sum(len(set(a.calls) & set(b.calls)) for a, b in zip(gold, found, strict=True))
+    assert right >= 0.9 * sum(len(document.calls) for document in gold)
+    assert sum(len(document.calls) for document in found) <= 1.1 * sum(len(document.calls) for document in gold)
+
+
+def test_it_leaves_the_text_alone_and_knows_the_entity_before_the_value(folder: Path) -> None:
+    odd = AnnotatedDocument("odd", "  Oslo!\n\n\tRome. Ada Byron\u00a0was born in Rome, [dblookup('x') <|db_end|> é\u0301 Berlin ", ())
+    nothing = AnnotatedDocument("nothing", " \n ")
+    documents = [odd, nothing, *_unseen()]
+    found = list(Tagger.open(folder).annotate_many(documents))
+    assert [(d.id, d.text) for d in found] == [(d.id, d.text) for d in documents]
+    assert found[1].calls == ()
+    for document in found:
+        for call in document.calls:
+            assert document.text.startswith(call.value, call.at)
+            assert call.entity == document.title or call.entity in document.text[: call.at]
+
+
+def test_a_value_whose_entity_was_not_named_gets_no_call(folder: Path) -> None:
+    text = "he was born in Rome. It rained all day. Ada Byron was born in Paris."
+    [call] = Tagger.open(folder).annotate(AnnotatedDocument("d", text)).calls
+    assert (call.entity, call.value) == ("Ada Byron", "Paris")
+
+
+def test_a_title_names_an_entity_before_the_text_begins(folder: Path) -> None:
+    document = AnnotatedDocument("d", "he was born in Rome. It rained all day.", title="Ada Byron")
+    [call] = Tagger.open(folder).annotate(document).calls
+    assert (call.entity, call.relation, call.value) == ("Ada Byron", "Birthplace", "Rome")
+
+
+def test_documents_together_get_the_calls_that_each_gets_alone(folder: Path) -> None:
+    tagger, documents = Tagger.open(folder, precision="torch"), _unseen()
+    assert list(tagger.annotate_many(documents)) == [tagger.annotate(document) for document in documents]
+
+
+def test_what_is_saved_and_opened_annotates_alike(folder: Path, tmp_path: Path) -> None:
+    parts, documents = load_parts(folder), _unseen()
+    save_parts(parts, tmp_path)
+    first, second = Tagger.open(folder, precision="torch"), Tagger.open(tmp_path, precision="torch")
+    assert first.settings == second.settings
+    assert list(first.annotate_many(documents)) == list(second.annotate_many(documents))
+
+
+@pytest.mark.skipif(not can_export(), reason="onnxruntime is not installed")
+def test_onnx_computes_what_torch_computes(folder: Path) -> None:
+    documents = _unseen()
+    torch_, onnx = (Tagger.open(folder, precision=precision) for precision in ("torch", "fp32"))
+    for one, other in zip(torch_.read(documents), onnx.read(documents), strict=True):
+        for row, window in enumerate(one.windows):
+            size = len(window.ids)
+            assert torch.allclose(one.hidden[row, :size], other.hidden[row, :size], atol=1e-4)
+            assert torch.allclose(*(torch.from_numpy(each.scores[row, :size]) for each in (one, other)), atol=1e-4)
+    assert list(torch_.annotate_many(documents)) == list(onnx.annotate_many(documents))
+    assert "int8" in str(Tagger.open(folder, precision="int8").settings)
+
+
+def test_a_long_document_gets_the_same_calls_wherever_its_windows_are_cut(folder: Path) -> None:
+    """Up to one in twenty: what a window shows left and right of a value differs."""
+    text = " ".join(document.text for document in _unseen())
+    document = AnnotatedDocument("long", text)
+    parts = load_parts(folder)
+    found = [
+        {(call.at, call.value) for call in Tagger(replace(parts, settings=settings)).annotate(document).calls}
+        for settings in (_SETTINGS, _SETTINGS.model_copy(update={"window": 50, "stride": 20}))
+    ]
+    assert len(found[0]) > 30
+    assert len(found[0] ^ found[1]) <= len(found[0]) / 20
+
+
+def test_training_that_was_cut_off_ends_as_if_it_had_not_been(
+    encoder: str, gold: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lamlam.annotate.tagger.folder.can_export", lambda: False)
+    settings = _SETTINGS.model_copy(update={"epochs": 3})
+
+    def interrupt(done: int, total: int, score: float | None) -> None:
+        if done > total // 2:
+            raise KeyboardInterrupt
+
+    whole = build_tagger([gold], tmp_path / "whole", settings, encoder=encoder)
+    with pytest.raises(KeyboardInterrupt):
+        build_tagger([gold], tmp_path / "cut", settings, encoder=encoder, told=interrupt)
+    assert not (tmp_path / "cut" / "tagger.json").exists()
+    steps: list[int] = []
+    cut = build_tagger([gold], tmp_path / "cut", settings, encoder=encoder, told=lambda done, *_: steps.append(done))
+    assert steps[0] > 1, "it began anew"
+    assert cut["passes"] == whole["passes"]
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == [
+        "encoder", "model.safetensors", "relations.json", "tagger.json", "tokenizer.json", "tokenizer_config.json",
+        "training.json",
+    ]  # fmt: skip
+
+
+def test_test_documents_are_never_learnt_from(gold: Path) -> None:
+    from lamlam.annotate.tagger.gold import read_gold
+
+    [collection] = read_gold([gold])
+    test = {document.id for document in _unseen()}
+    assert test
+    assert not test & {document.id for document in [*collection.train, *collection.calibration]}
+    assert len(collection.train) + len(collection.calibration) + len(test) == 160
+
+
+def test_what_cannot_be_used_is_refused(folder: Path, tmp_path: Path, encoder: str, gold: Path) -> None:
+    with pytest.raises(InputError, match="epoch: unknown|field 'epoch'"):
+        TaggerSettings.read(["epoch=3"])
+    with pytest.raises(InputError, match="key=value"):
+        TaggerSettings.read(["epochs"])
+    with pytest.raises(InputError, match=r"tagger\.json"):
+        Tagger.open(tmp_path)
+    with pytest.raises(InputError, match="knows no manner 'x', only gold"):
+        Tagger.open(folder, manner="x")
+    with pytest.raises(InputError, match="128 tokens at most"):
+        build_tagger([gold], tmp_path, TaggerSettings(window=300), encoder=encoder)
+    with pytest.raises(InputError, match="no encoder"):
+        build_tagger([gold], tmp_path, _SETTINGS, encoder=str(tmp_path))
+    bare = tmp_path / "bare.jsonl"
+    write_documents([_document(1).__class__("a", "No calls.")], bare)
+    with pytest.raises(InputError, match="no annotated document"):
+        build_tagger([bare], tmp_path, _SETTINGS, encoder=encoder)
