@@ -97,6 +97,9 @@ def _loose(finder: MentionFinder, value: str) -> tuple[int, int] | None:
     """A list of many is no place with what it lies in: its first item is not all of it."""
     if len(_items(value)) <= 2 and (part := _first(finder, value, Strength.PART, Strength.PART)):
         return part
+    hints = finder.find(value, Strength.HINT, Strength.HINT)
+    if hints and hints[0].first == 0:  # right at the call, where a hint is enough
+        return hints[0].start, hints[0].end
     loose = finder.find_near(value) or finder.find_moved(value)
     return (loose[0].start, loose[0].end) if loose else None
 

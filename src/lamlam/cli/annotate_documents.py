@@ -1,5 +1,7 @@
 """`lamlam annotate IN`, or `lamlam annotate documents IN`: insert lookup calls into documents."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,61 +9,126 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from lamlam.annotate.file import Tally
+    from lamlam.annotate.corpus import Tally
+    from lamlam.annotate.shardwork import Progress
 
 __all__ = ["register"]
 
 
-class Annotator(StrEnum):
-    """What can annotate."""
+class Engine(StrEnum):
+    """Who does the work."""
 
-    ALIGN = "align"
+    LOCAL = "local"
+    RAY = "ray"
 
 
 def register(app: typer.Typer) -> None:
     @app.command()
     def documents(
         source: Annotated[
-            Path,
+            str,
             typer.Argument(
-                metavar="IN", help='Documents (.jsonl, .json, .txt, .md or a folder), or {"text", "triples"}.'
+                metavar="IN",
+                help="A file (.jsonl, .parquet, .json, .txt, .md), a folder, a pattern in quotes, or hf:NAME[:SPLIT].",
             ),
         ],
-        with_: Annotated[Annotator, typer.Option("--with", help="align: place known facts where a text states them.")],
-        out: Annotated[Path, typer.Option(help="Where to write the annotated documents (JSON Lines).")],
+        with_: Annotated[str, typer.Option("--with", callback=_known, help="The annotator: align places known facts.")],
+        out: Annotated[Path, typer.Option(help="Where to write: a file (.jsonl, .jsonl.gz, .parquet) or a folder.")],
         facts: Annotated[
-            Path | None, typer.Option(help="Facts to look for (JSON Lines); not needed where texts come with triples.")
+            Path | None, typer.Option(help="align: facts to look for; not needed where texts come with triples.")
         ] = None,
+        model: Annotated[str | None, typer.Option(help="The model's folder or name.")] = None,
+        server: Annotated[str | None, typer.Option(help="The address of a server that has the model.")] = None,
+        set: Annotated[list[str] | None, typer.Option(help="A further setting of the annotator, KEY=VALUE.")] = None,
         kb: Annotated[str | None, typer.Option(help="A knowledge base to add the facts to, with their places.")] = None,
+        text_column: Annotated[str, typer.Option(help="The field or column that holds the text.")] = "text",
+        id_column: Annotated[str, typer.Option(help="The one that holds the id.")] = "id",
+        title_column: Annotated[str, typer.Option(help="The one that holds the title.")] = "title",
+        workers: Annotated[int, typer.Option(min=1, help="Processes that annotate.")] = 1,
+        engine: Annotated[Engine, typer.Option(help="local: this machine; ray: the machines of Ray.")] = Engine.LOCAL,
+        anew: Annotated[bool, typer.Option("--anew", help="Make again what is made already.")] = False,
     ) -> None:
-        """Annotate documents: find where a text states a fact after naming its entity, and insert the call there."""
-        from rich.console import Console
-        from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        """Annotate documents: insert a lookup call where a text states a fact. A run that was cut off goes on."""
+        from lamlam.annotate.corpus import annotate_corpus
+        from lamlam.annotate.registry import Options, make_annotator
+        from lamlam.annotate.shards import find_shards
+        from lamlam.corpus.columns import Columns
 
-        from lamlam.annotate.file import annotate_file
-
-        columns = (SpinnerColumn(), TextColumn("annotating documents"), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("", total=None)
-            tally = annotate_file(source, out, facts=facts, knowledge_base=kb, seen=lambda: bar.advance(task))
+        shards = find_shards(source, Columns(text=text_column, id=id_column, title=title_column))
+        options = Options(facts=facts, model=model, server=server, settings=_settings(set or []))
+        annotator = make_annotator(with_, options, shards)
+        with _progress(sum(shard.bytes for shard in shards)) as progress:
+            tally = annotate_corpus(
+                shards,
+                out,
+                annotator,
+                workers=workers,
+                engine=engine.value,
+                knowledge_base=kb,
+                anew=anew,
+                progress=progress,
+            )
         _print(tally, out)
+
+
+def _known(name: str) -> str:
+    from lamlam.annotate.registry import ANNOTATORS
+
+    if name not in ANNOTATORS:
+        raise typer.BadParameter(f"there is no annotator '{name}': choose among {', '.join(ANNOTATORS)}")
+    return name
+
+
+def _settings(given: list[str]) -> dict[str, str]:
+    """Pairs of `key=value`. Raises `InputError` for one that has no `=`."""
+    from lamlam.errors import InputError
+
+    pairs = {}
+    for each in given:
+        key, equals, value = each.partition("=")
+        if not equals or not key:
+            raise InputError(f"must be KEY=VALUE, not '{each}'", field="set")
+        pairs[key] = value
+    return pairs
+
+
+@contextmanager
+def _progress(size: int) -> "Iterator[Progress]":
+    """A bar on standard error: documents and documents a second, and, by the bytes read, the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from lamlam.annotate.shardwork import Progress
+
+    told = TextColumn("{task.fields[documents]:,} documents, {task.fields[rate]:,.1f} a second")
+    times = TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
+    name, console = TextColumn("{task.description}"), Console(stderr=True)
+    with Bar(name, BarColumn(), told, *times, console=console, transient=True) as bar:
+        task = bar.add_task("annotating", total=size or None, documents=0, rate=0.0)
+
+        def made(documents: int) -> None:
+            done = bar.tasks[0].fields["documents"] + documents
+            bar.update(task, documents=done, rate=done / max(bar.tasks[0].elapsed or 0.0, 1e-3))
+
+        def stage(name: str) -> None:
+            bar.update(task, description=name)
+
+        yield Progress(read=lambda read: bar.advance(task, read), made=made, stage=stage)
 
 
 def _print(tally: "Tally", out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    tried = tally.placed + tally.unplaced.total()
-    table = Table("", "number", "share", title=f"{tally.documents:,} documents in {out}")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    rows = {"facts tried": tried, "placed": tally.placed}
-    rows |= {reason.replace("_", " "): count for reason, count in tally.unplaced.most_common()}
-    for name, count in rows.items():
-        table.add_row(name, f"{count:,}", f"{count / tried:.1%}" if tried else "")
+    counts = tally.counts
+    table = Table("", "number", title=f"{counts.documents:,} documents in {out}")
+    table.columns[1].justify = "right"
+    rows = {"words": counts.words, "calls": counts.calls}
+    rows |= {name.replace("_", " "): count for name, count in counts.notes.most_common()}
     if report := tally.knowledge_base:
-        table.add_section()
-        table.add_row("new in the knowledge base", f"{report.added:,}", "")
-        table.add_row("known there, or stated again", f"{report.known:,}", "")
-        table.add_row("refused, as they were forgotten", f"{len(report.refused):,}", "")
+        rows |= {"new in the knowledge base": report.added, "known there, or stated again": report.known}
+        rows |= {"refused, as they were forgotten": len(report.refused)}
+    for name, count in rows.items():
+        table.add_row(name, f"{count:,}")
     Console().print(table)

@@ -1,8 +1,8 @@
 """The files that documents, facts and probes stand in.
 
 Readers are iterators, so that a corpus need not fit into memory; writers make files appear whole or not at all.
-Every bad input is an `InputError` that names the file, the line and the field. `lines` knows JSON Lines, `paper` the
-paper's JSON.
+Every bad input is an `InputError` that names the file, the line and the field. `lines` knows JSON Lines, `documents`
+the files of documents, `paper` the paper's JSON.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from lamlam.corpus.corpus import Corpus, FactRecord, Probe
-from lamlam.corpus.lines import Entry, read_entries, read_text, write_objects
+from lamlam.corpus.documents import read_documents, write_documents
+from lamlam.corpus.lines import Entry, read_entries, write_objects
 from lamlam.corpus.paper import documents_from_paper, documents_to_paper
+from lamlam.corpus.rows import document_of
 from lamlam.errors import InputError, LamLamError
-from lamlam.markup import AnnotatedDocument, Call
 
 __all__ = [
     "documents_from_paper",
@@ -29,25 +30,7 @@ __all__ = [
     "write_probes",
 ]
 
-_TEXT_ENDINGS = (".txt", ".md")
 _HELDOUT = "heldout-"
-
-
-def read_documents(path: str | Path) -> Iterator[AnnotatedDocument]:
-    """The documents of a file or folder, by its ending.
-
-    `.jsonl`: objects `{"id", "title", "text", "calls": [{"entity", "relation", "value", "at"}]}`, `at` a character
-    offset into `text`, `title` and `calls` optional. `.json`: the paper's. `.txt`, `.md`: a plain text, a folder of
-    them (subfolders too) one document a file; ids are names relative to the folder. Raises `InputError`, also when
-    there is no document.
-    """
-    source = Path(path)
-    found = False
-    for document in _documents(source):
-        found = True
-        yield document
-    if not found:
-        raise InputError("holds no documents", path=source)
 
 
 def read_facts(path: str | Path) -> Iterator[FactRecord]:
@@ -62,11 +45,6 @@ def read_facts(path: str | Path) -> Iterator[FactRecord]:
 def read_probes(path: str | Path) -> Iterator[Probe]:
     """The probes of a JSON Lines file, whose objects have the fields of `Probe`. Raises `InputError`."""
     return (_probe(entry) for entry in read_entries(path))
-
-
-def write_documents(documents: Iterable[AnnotatedDocument], path: str | Path) -> int:
-    """Write documents as JSON Lines; how many."""
-    return write_objects(map(_document_object, documents), path)
 
 
 def write_facts(facts: Iterable[FactRecord], path: str | Path) -> int:
@@ -88,7 +66,7 @@ def load_corpus(folder: str | Path) -> Corpus:
     if not source.is_dir():
         raise InputError("no such folder", path=source)
     heldout = {
-        path.stem.removeprefix(_HELDOUT): [_document(entry) for entry in read_entries(path)]
+        path.stem.removeprefix(_HELDOUT): [document_of(entry) for entry in read_entries(path)]
         for path in sorted(source.glob(f"{_HELDOUT}*.jsonl"))
     }
     probes = source / "probes.jsonl"
@@ -117,47 +95,6 @@ def save_corpus(corpus: Corpus, folder: str | Path) -> None:
             path.unlink()
     write_facts(corpus.facts, target / "facts.jsonl")
     write_probes(corpus.probes, target / "probes.jsonl")
-
-
-def _documents(source: Path) -> Iterator[AnnotatedDocument]:
-    if source.is_dir():
-        files = sorted(path for path in source.rglob("*") if path.suffix in _TEXT_ENDINGS and path.is_file())
-        return _plain_documents(files, source)
-    if source.suffix in _TEXT_ENDINGS:
-        return _plain_documents([source], source.parent)
-    if source.suffix == ".json":
-        return documents_from_paper(source)
-    if source.suffix == ".jsonl":
-        return (_document(entry) for entry in read_entries(source))
-    reason = "must end in .jsonl, .json, .txt or .md" if source.exists() else "no such file"
-    raise InputError(reason, path=source)
-
-
-def _plain_documents(files: Iterable[Path], folder: Path) -> Iterator[AnnotatedDocument]:
-    for path in files:
-        text = read_text(path)
-        if text.strip():
-            yield AnnotatedDocument(path.relative_to(folder).as_posix(), text)
-
-
-def _document(entry: Entry) -> AnnotatedDocument:
-    text = entry.text("text")
-    calls = tuple(_call(item, len(text)) for item in entry.entries("calls")) if entry.has("calls") else ()
-    title = entry.text("title") if entry.has("title") else ""
-    return AnnotatedDocument(entry.text("id"), text, calls, title)
-
-
-def _call(entry: Entry, length: int) -> Call:
-    at = entry.number("at", least=0)
-    if at > length:
-        raise entry.error(f"stands outside the text of {length} characters", "at")
-    return Call(entry.text("entity"), entry.text("relation"), entry.text("value"), at)
-
-
-def _document_object(document: AnnotatedDocument) -> dict[str, Any]:
-    calls = [{"entity": c.entity, "relation": c.relation, "value": c.value, "at": c.at} for c in document.calls]
-    title = {"title": document.title} if document.title else {}
-    return {"id": document.id, **title, "text": document.text, "calls": calls}
 
 
 def fact_of(entry: Entry) -> FactRecord:

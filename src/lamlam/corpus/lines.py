@@ -5,11 +5,12 @@ What the objects mean is left to `files`.
 
 import codecs
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 
@@ -80,17 +81,14 @@ class Entry:
         return text
 
 
-def read_entries(path: str | Path) -> Iterator[Entry]:
-    """The objects of a JSON Lines file, one at a time; blank lines are skipped.
+def read_entries(path: str | Path, seen: Callable[[int], object] = lambda read: None) -> Iterator[Entry]:
+    """The objects of a JSON Lines file, packed or not, one at a time; blank lines are skipped.
 
-    Raises `InputError` when the file cannot be read, is not UTF-8, or a line is no JSON object (a truncated one, say).
+    `seen` is told how many bytes were read. Raises `InputError` when the file cannot be read, is not UTF-8, or a line
+    is no JSON object (a truncated one, say).
     """
-    source = Path(path)
-    try:
-        with source.open("rb") as file:
-            yield from parse_entries(file, source)
-    except OSError as error:
-        raise _unreadable(source, error) from error
+    with opened(Path(path), seen) as file:
+        yield from parse_entries(file, path)
 
 
 def parse_entries(lines: Iterable[bytes], path: str | Path) -> Iterator[Entry]:
@@ -110,11 +108,8 @@ def parse_line(raw: bytes, path: Path, number: int) -> Entry | None:
 def read_text(path: str | Path) -> str:
     """A file's text, line ends as they are. Raises `InputError` when it cannot be read or is not UTF-8."""
     source = Path(path)
-    try:
-        raw = source.read_bytes()
-    except OSError as error:
-        raise _unreadable(source, error) from error
-    return "".join(_decoded(line, source, number) for number, line in enumerate(raw.splitlines(keepends=True), start=1))
+    with opened(source) as file:
+        return "".join(_decoded(line, source, number) for number, line in enumerate(file, start=1))
 
 
 def read_object(path: str | Path) -> Entry:
@@ -160,8 +155,3 @@ def _parsed(line: str, path: Path, number: int) -> Entry:
     if not isinstance(value, dict):
         raise InputError("is no JSON object", path=path, line=number)
     return Entry(value, path, number)
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-    return InputError(reason, path=path)

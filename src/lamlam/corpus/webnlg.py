@@ -12,7 +12,7 @@ from typing import Any
 from lamlam.corpus.corpus import FactRecord
 from lamlam.corpus.lines import Entry, read_entries
 
-__all__ = ["StatedDocument", "read_webnlg", "readable", "spaced"]
+__all__ = ["StatedDocument", "read_webnlg", "readable", "spaced", "stated_document"]
 
 _WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -37,10 +37,11 @@ def read_webnlg(path: str | Path) -> Iterator[StatedDocument]:
     Relations become readable words: "cityServed" is read as "city served". The category may be missing.
     Raises `InputError` with the line and field for a file that cannot be read so.
     """
-    return (_document(entry) for entry in read_entries(path))
+    return (stated_document(entry) for entry in read_entries(path))
 
 
-def _document(entry: Entry) -> StatedDocument:
+def stated_document(entry: Entry) -> StatedDocument:
+    """The text of one object, and the facts that it states. Raises `InputError`."""
     rows = entry.value.get("triples")
     if not isinstance(rows, list):
         raise entry.error("must be a list of [entity, relation, value]", "triples")

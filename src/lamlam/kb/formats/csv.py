@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from lamlam.corpus.corpus import FactRecord
+from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.kb.fact import Fact
-from lamlam.kb.formats.opened import opened
 from lamlam.kb.formats.row import InputFile, Reading, Rows, vetted
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from lamlam.corpus.corpus import FactRecord
 from lamlam.corpus.files import fact_of, write_facts
 from lamlam.corpus.lines import Entry, parse_line
+from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
 from lamlam.kb.fact import Fact
-from lamlam.kb.formats.opened import opened
 from lamlam.kb.formats.records import records
 from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, vetted
 

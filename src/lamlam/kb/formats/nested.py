@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lamlam.corpus.corpus import FactRecord
+from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
 from lamlam.kb.formats.html import Line, lines_of
 from lamlam.kb.formats.mapping import Mapping, under
-from lamlam.kb.formats.opened import opened
 from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, vetted
 from lamlam.kb.names import normalise
 

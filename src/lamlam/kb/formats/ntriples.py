@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from lamlam.corpus.corpus import FactRecord
+from lamlam.corpus.opened import opened
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb.formats.labels import ALIAS, LABELS, Labels
-from lamlam.kb.formats.opened import opened
 from lamlam.kb.formats.row import InputFile, Reading, Rows, vetted
 from lamlam.kb.formats.terms import entity_name, literal_text, local_name, relation_name
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamlam.corpus.corpus import FactRecord
-from lamlam.errors import InputError, LamLamError
+from lamlam.corpus.opened import opened
+from lamlam.corpus.parquet import parquet_library
+from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.kb.fact import Fact
-from lamlam.kb.formats.opened import opened
 from lamlam.kb.formats.records import records
 from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, vetted
 
@@ -30,7 +31,7 @@ _BATCH = 1 << 14
 
 def read_parquet(file: InputFile, reading: Reading) -> Rows:
     """The rows of a file, counted from 1 as lines are. Raises `InputError` where it is no Parquet of facts."""
-    arrow, parquet = _library()
+    arrow, parquet = parquet_library()
     path = file.path
     with opened(path, reading.seen) as raw:
         try:
@@ -43,15 +44,6 @@ def read_parquet(file: InputFile, reading: Reading) -> Rows:
                     yield _row(dict(zip(columns, values, strict=True)), path, number)
         except (arrow.ArrowException, OSError, ValueError, OverflowError) as error:
             raise InputError(f"is no sound Parquet ({str(error).splitlines()[0]})", path=path) from error
-
-
-def _library() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise LamLamError("Parquet files need the extra 'parquet': pip install 'lamlam[parquet]'") from error
-    return pyarrow, pyarrow.parquet
 
 
 def _columns(arrow: Any, schema: Any, path: Path) -> list[str]:
@@ -108,7 +100,7 @@ def _row(values: dict[str, Any], path: Path, number: int) -> Row | InputError:
 
 def write_parquet(kb: "View", facts: Iterator[Fact], path: Path) -> None:
     """Facts with sources and aliases: what is exported so comes back whole."""
-    arrow, parquet = _library()
+    arrow, parquet = parquet_library()
     columns = [(name, arrow.string()) for name in _TEXTS] + [(name, arrow.int64()) for name in _SPAN]
     schema = arrow.schema(columns + [(name, arrow.list_(arrow.string())) for name in _ALIASES])
     rows = records(kb, facts)

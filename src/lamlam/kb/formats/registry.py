@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lamlam.corpus.opened import PACKED
 from lamlam.errors import InputError
 from lamlam.kb.fact import Fact
 from lamlam.kb.formats.csv import read_csv, write_csv
 from lamlam.kb.formats.jsonl import read_jsonl, write_jsonl
 from lamlam.kb.formats.nested import read_nested
 from lamlam.kb.formats.ntriples import read_ntriples
-from lamlam.kb.formats.opened import PACKED
 from lamlam.kb.formats.paper import read_paper, write_paper
 from lamlam.kb.formats.parquet import read_parquet, write_parquet
 from lamlam.kb.formats.row import InputFile, Reading, Rows

@@ -1,0 +1,58 @@
+"""The annotators by name, and what each needs to be told.
+
+They are imported when they are made: some need large libraries.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from lamlam.annotate.annotator import Annotator
+from lamlam.annotate.shards import Shard
+from lamlam.errors import InputError
+
+__all__ = ["ANNOTATORS", "Kind", "Options", "make_annotator"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a user may say of an annotator; None is not said. `settings` are those that have no option of their own."""
+
+    facts: Path | None = None
+    model: str | None = None
+    server: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """An annotator: what it is, the options that it takes, and how it is made of them and of the shards to come."""
+
+    help: str
+    takes: frozenset[str]
+    make: Callable[[Options, Sequence[Shard]], Annotator]
+
+
+def make_annotator(name: str, options: Options, shards: Sequence[Shard]) -> Annotator:
+    """The annotator of a name. Raises `InputError` where there is none, or an option is given that it does not take."""
+    if name not in ANNOTATORS:
+        raise InputError(f"there is no annotator '{name}': choose among {', '.join(ANNOTATORS)}", field="with")
+    kind = ANNOTATORS[name]
+    given = [each.name for each in fields(options) if getattr(options, each.name)]
+    if beyond := [option for option in given if option not in kind.takes]:
+        raise InputError(f"{name} takes no --{beyond[0].replace('settings', 'set')}", field=beyond[0])
+    return kind.make(options, shards)
+
+
+def _align(options: Options, shards: Sequence[Shard]) -> Annotator:
+    from lamlam.annotate.aligning import AlignAnnotator
+
+    if options.facts is None and not next(shards[0].read()).calls:
+        reason = "does not say what its texts state, so a file of facts is needed"
+        raise InputError(reason, path=shards[0].source)
+    return AlignAnnotator.of_file(options.facts)
+
+
+ANNOTATORS: Mapping[str, Kind] = {
+    "align": Kind("place known facts where a text states them", frozenset({"facts"}), _align),
+}

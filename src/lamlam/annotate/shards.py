@@ -1,0 +1,120 @@
+"""The pieces of a corpus that are annotated apart: a file of documents each, or a folder of texts, or a dataset.
+
+What becomes of them is left to `corpus`.
+"""
+
+import glob
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamlam.corpus.columns import Columns
+from lamlam.corpus.documents import SHARD_ENDINGS, TEXT_ENDINGS, files_of, read_documents
+from lamlam.corpus.hub import PREFIX, hub_name
+from lamlam.corpus.lines import read_entries
+from lamlam.corpus.rows import document_of
+from lamlam.corpus.webnlg import stated_document
+from lamlam.errors import InputError
+from lamlam.files import file_digest
+from lamlam.markup import AnnotatedDocument, Call
+
+__all__ = ["Shard", "find_shards", "is_one_file"]
+
+Seen = Callable[[int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Documents that are read together. `name` is that of the file that they are written to."""
+
+    name: str
+    source: str
+    files: tuple[Path, ...]
+    columns: Columns
+
+    @property
+    def bytes(self) -> int:
+        """The size of its files; 0 for a dataset that stands elsewhere."""
+        return sum(path.stat().st_size for path in self.files)
+
+    def digest(self) -> str:
+        """Tells its contents, and how they are read, from others; of a dataset elsewhere, its name alone."""
+        digest = hashlib.sha256(repr((self.columns, self.source if not self.files else "")).encode())
+        for path in self.files:
+            digest.update(f"{path.name} {file_digest(path)}\n".encode())
+        return digest.hexdigest()
+
+    def read(self, seen: Seen = lambda read: None) -> Iterator[AnnotatedDocument]:
+        """The documents. A text that comes with triples has them as calls at its start, as their places are not known.
+
+        Raises `InputError`, also when there are none.
+        """
+        if self.source.endswith(SHARD_ENDINGS) and ".jsonl" in self.source and Path(self.source).is_file():
+            return self._lines(seen)
+        return read_documents(self.source, self.columns, seen)
+
+    def _lines(self, seen: Seen) -> Iterator[AnnotatedDocument]:
+        found = False
+        for entry in read_entries(self.source, seen):
+            found = True
+            if not entry.has("triples"):
+                yield document_of(entry, self.columns)
+                continue
+            stated = stated_document(entry)
+            calls = tuple(Call(fact.entity, fact.relation, fact.value, 0) for fact in stated.facts)
+            yield AnnotatedDocument(stated.id, stated.text, calls)
+        if not found:
+            raise InputError("holds no documents", path=self.source)
+
+
+def find_shards(source: str, columns: Columns | None = None) -> list[Shard]:
+    """The shards that a file, a folder, a pattern such as `web/*.jsonl.gz` or `hf:NAME[:SPLIT[:CONFIG]]` stands for.
+
+    A folder's texts are one shard; where it has none, each of its `.jsonl` and `.parquet` files is one. Raises
+    `InputError` where there is nothing.
+    """
+    columns = columns or Columns()
+    if source.startswith(PREFIX):
+        return [Shard(f"{hub_name(source)}.jsonl", source, _local(source), columns)]
+    path = Path(source)
+    if path.is_dir():
+        files = files_of(path)
+        if not files:
+            raise InputError("holds no documents", path=path)
+        if files[0].suffix in TEXT_ENDINGS:
+            return [Shard(f"{path.resolve().name or 'texts'}.jsonl", source, tuple(files), columns)]
+        return [_of_file(file, file.relative_to(path), columns) for file in files]
+    if path.exists() or not glob.has_magic(source):
+        return [_of_file(path, Path(path.name), columns)]
+    found = sorted(Path(name) for name in glob.glob(source, recursive=True) if Path(name).is_file())
+    if not found:
+        raise InputError("no file has such a name", path=source)
+    return _named_apart([_of_file(file, Path(file.name), columns) for file in found])
+
+
+def is_one_file(out: Path) -> bool:
+    """Whether a place to write to is meant as one file, by its ending."""
+    return out.name.endswith(SHARD_ENDINGS)
+
+
+def _of_file(path: Path, name: Path, columns: Columns) -> Shard:
+    if not path.is_file():
+        raise InputError("no such file", path=path)
+    written = name if name.name.endswith(SHARD_ENDINGS) else name.with_suffix(".jsonl")
+    return Shard(written.as_posix(), str(path), (path,), columns)
+
+
+def _named_apart(shards: list[Shard]) -> list[Shard]:
+    names: dict[str, str] = {}
+    for shard in shards:
+        if shard.name in names:
+            raise InputError(f"has the same name as {names[shard.name]}", path=shard.source)
+        names[shard.name] = shard.source
+    return shards
+
+
+def _local(address: str) -> tuple[Path, ...]:
+    """The files of a dataset that is a folder here."""
+    folder = Path(address.removeprefix(PREFIX).partition(":")[0])
+    return tuple(sorted(path for path in folder.rglob("*") if path.is_file())) if folder.is_dir() else ()

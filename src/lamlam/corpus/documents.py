@@ -1,0 +1,118 @@
+"""Documents from files and folders, and annotated documents into files.
+
+Readers are iterators, so that a corpus need not fit into memory. JSON Lines are told here; what `paper`, `parquet` and
+`hub` read is left to them.
+"""
+
+import bz2
+import gzip
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+from lamlam.corpus.columns import Columns
+from lamlam.corpus.hub import PREFIX, hub_documents
+from lamlam.corpus.lines import read_entries, read_text
+from lamlam.corpus.opened import PACKED
+from lamlam.corpus.paper import documents_from_paper
+from lamlam.corpus.parquet import parquet_documents, write_parquet_documents
+from lamlam.corpus.rows import document_object, document_of
+from lamlam.corpus.titles import title_of
+from lamlam.errors import InputError
+from lamlam.files import atomic_write
+from lamlam.markup import AnnotatedDocument
+
+__all__ = ["SHARD_ENDINGS", "TEXT_ENDINGS", "files_of", "read_documents", "write_documents"]
+
+TEXT_ENDINGS = (".txt", ".md")
+SHARD_ENDINGS = (".jsonl", ".parquet", *(f".jsonl{packed}" for packed in PACKED))
+
+Seen = Callable[[int], object]
+
+
+def read_documents(
+    source: str | Path, columns: Columns = Columns(), seen: Seen = lambda read: None
+) -> Iterator[AnnotatedDocument]:
+    """The documents of a file or folder, by its ending, or of a Hugging Face dataset.
+
+    `.jsonl`: objects `{"id", "title", "text", "calls": [{"entity", "relation", "value", "at"}]}`, `at` a character
+    offset into `text`; `title` and `calls` optional, and a missing `id` is the file's name and line. `.parquet`: the
+    same as columns. `columns` says how `text`, `id` and `title` are called there. `.json`: the paper's. `.txt`, `.md`:
+    a plain text. A folder: its texts (subfolders too), one document a file, whose ids are names relative to the folder;
+    where there is none, its `.jsonl` and `.parquet` files. `hf:NAME[:SPLIT[:CONFIG]]`: a dataset, streamed. JSON Lines
+    may be packed (`.gz`, `.bz2`). `seen` is told how many bytes were read.
+    Raises `InputError`, also when there is no document.
+    """
+    found = False
+    for document in _documents(source, columns, seen):
+        found = True
+        yield document
+    if not found:
+        raise InputError("holds no documents", path=source)
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files of a folder and its subfolders that hold documents, in order: the texts, or else the shards."""
+    every = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path.relative_to(folder)))
+    texts = [path for path in every if path.suffix in TEXT_ENDINGS]
+    return texts or [path for path in every if path.name.endswith(SHARD_ENDINGS)]
+
+
+def write_documents(documents: Iterable[AnnotatedDocument], path: str | Path) -> int:
+    """Write documents as JSON Lines, packed where the name ends so, or as Parquet; how many."""
+    if Path(path).suffix == ".parquet":
+        return write_parquet_documents(documents, path)
+    count = 0
+    with atomic_write(path, "wb") as file, _packed(file, Path(path).suffix) as lines:
+        for document in documents:
+            lines.write((json.dumps(document_object(document), ensure_ascii=False) + "\n").encode())
+            count += 1
+    return count
+
+
+def _documents(source: str | Path, columns: Columns, seen: Seen) -> Iterator[AnnotatedDocument]:
+    if isinstance(source, str) and source.startswith(PREFIX):
+        return hub_documents(source, columns)
+    path = Path(source)
+    if path.is_dir():
+        files = files_of(path)
+        if files and files[0].suffix not in TEXT_ENDINGS:
+            return (document for file in files for document in _documents(file, columns, seen))
+        return _texts(files, path, seen)
+    if path.suffix in TEXT_ENDINGS:
+        return _texts([path], path.parent, seen)
+    if path.suffix == ".json":
+        return documents_from_paper(path)
+    if path.suffix == ".parquet":
+        return parquet_documents(path, columns, seen)
+    if path.name.endswith(SHARD_ENDINGS):
+        return (document_of(entry, columns) for entry in read_entries(path, seen))
+    reason = "must end in .jsonl, .parquet, .json, .txt or .md" if path.exists() else "no such file"
+    raise InputError(reason, path=path)
+
+
+def _texts(files: Iterable[Path], folder: Path, seen: Seen) -> Iterator[AnnotatedDocument]:
+    for path in files:
+        text = read_text(path)
+        seen(len(text.encode()))
+        if text.strip():
+            yield AnnotatedDocument(path.relative_to(folder).as_posix(), text, title=title_of(text))
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+@contextmanager
+def _packed(file: IO[bytes], ending: str) -> Iterator[IO[bytes]]:
+    """A file to write into, packed by the ending; equal contents give equal bytes."""
+    if ending == ".gz":
+        with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+            yield cast(IO[bytes], packed)
+    elif ending == ".bz2":
+        with bz2.BZ2File(file, "wb") as packed:
+            yield cast(IO[bytes], packed)
+    else:
+        yield file
