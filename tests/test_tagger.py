@@ -1,17 +1,19 @@
 """The tagger, from a tiny encoder with random weights: it learns a planted pattern, and is kept and opened again."""
 
-from collections.abc import Callable
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from torch import Tensor
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from lamlam.annotate.gold import Split, gold_split
 from lamlam.annotate.tagger.building import build_tagger
 from lamlam.annotate.tagger.folder import load_parts, save_parts
+from lamlam.annotate.tagger.parts import TaggerParts
 from lamlam.annotate.tagger.runtime import can_export
 from lamlam.annotate.tagger.settings import TaggerSettings
 from lamlam.annotate.tagger.tagger import Tagger
@@ -24,24 +26,26 @@ pytestmark = pytest.mark.slow
 _PEOPLE = ("Ada Byron", "Carl Gauss", "Emmy Noether", "Kurt Godel", "Sophie Germain", "Alan Turing", "Grace Hopper")
 _CITIES = ("Rome", "Paris", "Berlin", "Oslo", "Madrid", "Vienna", "Lisbon", "Prague", "Dublin", "Athens")
 _JOBS = ("painter", "miner", "singer", "baker", "lawyer", "sailor")
-_SETTINGS = TaggerSettings(epochs=12, patience=12, batch=16, learning_rate=3e-3, head_learning_rate=3e-3, window=64)
+_SETTINGS = TaggerSettings(
+    epochs=15, patience=15, batch=16, learning_rate=3e-3, head_learning_rate=3e-3, average=0.8, window=64
+)
 
 
 def _document(number: int) -> AnnotatedDocument:
-    """`X was born in CITY. It rained all day. He worked as a JOB. It rained all day.`, about two people.
+    """`X was born in CITY. It rained. He worked as a JOB. It rained.`, about one to three people, in rain and sun.
 
     One in three has a title, and X is "He" there.
     """
     text, calls = "", []
     title = _PEOPLE[number % len(_PEOPLE)] if number % 3 == 0 else ""
-    for turn in range(2):
+    for turn in range(1 + number % 4 % 3):
         person = title or _PEOPLE[(number * 3 + turn * 2) % len(_PEOPLE)]
         city, job = _CITIES[(number * 7 + turn) % len(_CITIES)], _JOBS[(number + turn) % len(_JOBS)]
         subject = "He" if title else person
         for lead, value, relation in ((f"{subject} was born in ", city, "Birthplace"), ("He worked as a ", job, "Job")):
             text += lead
             calls.append(Call(person, relation, value, len(text)))
-            text += f"{value}. It rained all day. "
+            text += f"{value}. " + "It rained all day. " * (number % 5 % 3) + "The sun came. " * (turn % 2)
     return AnnotatedDocument(f"d{number}", text.strip() + f" {number}.", tuple(calls), title)
 
 
@@ -59,11 +63,13 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
     config = BertConfig(
         vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=64, max_position_embeddings=128,
+        intermediate_size=64, max_position_embeddings=128, hidden_dropout_prob=0.0,
     )  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        BertModel(config).save_pretrained(folder)
+        model = BertModel(config)
+        torch.nn.init.zeros_(model.embeddings.position_embeddings.weight)  # so few documents would teach it places
+        model.save_pretrained(folder)
     return str(folder)
 
 
@@ -96,7 +102,9 @@ def test_it_learns_a_pattern_of_values_entities_and_relations(folder: Path) -> N
 
 
 def test_it_leaves_the_text_alone_and_knows_the_entity_before_the_value(folder: Path) -> None:
-    odd = AnnotatedDocument("odd", "  Oslo!\n\n\tRome. Ada Byron\u00a0was born in Rome, [dblookup('x') <|db_end|> é\u0301 Berlin ", ())
+    odd = AnnotatedDocument(
+        "odd", "  Oslo!\n\n\tRome. Ada Byron\u00a0was born in Rome, [dblookup('x') <|db_end|> é\u0301 Berlin ", ()
+    )
     nothing = AnnotatedDocument("nothing", " \n ")
     documents = [odd, nothing, *_unseen()]
     found = list(Tagger.open(folder).annotate_many(documents))
@@ -108,10 +116,24 @@ def test_it_leaves_the_text_alone_and_knows_the_entity_before_the_value(folder: 
             assert call.entity == document.title or call.entity in document.text[: call.at]
 
 
+def _knows_cities(parts: TaggerParts, **changes: int) -> Tagger:
+    """A tagger to which every city is a value, whatever stands beside it."""
+    cities = torch.tensor(parts.tokenizer.convert_tokens_to_ids([city.lower() for city in _CITIES]))
+
+    def encode(ids: Tensor, mask: Tensor, shapes: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+        scores = torch.zeros(*ids.shape, 3)
+        scores[..., 0], scores[..., 1] = 5.0, 10.0 * torch.isin(ids, cities)
+        return parts.model.encoder.get_input_embeddings()(ids), scores
+
+    return Tagger(replace(parts, settings=parts.settings.model_copy(update=changes)), encode=encode)
+
+
 def test_a_value_whose_entity_was_not_named_gets_no_call(folder: Path) -> None:
-    text = "he was born in Rome. It rained all day. Ada Byron was born in Paris."
-    [call] = Tagger.open(folder).annotate(AnnotatedDocument("d", text)).calls
-    assert (call.entity, call.value) == ("Ada Byron", "Paris")
+    tagger, text = _knows_cities(load_parts(folder)), "he was born in Rome, and went from Rome to Paris."
+    [call] = tagger.annotate(AnnotatedDocument("d", text)).calls
+    assert (call.value, call.entity) == ("Paris", "Rome")
+    calls = tagger.annotate(AnnotatedDocument("d", text, title="Ada Byron")).calls
+    assert [(call.at, call.value) for call in calls] == [(15, "Rome"), (35, "Rome"), (43, "Paris")]
 
 
 def test_a_title_names_an_entity_before_the_text_begins(folder: Path) -> None:
@@ -147,16 +169,14 @@ def test_onnx_computes_what_torch_computes(folder: Path) -> None:
 
 
 def test_a_long_document_gets_the_same_calls_wherever_its_windows_are_cut(folder: Path) -> None:
-    """Up to one in twenty: what a window shows left and right of a value differs."""
-    text = " ".join(document.text for document in _unseen())
-    document = AnnotatedDocument("long", text)
-    parts = load_parts(folder)
-    found = [
-        {(call.at, call.value) for call in Tagger(replace(parts, settings=settings)).annotate(document).calls}
-        for settings in (_SETTINGS, _SETTINGS.model_copy(update={"window": 50, "stride": 20}))
-    ]
-    assert len(found[0]) > 30
-    assert len(found[0] ^ found[1]) <= len(found[0]) / 20
+    """What is a value must not depend on the window, as it does not here; its entity may, where names are far away."""
+    parts, text = load_parts(folder), " ".join(document.text for document in _unseen())
+    document = AnnotatedDocument("long", text, title="Ada Byron")
+    wanted = sorted(match.span() for city in _CITIES for match in re.finditer(city, text))
+    assert len(wanted) > 20
+    for window, stride in ((64, 16), (50, 20), (40, 35), (33, 1), (99, 50)):
+        calls = _knows_cities(parts, window=window, stride=stride).annotate(document).calls
+        assert [(call.at, call.at + len(call.value)) for call in calls] == wanted, window
 
 
 def test_training_that_was_cut_off_ends_as_if_it_had_not_been(
@@ -194,7 +214,7 @@ def test_test_documents_are_never_learnt_from(gold: Path) -> None:
 
 
 def test_what_cannot_be_used_is_refused(folder: Path, tmp_path: Path, encoder: str, gold: Path) -> None:
-    with pytest.raises(InputError, match="epoch: unknown|field 'epoch'"):
+    with pytest.raises(InputError, match="field 'epoch': unknown setting"):
         TaggerSettings.read(["epoch=3"])
     with pytest.raises(InputError, match="key=value"):
         TaggerSettings.read(["epochs"])

@@ -57,7 +57,8 @@ def test_a_text_without_names_has_none() -> None:
 
 def _window(begins: list[bool]) -> Window:
     offsets = [(2 * place, 2 * place + 1) for place in range(len(begins))]
-    return Window(0, [0] * (len(begins) + 3), 2, offsets, begins, 0, 99, [])
+    size = len(begins) + 3
+    return Window(0, [0] * size, [0] * size, 2, offsets, begins, 0, 99, [])
 
 
 def test_spans_are_the_likeliest_and_hold_whole_words() -> None:

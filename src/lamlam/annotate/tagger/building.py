@@ -45,7 +45,7 @@ def build_tagger(
 ) -> dict[str, object]:
     """Train a tagger on files of gold and leave it in `folder`; the record of it.
 
-    The first file's manner is the one to get right. Goes on where the same training was cut off; `told` is `Training`'s.
+    The first file's manner is the one to get right. Goes on where the same was cut off; `told` is `Training`'s.
     Raises `InputError` for gold or an encoder that cannot be used.
     """
     started = time.monotonic()

@@ -3,7 +3,6 @@
 import importlib.util
 from collections.abc import Sequence
 from itertools import islice
-from pathlib import Path
 
 import torch
 from torch import Tensor

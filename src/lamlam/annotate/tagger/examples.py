@@ -49,13 +49,14 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Examples as tensors: ids, mask and tags [B, T], source [B], spans [S, 3], relation [S], and the pairs.
+    """Examples as tensors: ids, mask, shapes and tags [B, T], source [B], spans [S, 3], relation [S], and the pairs.
 
     `right` [P] tells the pairs whose candidate names the gold's entity.
     """
 
     ids: Tensor
     mask: Tensor
+    shapes: Tensor
     tags: Tensor
     source: Tensor
     spans: Tensor
@@ -102,6 +103,7 @@ def stack(chosen: Sequence[Example], pad_id: int) -> Batch:
     return Batch(
         ids=pad([example.window.ids for example in chosen], pad_id),
         mask=pad([[1] * len(example.window.ids) for example in chosen], 0),
+        shapes=pad([example.window.shapes for example in chosen], 0),
         tags=pad([example.tags for example in chosen], IGNORE_INDEX),
         source=torch.tensor([example.source for example in chosen]),
         spans=torch.tensor(spans, dtype=torch.long).reshape(-1, 3),

@@ -26,8 +26,10 @@ def losses(model: TaggerModel, batch: Batch, softness: float) -> TaggerLosses:
     The target of a relation is spread over all names, by their likeness to the gold's: those that mean the same are not
     wrong. `softness` says how far.
     """
-    hidden, tags = model(batch.ids, batch.mask, batch.source)
-    of_tags = nn.functional.cross_entropy(tags.float().reshape(-1, len(TAGS)), batch.tags.reshape(-1), ignore_index=IGNORE_INDEX)
+    hidden, tags = model(batch.ids, batch.mask, batch.shapes, batch.source)
+    of_tags = nn.functional.cross_entropy(
+        tags.float().reshape(-1, len(TAGS)), batch.tags.reshape(-1), ignore_index=IGNORE_INDEX
+    )
     nothing = of_tags.new_zeros(())
     if not len(batch.pairs.span):
         return TaggerLosses(of_tags, nothing, nothing)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from lamlam.annotate.tagger.windows import SHAPES
+
 __all__ = ["FEATURES", "TAGS", "Pairs", "TaggerModel"]
 
 TAGS = ("O", "B", "I")
@@ -33,6 +35,7 @@ class TaggerModel(nn.Module):
         size = encoder.config.hidden_size
         self.encoder = encoder
         self.source = nn.Embedding(sources, size)
+        self.shape = nn.Embedding(len(SHAPES), size)
         self.dropout = nn.Dropout(dropout)
         self.tags = nn.Linear(size, len(TAGS))
         self.span = nn.Sequential(nn.Linear(3 * size, size), nn.GELU(), nn.Dropout(dropout))
@@ -45,10 +48,11 @@ class TaggerModel(nn.Module):
         self.name_side = nn.Linear(size, width)
         self.sharpness = nn.Parameter(torch.tensor(3.0))
         nn.init.zeros_(self.source.weight)
+        nn.init.zeros_(self.shape.weight)
 
-    def forward(self, ids: Tensor, mask: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
-        """Of ids [B, T], their mask [B, T] and sources [B]: what each token means [B, T, H], and its tags [B, T, 3]."""
-        embedded = self.encoder.get_input_embeddings()(ids) + self.source(source)[:, None]
+    def forward(self, ids: Tensor, mask: Tensor, shapes: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Of ids, mask, shapes [B, T] and sources [B]: what tokens mean [B, T, H], scores of tags [B, T, 3]."""
+        embedded = self.encoder.get_input_embeddings()(ids) + self.shape(shapes) + self.source(source)[:, None]
         hidden = self.encoder(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
         return hidden, self.tags(self.dropout(hidden))
 

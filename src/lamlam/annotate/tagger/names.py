@@ -16,18 +16,26 @@ __all__ = ["Name", "names"]
 _UPPER = r"[^\W\d_a-zß-öø-ÿ]"
 _WORD = rf"(?:{_UPPER}\.)+(?!\w)|(?:{_UPPER}|\d(?=[\w.,]*[ -]{_UPPER}))[^\W_]*(?:[-–’'.&/+][^\W_]+)*"
 _JOINT = r"(?:of|the|de|la|le|von|van|der|den|du|di|da|del|des|dos|al|el|bin|ibn|and|for|in|on|at|to|a|&|y|e|und|et|zu)"
-_RUN = re.compile(rf"(?:{_WORD})(?:(?: {_JOINT}){{0,2}} (?:{_WORD})|, (?:Jr|Sr)\.|,? \d{{1,4}}(?![\w,.%])|(?:'s|’s) (?:{_WORD}))*")
+_RUN = re.compile(
+    rf"(?:{_WORD})(?:(?: {_JOINT}){{0,2}} (?:{_WORD})|, (?:Jr|Sr)\.|,? \d{{1,4}}(?![\w,.%])|(?:'s|’s) (?:{_WORD}))*"
+)
 _QUOTED = re.compile(r'["“]([^"“”\n]{2,60})["”]')
 _SUBJECT = re.compile(r"([^\n]{2,90}?)(?= \(|,? (?:is|was|are|were|refers|may refer|has|had|also known)\b)")
-_SENTENCE = re.compile(r"(?:\A|(?<=[.!?:;]) |\n\s*)(?:(?:The|A|An|In|On|At|For|This|These|Its|Their|Some|Other|Both) (?:the |a )?)?")
+_SENTENCE = re.compile(
+    r"(?:\A|(?<=[.!?:;]) |\n\s*)"
+    r"(?:(?:The|A|An|In|On|At|For|This|These|Its|Their|Some|Other|Both) (?:the |a )?)?"
+)
 _PHRASE = re.compile(r"[^\W_]+(?:[-–'’.][^\W_]+)*(?: [^\W_]+(?:[-–'’.][^\W_]+)*){0,3}")
 _TAIL = re.compile(r" [a-z][a-z-]+(?: [a-z][a-z-]+)?")
-_FUNCTION = frozenset(
-    "the a an in on at of for to from by with as and but or nor so yet if when while where after before since until during "
-    "although though because however this that these those it its he his she her they their we our i my you your there "
-    "here both all some many most several each every other another such no not one two three who what which how why "
-    "under over between among through into about against within without despite unlike like also then thus today".split()
-)
+_FUNCTION = frozenset({
+    "the", "a", "an", "in", "on", "at", "of", "for", "to", "from", "by", "with", "as", "and", "but", "or", "nor",
+    "so", "yet", "if", "when", "while", "where", "after", "before", "since", "until", "during", "although",
+    "though", "because", "however", "this", "that", "these", "those", "it", "its", "he", "his", "she", "her",
+    "they", "their", "we", "our", "i", "my", "you", "your", "there", "here", "both", "all", "some", "many",
+    "most", "several", "each", "every", "other", "another", "such", "no", "not", "one", "two", "three", "who",
+    "what", "which", "how", "why", "under", "over", "between", "among", "through", "into", "about", "against",
+    "within", "without", "despite", "unlike", "like", "also", "then", "thus", "today",
+})  # fmt: skip
 _LONGEST = 6  # words of a run, of which every part from either end may be a name
 
 
@@ -76,16 +84,18 @@ def _cut(title: str) -> list[tuple[int, int]]:
 
 def _subject(text: str) -> list[tuple[int, int]]:
     """What the first sentence is about, with and without its article."""
-    match = _SUBJECT.match(text) or _RUN.search(text)
+    match = _SUBJECT.match(text)
+    if match is None or _without_function_words(text, *match.span())[0] == match.end():
+        match = _RUN.search(text)
     if match is None:
         return []
     start, end = match.start(), match.end()
-    if text[start : end].startswith(('"', "“")):
+    if text[start:end].startswith(('"', "“")):
         start += 1
     while end > start and not (text[end - 1].isalnum() or text[end - 1] in ").!?"):
         end -= 1
     bare, _ = _without_function_words(text, start, end)
-    return [(start, end)] if bare >= end else list(dict.fromkeys([(start, end), (bare, end)]))
+    return list(dict.fromkeys([(start, end), (bare, end)]))
 
 
 def _mentions(text: str, start: int) -> Iterator[tuple[int, int]]:
@@ -106,7 +116,7 @@ def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """A run of capitalised words and its parts from either end: "Spain" in "Ministry of Defence of Spain"."""
     yield _trimmed(text, start, end)
     breaks = [match.span() for match in re.finditer(r",? |'s |’s ", text[start:end])]
-    for left, right in breaks[-_LONGEST:]:
+    for _, right in breaks[-_LONGEST:]:
         first, last = _without_function_words(text, start + right, end)
         if first < last:
             yield _trimmed(text, first, last)

@@ -13,8 +13,8 @@ from lamlam.markup import AnnotatedDocument
 
 __all__ = ["Encode", "Reader", "Reading", "pad"]
 
-Encode = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Of ids [B, T], mask [B, T] and sources [B]: what tokens mean [B, T, H], and the scores of their tags [B, T, 3]."""
+Encode = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""What `TaggerModel.forward` computes."""
 
 _BATCH = 8  # windows: more gain nothing on a processor
 
@@ -41,8 +41,9 @@ class Reader:
         while chosen := list(islice(ordered, _BATCH)):
             ids = pad([window.ids for window in chosen], self._windows.pad_id)
             mask = pad([[1] * len(window.ids) for window in chosen], 0)
+            shapes = pad([window.shapes for window in chosen], 0)
             source = torch.full((len(chosen),), self._source)
-            hidden, tags = self._encode(*(each.to(self._device) for each in (ids, mask, source)))
+            hidden, tags = self._encode(*(each.to(self._device) for each in (ids, mask, shapes, source)))
             yield Reading(chosen, hidden.float(), tags.float().log_softmax(dim=-1).cpu().numpy())
 
 

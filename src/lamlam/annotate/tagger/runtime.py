@@ -19,6 +19,7 @@ from lamlam.files import atomic_write
 __all__ = ["FP32", "INT8", "OnnxEncoder", "can_export", "can_run", "export_onnx"]
 
 FP32, INT8 = "encoder.onnx", "encoder.int8.onnx"
+_INPUTS = ("ids", "mask", "shapes", "source")
 _LONGEST = 1 << 16
 
 
@@ -46,9 +47,8 @@ class OnnxEncoder:
         options.intra_op_num_threads = threads or os.cpu_count() or 1
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def __call__(self, ids: Tensor, mask: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
-        given = {"ids": ids.numpy(), "mask": mask.numpy(), "source": source.numpy()}
-        hidden, tags = self._session.run(None, given)
+    def __call__(self, *given: Tensor) -> tuple[Tensor, Tensor]:
+        hidden, tags = self._session.run(None, {name: each.numpy() for name, each in zip(_INPUTS, given, strict=True)})
         return torch.from_numpy(hidden), torch.from_numpy(tags)
 
 
@@ -74,10 +74,10 @@ def _quietly_exported(model: TaggerModel) -> torch.onnx.ONNXProgram:
         warnings.simplefilter("ignore")  # of deprecated parts of torch that torch itself uses
         program = torch.onnx.export(
             model.eval(),
-            (ones, ones.clone(), torch.zeros(3, dtype=torch.long)),  # one tensor given twice is one input
-            input_names=["ids", "mask", "source"],
+            (ones, ones.clone(), ones.clone(), torch.zeros(3, dtype=torch.long)),  # one tensor twice is one input
+            input_names=_INPUTS,
             output_names=["hidden", "tags"],
-            dynamic_shapes=(rows, rows, {0: batch}),
+            dynamic_shapes=(rows, rows, rows, {0: batch}),
             dynamo=True,
             verbose=False,
         )

@@ -17,7 +17,8 @@ class TaggerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 0
-    epochs: int = Field(default=12, ge=1, description="passes over the training split at most")
+    epochs: int = Field(default=6, ge=1, description="passes over the training split at most")
+    finish: int = Field(default=3, ge=0, description="of these, passes over the first collection alone, at the end")
     patience: int = Field(default=3, ge=1, description="passes without a better score before training stops")
     batch: int = Field(default=16, ge=1, description="windows a step")
     learning_rate: float = Field(default=2e-4, gt=0.0, description="of the encoder")

@@ -89,7 +89,9 @@ class Tagger:
         for reading in readings:
             for mark in self._marker.mark(documents, reading, self._manner.bias if bias is None else bias):
                 marks[mark.document].append(mark)
-        return [replace(document, calls=_calls(document, each)) for document, each in zip(documents, marks, strict=True)]
+        return [
+            replace(document, calls=_calls(document, each)) for document, each in zip(documents, marks, strict=True)
+        ]
 
 
 def _calls(document: AnnotatedDocument, marks: list[Mark]) -> tuple[Call, ...]:

@@ -1,8 +1,8 @@
 """Trains a tagger on gold documents; stops when it no longer gets better on the calibration split.
 
-The score is the F1 of overlapping values in documents of the first collection. What is kept is a running average of the
-weights. The state is saved after each pass, so that training that was cut off goes on from there; it is deleted by who
-keeps the result.
+All collections are learnt from, the first one last. The score is the F1 of overlapping values in documents of the first
+collection. What is kept is a running average of the weights. The state is saved after each pass, so that training that
+was cut off goes on from there; it is deleted by who keeps the result.
 """
 
 import random
@@ -18,8 +18,8 @@ from transformers import get_linear_schedule_with_warmup
 
 from lamlam.annotate.tagger.calibration import Calibration, calibrate
 from lamlam.annotate.tagger.examples import Batch, Example, stack
-from lamlam.annotate.tagger.model import Pairs
 from lamlam.annotate.tagger.losses import TaggerLosses, losses
+from lamlam.annotate.tagger.model import Pairs
 from lamlam.annotate.tagger.parts import TaggerParts
 from lamlam.annotate.tagger.tagger import Tagger
 from lamlam.files import atomic_write
@@ -63,14 +63,15 @@ class Training:
 
     def run(self, train: Sequence[Example], calibration: Sequence[AnnotatedDocument]) -> list[Pass]:
         """Pass over `train` until the score no longer rises; the network then has the weights that scored best."""
-        steps = -(-len(train) // self._settings.batch)
-        optimizer, schedule = self._optimizer(steps)
+        plan = self._plan(train)
+        steps = [-(-len(part) // self._settings.batch) for part in plan]
+        optimizer, schedule = self._optimizer(sum(steps))
         self._resume(optimizer, schedule)
         while len(self.passes) < self._settings.epochs and not self._stale():
             number = len(self.passes)
             with torch.random.fork_rng():
                 torch.manual_seed(self._settings.seed * 1009 + number)
-                means = self._pass(number, train, steps, optimizer, schedule)
+                means = self._pass(number, plan[number], steps, optimizer, schedule)
             found = calibrate(Tagger(replace(self._parts, model=self._average.module)), calibration)
             self.passes.append(Pass(number, means, found))
             if self._best_pass() is self.passes[-1]:
@@ -80,7 +81,15 @@ class Training:
         self._model.cpu().eval()
         return self.passes
 
-    def _pass(self, number: int, train: Sequence[Example], steps: int, optimizer: Any, schedule: Any) -> dict[str, float]:
+    def _plan(self, train: Sequence[Example]) -> list[Sequence[Example]]:
+        """What each pass reads: all examples, in the last passes those of the first collection."""
+        first = [example for example in train if example.source == 0]
+        last = min(self._settings.finish, self._settings.epochs)
+        return [train] * (self._settings.epochs - last) + [first] * last
+
+    def _pass(
+        self, number: int, train: Sequence[Example], steps: list[int], optimizer: Any, schedule: Any
+    ) -> dict[str, float]:
         self._model.train()
         totals = [0.0] * len(TaggerLosses._fields)
         rng = random.Random(f"{self._settings.seed}:{number}")
@@ -89,14 +98,18 @@ class Training:
             parts = self._step(batch, optimizer, schedule)
             totals = [total + part for total, part in zip(totals, parts, strict=True)]
             score = self._best_pass().calibration.f1 if self.passes else None
-            self._told(number * steps + step + 1, self._settings.epochs * steps, score)
-        return {name: round(total / steps, 4) for name, total in zip(TaggerLosses._fields, totals, strict=True)}
+            self._told(sum(steps[:number]) + step + 1, sum(steps), score)
+        return {name: round(total / steps[number], 4) for name, total in zip(TaggerLosses._fields, totals, strict=True)}
 
     def _step(self, batch: Batch, optimizer: Any, schedule: Any) -> list[float]:
         fast = fast_dtype(self._device) if self._settings.bf16 else torch.float32
         with torch.autocast(self._device.type, fast, enabled=fast != torch.float32):
             parts = losses(self._model, batch, self._settings.relation_softness)
-        loss = parts.tags + self._settings.entity_weight * parts.entities + self._settings.relation_weight * parts.relations
+        loss = (
+            parts.tags
+            + self._settings.entity_weight * parts.entities
+            + self._settings.relation_weight * parts.relations
+        )
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), _CLIP)
         optimizer.step()
@@ -105,7 +118,7 @@ class Training:
         self._average.update_parameters(self._model)
         return [float(part.detach()) for part in parts]
 
-    def _optimizer(self, steps: int) -> tuple[Any, Any]:
+    def _optimizer(self, total: int) -> tuple[Any, Any]:
         settings = self._settings
         self._model.encoder.get_input_embeddings().requires_grad_(False)  # most of the weights, and seldom seen
         encoder = [p for p in self._model.encoder.parameters() if p.requires_grad]
@@ -116,7 +129,6 @@ class Training:
             {"params": heads, "lr": settings.head_learning_rate},
         ]
         optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
-        total = settings.epochs * steps
         return optimizer, get_linear_schedule_with_warmup(optimizer, round(settings.warmup * total), total)
 
     def _best_pass(self) -> Pass:
@@ -164,6 +176,6 @@ def _batches(train: Sequence[Example], size: int, rng: random.Random) -> Iterato
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:
-    names = ("ids", "mask", "tags", "source", "spans", "relation", "right")
+    names = ("ids", "mask", "shapes", "tags", "source", "spans", "relation", "right")
     pairs = Pairs(*(part.to(device) for part in batch.pairs))
     return replace(batch, pairs=pairs, **{name: getattr(batch, name).to(device) for name in names})

@@ -13,7 +13,10 @@ from transformers import PreTrainedTokenizerBase
 from lamlam.annotate.tagger.names import Name, names
 from lamlam.markup import AnnotatedDocument
 
-__all__ = ["Candidate", "Window", "Windows"]
+__all__ = ["SHAPES", "Candidate", "Window", "Windows"]
+
+SHAPES = ("special", "lower", "capital", "upper", "digits", "signs")
+"""How a token is written, of which an encoder that knows no capitals sees nothing."""
 
 
 _Pieces = tuple[list[int], list[tuple[int, int]]]  # token ids, and the characters of each token
@@ -31,12 +34,13 @@ class Candidate(NamedTuple):
 class Window:
     """A part of document number `document`: the text's tokens are [body, body + len(offsets)) of `ids`.
 
-    `offsets` are the characters of the text's tokens, `begins` tells which of them begin a word. It decides on spans
-    that start in the characters [since, until).
+    `shapes` say how each of `ids` is written (see `SHAPES`). `offsets` are the characters of the text's tokens, and
+    `begins` tells which begin a word. It decides on spans that start in the characters [since, until).
     """
 
     document: int
     ids: list[int]
+    shapes: list[int]
     body: int
     offsets: list[tuple[int, int]]
     begins: list[bool]
@@ -74,6 +78,7 @@ class Windows:
     def _windows(self, document: int, text: str, found: list[Name], body: _Pieces, head: _Pieces) -> Iterator[Window]:
         ids, head_ids = body[0], head[0][: self._length // 4]
         spans = [_stripped(text, start, end) for start, end in body[1]]
+        shown = [_shape(found[0].name[start:end]) for start, end in head[1][: len(head_ids)]]
         cls, sep = self._tokenizer.cls_token_id, self._tokenizer.sep_token_id
         front = [cls, *head_ids, sep]
         room = self._length - len(front) - 1
@@ -86,6 +91,7 @@ class Windows:
             yield Window(
                 document,
                 [*front, *ids[first:last], sep],
+                [0, *shown, 0, *(_shape(text[start:end]) for start, end in part), 0],
                 len(front),
                 part,
                 [_begins_word(text, start) for start, _ in part],
@@ -122,6 +128,16 @@ def _tokens(offsets: list[tuple[int, int]], body: int, start: int, end: int) -> 
         return None
     inside = [index for index, (first, last) in enumerate(offsets) if first < end and last > start]
     return (body + inside[0], body + inside[-1]) if inside else None
+
+
+def _shape(token: str) -> int:
+    if any(map(str.isdigit, token)):
+        return SHAPES.index("digits")
+    if not token.isalpha():
+        return SHAPES.index("signs")
+    if token.islower():
+        return SHAPES.index("lower")
+    return SHAPES.index("upper" if len(token) > 1 and token.isupper() else "capital")
 
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
