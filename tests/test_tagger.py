@@ -12,7 +12,7 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from lamlam.annotate.gold import Split, gold_split
 from lamlam.annotate.tagger.building import build_tagger
-from lamlam.annotate.tagger.folder import load_parts, save_parts
+from lamlam.annotate.tagger.folder import OpenSettings, load_parts, save_parts
 from lamlam.annotate.tagger.parts import TaggerParts
 from lamlam.annotate.tagger.runtime import can_export
 from lamlam.annotate.tagger.settings import TaggerSettings
@@ -143,14 +143,17 @@ def test_a_title_names_an_entity_before_the_text_begins(folder: Path) -> None:
 
 
 def test_documents_together_get_the_calls_that_each_gets_alone(folder: Path) -> None:
-    tagger, documents = Tagger.open(folder, precision="torch"), _unseen()
+    tagger, documents = Tagger.open(folder, OpenSettings(precision="torch")), _unseen()
     assert list(tagger.annotate_many(documents)) == [tagger.annotate(document) for document in documents]
 
 
 def test_what_is_saved_and_opened_annotates_alike(folder: Path, tmp_path: Path) -> None:
     parts, documents = load_parts(folder), _unseen()
     save_parts(parts, tmp_path)
-    first, second = Tagger.open(folder, precision="torch"), Tagger.open(tmp_path, precision="torch")
+    first, second = (
+        Tagger.open(folder, OpenSettings(precision="torch")),
+        Tagger.open(tmp_path, OpenSettings(precision="torch")),
+    )
     assert first.settings == second.settings
     assert list(first.annotate_many(documents)) == list(second.annotate_many(documents))
 
@@ -158,14 +161,14 @@ def test_what_is_saved_and_opened_annotates_alike(folder: Path, tmp_path: Path) 
 @pytest.mark.skipif(not can_export(), reason="onnxruntime is not installed")
 def test_onnx_computes_what_torch_computes(folder: Path) -> None:
     documents = _unseen()
-    torch_, onnx = (Tagger.open(folder, precision=precision) for precision in ("torch", "fp32"))
+    torch_, onnx = (Tagger.open(folder, OpenSettings(precision=precision)) for precision in ("torch", "fp32"))
     for one, other in zip(torch_.read(documents), onnx.read(documents), strict=True):
         for row, window in enumerate(one.windows):
             size = len(window.ids)
             assert torch.allclose(one.hidden[row, :size], other.hidden[row, :size], atol=1e-4)
             assert torch.allclose(*(torch.from_numpy(each.scores[row, :size]) for each in (one, other)), atol=1e-4)
     assert list(torch_.annotate_many(documents)) == list(onnx.annotate_many(documents))
-    assert "int8" in str(Tagger.open(folder, precision="int8").settings)
+    assert "int8" in str(Tagger.open(folder, OpenSettings(precision="int8")).settings)
 
 
 def test_a_long_document_gets_the_same_calls_wherever_its_windows_are_cut(folder: Path) -> None:
@@ -221,7 +224,7 @@ def test_what_cannot_be_used_is_refused(folder: Path, tmp_path: Path, encoder: s
     with pytest.raises(InputError, match=r"tagger\.json"):
         Tagger.open(tmp_path)
     with pytest.raises(InputError, match="knows no manner 'x', only gold"):
-        Tagger.open(folder, manner="x")
+        Tagger.open(folder, OpenSettings(manner="x"))
     with pytest.raises(InputError, match="128 tokens at most"):
         build_tagger([gold], tmp_path, TaggerSettings(window=300), encoder=encoder)
     with pytest.raises(InputError, match="no encoder"):

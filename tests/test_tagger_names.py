@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
-from lamlam.annotate.tagger.decoding import best_spans
+from lamlam.annotate.tagger.decoding import Readiness, values
 from lamlam.annotate.tagger.inventory import Inventory
 from lamlam.annotate.tagger.names import names
+from lamlam.annotate.tagger.reading import Reading
 from lamlam.annotate.tagger.windows import Window
 from lamlam.markup import AnnotatedDocument, Call
 
@@ -55,19 +57,31 @@ def test_a_text_without_names_has_none() -> None:
     assert names(" \n") == []
 
 
-def _window(begins: list[bool]) -> Window:
+def _found(tags: str, begins: list[bool], readiness: Readiness) -> list[tuple[int, int]]:
+    """The values of one window with two special tokens before its text and one behind it."""
+    likely = {"O": (0.8, 0.1, 0.1), "B": (0.2, 0.6, 0.2), "I": (0.2, 0.2, 0.6), "i": (0.6, 0.1, 0.3)}
+    scores = np.log([[likely[tag] for tag in "OO" + tags + "O"]])
     offsets = [(2 * place, 2 * place + 1) for place in range(len(begins))]
-    size = len(begins) + 3
-    return Window(0, [0] * size, [0] * size, 2, offsets, begins, 0, 99, [])
+    size = len(tags) + 3
+    window = Window(0, [0] * size, [0] * size, 2, offsets, begins, 0, 99, [])
+    found = values(Reading([window], torch.zeros(1, size, 4), scores), readiness)
+    return [(value.start // 2, value.end // 2) for value in found]
 
 
-def test_spans_are_the_likeliest_and_hold_whole_words() -> None:
-    likely = {"O": (-0.1, -3.0, -3.0), "B": (-3.0, -0.1, -3.0), "I": (-3.0, -3.0, -0.1)}
-    rows = np.array([[likely[tag] for tag in "OOBIOBBOO"]])  # two special tokens, six of the text, one more
-    assert best_spans(rows, [_window([True] * 6)], 0.0) == [[(2, 3), (5, 5), (6, 6)]]
-    assert best_spans(rows, [_window([True, True, False, True, False, True])], 0.5) == [[(2, 4), (5, 6)]]
-    assert best_spans(rows, [_window([True] * 6)], -9.0) == [[]]
-    assert best_spans(np.array([[likely["I"]] * 9]), [_window([True] * 6)], 0.0) == [[(2, 7)]]
+def test_values_are_the_likeliest_spans_of_whole_words() -> None:
+    words = [True] * 6
+    assert _found("BIOBBO", words, Readiness()) == [(0, 1), (3, 3), (4, 4)]
+    assert _found("BIOBBO", [True, True, False, True, False, True], Readiness(1.0)) == [(0, 2), (3, 4)]
+    assert _found("IIIIII", words, Readiness()) == [(0, 5)]
+    assert _found("BIOBBO", words, Readiness(-9.0)) == []
+
+
+def test_a_bias_lets_values_reach_further_and_unsure_ones_are_left_out() -> None:
+    words = [True] * 5
+    assert _found("OiOBO", words, Readiness(1.0)) == [(3, 3)]
+    assert _found("OBiOO", words, Readiness(1.0)) == [(1, 2)]
+    assert _found("OBiOO", words, Readiness(1.0, 0.7)) == []
+    assert _found("OBIOO", words, Readiness(1.0, 0.7)) == [(1, 2)]
 
 
 def test_an_inventory_folds_spellings_and_orders_by_number_of_calls() -> None:

@@ -13,6 +13,7 @@ import torch
 from lamlam import __version__
 from lamlam.annotate.score import score
 from lamlam.annotate.tagger.calibration import calibrate
+from lamlam.annotate.tagger.decoding import Readiness
 from lamlam.annotate.tagger.encoder import default_encoder, embed, load_encoder
 from lamlam.annotate.tagger.examples import examples
 from lamlam.annotate.tagger.folder import save_parts
@@ -81,15 +82,18 @@ def _untrained(collections: Sequence[Collection], settings: TaggerSettings, path
             dropout=settings.dropout,
         )
     model.names.copy_(embed(inventory.names, encoder, tokenizer))
-    return TaggerParts(model, tokenizer, inventory, settings, tuple(Manner(one.name) for one in collections))
+    return TaggerParts(
+        model, tokenizer, inventory, settings, tuple(Manner(one.name, Readiness()) for one in collections)
+    )
 
 
 def _calibrated(parts: TaggerParts, collections: Sequence[Collection]) -> TaggerParts:
-    """The parts with each manner as ready to mark values as its collection's calibration split asks for."""
+    """The parts with each manner as ready to see values as its collection's calibration split asks for."""
     manners = []
     for source, one in enumerate(collections):
-        bias = calibrate(Tagger(parts, source=source), one.calibration).bias if one.calibration else 0.0
-        manners.append(Manner(one.name, bias))
+        tagger = Tagger(parts, source=source)
+        found = calibrate(tagger, one.calibration).readiness if one.calibration else Readiness()
+        manners.append(Manner(one.name, found))
     return replace(parts, manners=tuple(manners))
 
 

@@ -1,41 +1,52 @@
-"""How readily a tagger should mark values: as readily as makes most of them right and most found."""
+"""How readily a tagger should see values: as readily as makes most of them right and most found."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from lamlam.annotate.score import ScoreSettings, score
+from lamlam.annotate.score.matching import PlacedCall, match
+from lamlam.annotate.spans import value_span
+from lamlam.annotate.tagger.decoding import Readiness, values
 from lamlam.annotate.tagger.tagger import Tagger
-from lamlam.markup import AnnotatedDocument
+from lamlam.markup import AnnotatedDocument, Call
 
 __all__ = ["Calibration", "calibrate"]
 
-_BIASES = tuple(step / 4 for step in range(-4, 9))
+_BIASES = tuple(step / 2 for step in range(-1, 7))
+_LEASTS = tuple(step / 20 for step in range(13))
+_ANY = Call("", "", "", 0)  # places are compared here, not what is asked
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The best bias, and the F1 of overlapping values that it gave."""
+    """The best readiness, and the F1 of overlapping values that it gave."""
 
-    bias: float
+    readiness: Readiness
     f1: float
 
 
 def calibrate(tagger: Tagger, documents: Sequence[AnnotatedDocument]) -> Calibration:
-    """Try the biases on gold documents that the tagger has not learnt from."""
+    """Try the possibilities on gold documents that the tagger has not learnt from."""
     readings = list(tagger.read(documents))
-    gold = [_values_alone(document) for document in documents]
-    return max(
-        (Calibration(bias, _f1(gold, tagger.write(documents, readings, bias))) for bias in _BIASES),
-        key=lambda each: (each.f1, -abs(each.bias)),
-    )
+    gold = [_placed(document) for document in documents]
+    found: list[Calibration] = []
+    for bias in _BIASES:
+        seen: list[list[tuple[float, PlacedCall]]] = [[] for _ in documents]
+        for reading in readings:
+            for value in values(reading, Readiness(bias)):
+                place = PlacedCall(_ANY, value.start, value.end)
+                seen[reading.windows[value.window].document].append((value.sure, place))
+        for least in _LEASTS:
+            predicted = [[place for sure, place in each if sure >= least] for each in seen]
+            found.append(Calibration(Readiness(bias, least), _f1(gold, predicted)))
+    return max(found, key=lambda each: each.f1)
 
 
-def _f1(gold: list[AnnotatedDocument], predicted: list[AnnotatedDocument]) -> float:
-    """Of nothing predicted it is not a number, but 0 here."""
-    measures = score(gold, map(_values_alone, predicted), ScoreSettings(samples=1)).measures
-    return measures["span_overlap"].f1.value if measures["span_overlap"].hits else 0.0
+def _placed(document: AnnotatedDocument) -> list[PlacedCall]:
+    spans = (value_span(document.text, call.value, call.at) for call in document.calls)
+    return [PlacedCall(_ANY, *span) for span in spans if span is not None]
 
 
-def _values_alone(document: AnnotatedDocument) -> AnnotatedDocument:
-    """The document as if all its calls asked the same, which is quick to compare."""
-    return replace(document, calls=tuple(replace(call, entity="-", relation="-") for call in document.calls))
+def _f1(gold: Sequence[Sequence[PlacedCall]], predicted: Sequence[Sequence[PlacedCall]]) -> float:
+    hits = sum(len(match(*each)) for each in zip(gold, predicted, strict=True))
+    every = sum(map(len, gold)) + sum(map(len, predicted))
+    return 2 * hits / every if every else 0.0

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lamlam.annotate.tagger.decoding import best_spans
+from lamlam.annotate.tagger.decoding import Readiness, Value, values
 from lamlam.annotate.tagger.inventory import Inventory
 from lamlam.annotate.tagger.model import Pairs, TaggerModel
 from lamlam.annotate.tagger.pairs import make_pairs
@@ -29,16 +29,6 @@ class Mark(NamedTuple):
     relation: str
 
 
-class _Value(NamedTuple):
-    """A span of tokens of a window that it decides on, and its characters."""
-
-    window: int
-    first: int
-    last: int
-    start: int
-    end: int
-
-
 class Marker:
     """`usual` is how many calls of the gold a relation needs to be named; where none has as many, all are."""
 
@@ -47,20 +37,20 @@ class Marker:
         self._usual = sum(count >= usual for count in inventory.counts) or len(inventory.names)
 
     @torch.inference_mode()
-    def mark(self, documents: Sequence[AnnotatedDocument], reading: Reading, bias: float) -> Iterator[Mark]:
-        """The values in a reading that have an entity named before them; `bias` says how readily values are seen."""
-        values = list(_values(reading, bias))
-        if not values:
+    def mark(self, documents: Sequence[AnnotatedDocument], reading: Reading, readiness: Readiness) -> Iterator[Mark]:
+        """The values in a reading that have an entity named before them."""
+        found = list(values(reading, readiness))
+        if not found:
             return
         hidden = reading.hidden
-        spans = torch.tensor([value[:3] for value in values], device=hidden.device)
+        spans = torch.tensor([value[:3] for value in found], device=hidden.device)
         meant = self._model.spans(hidden, spans)
-        entities = self._entities(documents, reading, values, meant)
+        entities = self._entities(documents, reading, found, meant)
         numbers = [number for number, entity in enumerate(entities) if entity]
         if not numbers:
             return
         kept = torch.tensor(numbers, device=hidden.device)
-        chosen = [(values[number], entity) for number, entity in enumerate(entities) if entity]
+        chosen = [(found[number], entity) for number, entity in enumerate(entities) if entity]
         named = torch.tensor([(value.window, entity.first, entity.last) for value, entity in chosen]).to(hidden.device)
         likely = self._model.relations(hidden, meant[kept], spans[kept], named)[:, : self._usual]
         for (value, entity), relation in zip(chosen, likely.argmax(dim=1).tolist(), strict=True):
@@ -68,23 +58,13 @@ class Marker:
             yield Mark(document, value.start, value.end, entity.name.name, self._names[relation])
 
     def _entities(
-        self, documents: Sequence[AnnotatedDocument], reading: Reading, values: list[_Value], meant: Tensor
+        self, documents: Sequence[AnnotatedDocument], reading: Reading, found: list[Value], meant: Tensor
     ) -> list[Candidate | None]:
-        pairs, candidates = make_pairs(reading.windows, [(value.window, value.first, value.last) for value in values])
+        pairs, candidates = make_pairs(reading.windows, [(value.window, value.first, value.last) for value in found])
         pairs = Pairs(*(part.to(meant.device) for part in pairs))
         scores = self._model.entities(reading.hidden, meant, pairs).split([len(each) for each in candidates])
-        texts = [documents[reading.windows[value.window].document].text[value.start : value.end] for value in values]
+        texts = [documents[reading.windows[value.window].document].text[value.start : value.end] for value in found]
         return [_best(*each) for each in zip(candidates, scores, map(normalise, texts), strict=True)]
-
-
-def _values(reading: Reading, bias: float) -> Iterator[_Value]:
-    for row, (window, spans) in enumerate(
-        zip(reading.windows, best_spans(reading.scores, reading.windows, bias), strict=True)
-    ):
-        for first, last in spans:
-            start, end = window.offsets[first - window.body][0], window.offsets[last - window.body][1]
-            if window.since <= start < window.until:
-                yield _Value(row, first, last, start, end)
 
 
 def _best(candidates: Sequence[Candidate], scores: Tensor, value: str) -> Candidate | None:

@@ -30,6 +30,8 @@ class Pairs(NamedTuple):
 class TaggerModel(nn.Module):
     """`sources` are the collections of gold documents whose manner of annotating it has learnt."""
 
+    names: Tensor  # what the encoder makes of the relations' names [R, H], each of length 1
+
     def __init__(self, encoder: PreTrainedModel, *, sources: int, relations: int, width: int, dropout: float) -> None:
         super().__init__()
         size = encoder.config.hidden_size

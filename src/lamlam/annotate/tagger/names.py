@@ -36,6 +36,7 @@ _FUNCTION = frozenset({
     "what", "which", "how", "why", "under", "over", "between", "among", "through", "into", "about", "against",
     "within", "without", "despite", "unlike", "like", "also", "then", "thus", "today",
 })  # fmt: skip
+_VERBS = frozenset({"is", "was", "are", "were", "has", "had"})
 _LONGEST = 6  # words of a run, of which every part from either end may be a name
 
 
@@ -127,10 +128,11 @@ def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _prefixes(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    for match in re.finditer(r" |$", text[start:end]):
-        word = text[start : start + match.start()].rsplit(" ", 1)[-1]
-        if word.casefold() not in _FUNCTION and word not in ("is", "was", "are", "were", "has", "had"):
-            yield start, start + match.start()
+    """How a sentence begins, up to a word that is in no name: "nonstandard dialect" of "A nonstandard dialect has"."""
+    for match in re.finditer(r"\S+", text[start:end]):
+        if match.group().casefold() in _FUNCTION or match.group() in _VERBS:
+            return
+        yield start, start + match.end()
 
 
 def _without_function_words(text: str, start: int, end: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from lamlam.annotate.tagger.decoding import Readiness
 from lamlam.annotate.tagger.inventory import Inventory
 from lamlam.annotate.tagger.model import TaggerModel
 from lamlam.annotate.tagger.settings import TaggerSettings
@@ -16,7 +17,7 @@ class Manner:
     """How one collection of gold annotates: its name, and how readily the tagger marks values when it does likewise."""
 
     name: str
-    bias: float = 0.0
+    readiness: Readiness
 
 
 @dataclass(frozen=True, slots=True)

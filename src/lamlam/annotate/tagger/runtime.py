@@ -45,7 +45,11 @@ class OnnxEncoder:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or os.cpu_count() or 1
+        self._given = path, threads
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def __reduce__(self) -> tuple[type["OnnxEncoder"], tuple[Path, int | None]]:
+        return OnnxEncoder, self._given  # a session cannot be sent to another process, what it is made of can
 
     def __call__(self, *given: Tensor) -> tuple[Tensor, Tensor]:
         hidden, tags = self._session.run(None, {name: each.numpy() for name, each in zip(_INPUTS, given, strict=True)})

@@ -1,14 +1,16 @@
 """The settings of a tagger's training, and of what it writes."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lamlam.errors import InputError
 
-__all__ = ["TaggerSettings"]
+Settings = TypeVar("Settings", bound=BaseModel)
+
+__all__ = ["TaggerSettings", "checked_settings"]
 
 
 class TaggerSettings(BaseModel):
@@ -45,9 +47,14 @@ class TaggerSettings(BaseModel):
             if not equals:
                 raise InputError(f"'{change}' is not of the form key=value")
             raw[key] = yaml.safe_load(value)
-        try:
-            return cls.model_validate(raw)
-        except ValidationError as error:
-            first = error.errors()[0]
-            reason = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"]
-            raise InputError(reason, field=".".join(map(str, first["loc"]))) from error
+        return checked_settings(cls, raw)
+
+
+def checked_settings(kind: type[Settings], given: Mapping[str, Any]) -> Settings:
+    """Settings of a kind. Raises `InputError` that names the field that is bad."""
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"]
+        raise InputError(reason, field=".".join(map(str, first["loc"]))) from error

@@ -18,7 +18,7 @@ from lamlam.annotate.tagger.windows import Windows
 from lamlam.markup import AnnotatedDocument, Call
 
 if TYPE_CHECKING:
-    from lamlam.annotate.tagger.folder import Precision
+    from lamlam.annotate.tagger.folder import OpenSettings
     from lamlam.annotate.tagger.parts import TaggerParts
 
 __all__ = ["Tagger"]
@@ -50,22 +50,15 @@ class Tagger:
         self._marker = Marker(parts.model.eval(), parts.inventory, settings.least_count)
 
     @classmethod
-    def open(
-        cls,
-        folder: str | Path,
-        *,
-        manner: str | None = None,
-        precision: "Precision" = "auto",
-        threads: int | None = None,
-    ) -> "Tagger":
+    def open(cls, folder: str | Path, settings: "OpenSettings | None" = None) -> "Tagger":
         """The tagger of a folder that `lamlam annotate train` wrote; see `folder.open_tagger`."""
-        from lamlam.annotate.tagger.folder import open_tagger
+        from lamlam.annotate.tagger.folder import OpenSettings, open_tagger
 
-        return open_tagger(Path(folder), manner=manner, precision=precision, threads=threads)
+        return open_tagger(Path(folder), settings or OpenSettings())
 
     @property
     def settings(self) -> Mapping[str, object]:
-        return {**self._told, "manner": self._manner.name, "bias": self._manner.bias}
+        return {**self._told, "manner": self._manner.name, "readiness": list(self._manner.readiness)}
 
     def annotate(self, document: AnnotatedDocument) -> AnnotatedDocument:
         """The document with calls, each directly before the words that are its value."""
@@ -75,23 +68,19 @@ class Tagger:
         """The documents with calls, in order."""
         rest = iter(documents)
         while chunk := list(islice(rest, _DOCUMENTS)):
-            yield from self.write(chunk, self.read(chunk))
+            yield from self._annotated(chunk)
 
     def read(self, documents: Sequence[AnnotatedDocument]) -> Iterator[Reading]:
-        """What the encoder makes of documents; `write` makes calls of it."""
+        """What the encoder makes of documents, in which calls are yet to be seen."""
         return self._reader.read(documents)
 
-    def write(
-        self, documents: Sequence[AnnotatedDocument], readings: Iterable[Reading], bias: float | None = None
-    ) -> list[AnnotatedDocument]:
-        """The documents with the calls that a reading of them gives; `bias` stands in for the manner's own."""
+    def _annotated(self, documents: Sequence[AnnotatedDocument]) -> Iterator[AnnotatedDocument]:
         marks: list[list[Mark]] = [[] for _ in documents]
-        for reading in readings:
-            for mark in self._marker.mark(documents, reading, self._manner.bias if bias is None else bias):
+        for reading in self.read(documents):
+            for mark in self._marker.mark(documents, reading, self._manner.readiness):
                 marks[mark.document].append(mark)
-        return [
-            replace(document, calls=_calls(document, each)) for document, each in zip(documents, marks, strict=True)
-        ]
+        for document, found in zip(documents, marks, strict=True):
+            yield replace(document, calls=_calls(document, found))
 
 
 def _calls(document: AnnotatedDocument, marks: list[Mark]) -> tuple[Call, ...]:

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -17,9 +17,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import get_linear_schedule_with_warmup
 
 from lamlam.annotate.tagger.calibration import Calibration, calibrate
+from lamlam.annotate.tagger.decoding import Readiness
 from lamlam.annotate.tagger.examples import Batch, Example, stack
 from lamlam.annotate.tagger.losses import TaggerLosses, losses
-from lamlam.annotate.tagger.model import Pairs
+from lamlam.annotate.tagger.model import Pairs, TaggerModel
 from lamlam.annotate.tagger.parts import TaggerParts
 from lamlam.annotate.tagger.tagger import Tagger
 from lamlam.files import atomic_write
@@ -72,7 +73,7 @@ class Training:
             with torch.random.fork_rng():
                 torch.manual_seed(self._settings.seed * 1009 + number)
                 means = self._pass(number, plan[number], steps, optimizer, schedule)
-            found = calibrate(Tagger(replace(self._parts, model=self._average.module)), calibration)
+            found = calibrate(Tagger(replace(self._parts, model=cast(TaggerModel, self._average.module))), calibration)
             self.passes.append(Pass(number, means, found))
             if self._best_pass() is self.passes[-1]:
                 self._best = {name: value.cpu().clone() for name, value in self._average.module.state_dict().items()}
@@ -140,7 +141,9 @@ class Training:
     def _save(self, optimizer: Any, schedule: Any) -> None:
         parts = {
             "key": self._key,
-            "passes": [(each.number, each.losses, each.calibration.bias, each.calibration.f1) for each in self.passes],
+            "passes": [
+                (each.number, each.losses, *each.calibration.readiness, each.calibration.f1) for each in self.passes
+            ],
             "model": self._model.state_dict(),
             "average": self._average.state_dict(),
             "best": self._best,
@@ -156,7 +159,7 @@ class Training:
         parts = torch.load(self._state, map_location=self._device, weights_only=True)
         if parts["key"] != self._key:
             return
-        self.passes = [Pass(number, means, Calibration(bias, f1)) for number, means, bias, f1 in parts["passes"]]
+        self.passes = [Pass(n, means, Calibration(Readiness(*ready), f1)) for n, means, *ready, f1 in parts["passes"]]
         self._model.load_state_dict(parts["model"])
         self._average.load_state_dict(parts["average"])
         self._best = parts["best"]
