@@ -1,5 +1,7 @@
 """The tagger, from a tiny encoder with random weights: it learns a planted pattern, and is kept and opened again."""
 
+import hashlib
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +11,16 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from typer.testing import CliRunner
 
 from lamlam.annotate.gold import Split, gold_split
-from lamlam.annotate.tagger.building import build_tagger
+from lamlam.annotate.tagger.building import RECORD, build_tagger
 from lamlam.annotate.tagger.folder import OpenSettings, load_parts, save_parts
 from lamlam.annotate.tagger.parts import TaggerParts
 from lamlam.annotate.tagger.runtime import can_export
 from lamlam.annotate.tagger.settings import TaggerSettings
 from lamlam.annotate.tagger.tagger import Tagger
-from lamlam.corpus.files import write_documents
+from lamlam.corpus.files import read_documents, write_documents
 from lamlam.errors import InputError
 from lamlam.markup import AnnotatedDocument, Call
 
@@ -233,3 +236,29 @@ def test_what_cannot_be_used_is_refused(folder: Path, tmp_path: Path, encoder: s
     write_documents([_document(1).__class__("a", "No calls.")], bare)
     with pytest.raises(InputError, match="no annotated document"):
         build_tagger([bare], tmp_path, _SETTINGS, encoder=encoder)
+
+
+def test_the_commands_train_a_tagger_and_annotate_with_it(
+    encoder: str, gold: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lamlam.cli.app import app
+
+    monkeypatch.setattr("lamlam.annotate.tagger.folder.can_export", lambda: False)
+    out, annotated = tmp_path / "tagger", tmp_path / "annotated.jsonl"
+    changes = [f"--set={name}={value}" for name, value in (("window", 64), ("batch", 8), ("head_learning_rate", 0.003))]
+    train = ["annotate", "train", str(gold), "--out", str(out), "--encoder", encoder, "--epochs", "2", "--seed", "3"]
+    ran = CliRunner().invoke(app, [*train, *changes])
+    assert ran.exit_code == 0, ran.output
+    assert "values, overlapping" in ran.output
+    record = json.loads((out / RECORD).read_text())
+    assert record["settings"]["seed"] == 3
+    assert len(record["passes"]) == 2
+    assert record["gold"][0]["sha256"] == hashlib.sha256(gold.read_bytes()).hexdigest()
+    assert record["calibration"]["gold"]["untouched"]["value"] == 1.0
+    annotate = ["annotate", str(gold), "--with", "tagger", "--model", str(out), "--out", str(annotated)]
+    ran = CliRunner().invoke(app, [*annotate, "--set", "precision=torch"])
+    assert ran.exit_code == 0, ran.output
+    assert [d.text for d in read_documents(annotated)] == [d.text for d in read_documents(gold)]
+    ran = CliRunner().invoke(app, [*annotate, "--anew", "--set", "precise=torch"])
+    assert isinstance(ran.exception, InputError)
+    assert "precise" in str(ran.exception)
