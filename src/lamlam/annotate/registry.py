@@ -70,8 +70,18 @@ def _causal(options: Options, shards: Sequence[Shard]) -> Annotator:
     return open_causal(options.model, options.settings)
 
 
+def _tagger(options: Options, shards: Sequence[Shard]) -> Annotator:
+    from lamlam.annotate.tagger.folder import OpenSettings
+    from lamlam.annotate.tagger.tagger import Tagger
+
+    if options.model is None:
+        raise InputError("tagger needs the folder of a trained one: --model", field="model")
+    return Tagger.open(options.model, OpenSettings.read(options.settings))
+
+
 ANNOTATORS: Mapping[str, Kind] = {
     "align": Kind("place known facts where a text states them", frozenset({"facts"}), _align),
+    "tagger": Kind("mark values, their entities and relations", frozenset({"model", "settings"}), _tagger),
     "chat": Kind("ask a chat model", frozenset({"model", "server", "cache", "settings"}), _chat),
     "causal": Kind("let a fine-tuned causal model copy the text", frozenset({"model", "settings"}), _causal),
 }

@@ -8,7 +8,13 @@ from typer.core import TyperGroup
 __all__ = ["register"]
 
 _DOCUMENTS = "documents"
-_VERBS = ("annotate_clean", "annotate_documents", "annotate_score", "annotate_train_causal")
+_VERBS = (
+    "annotate_clean",
+    "annotate_documents",
+    "annotate_score",
+    "annotate_train",
+    "annotate_train_causal",
+)
 
 
 class _DocumentsByDefault(TyperGroup):

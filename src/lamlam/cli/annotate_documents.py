@@ -37,7 +37,9 @@ def register(app: typer.Typer) -> None:
                 help="A file (.jsonl, .parquet, .json, .txt, .md), a folder, a pattern in quotes, or hf:NAME[:SPLIT].",
             ),
         ],
-        with_: Annotated[str, typer.Option("--with", callback=_known, help="The annotator: align, chat or causal.")],
+        with_: Annotated[
+            str, typer.Option("--with", callback=_known, help="The annotator: align, tagger, chat or causal.")
+        ],
         out: Annotated[Path, typer.Option(help="Where to write: a file (.jsonl, .jsonl.gz, .parquet) or a folder.")],
         facts: Annotated[
             Path | None, typer.Option(help="align: facts to look for; not needed where texts come with triples.")

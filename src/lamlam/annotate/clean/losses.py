@@ -16,8 +16,8 @@ from transformers import AutoTokenizer
 from lamlam.errors import InputError
 from lamlam.markup import AnnotatedDocument, dblookup
 from lamlam.model.checkpoint import Checkpoint
-from lamlam.model.weights import load_model
 from lamlam.model.likelihood import token_log_probs
+from lamlam.model.weights import load_model
 from lamlam.vocab import Kind, Vocabulary, encode
 
 __all__ = ["CallScorer", "ContextScorer", "load_scorer"]

@@ -1,0 +1,69 @@
+"""`lamlam annotate train GOLD...`: train a tagger on annotated documents."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["register"]
+
+_FIGURES = {
+    "span_exact": "values, same place",
+    "span_overlap": "values, overlapping",
+    "entity": "entity of those",
+    "relation_exact": "relation of those, same name",
+    "relation_meaning": "relation of those, same meaning",
+    "call_exact": "whole calls, exact",
+    "call_meaning": "whole calls, by meaning",
+}
+
+
+def register(app: typer.Typer) -> None:
+    @app.command()
+    def train(
+        gold: Annotated[
+            list[Path], typer.Argument(help="Annotated documents to learn from (.jsonl, .json); the first file leads.")
+        ],
+        out: Annotated[Path, typer.Option(help="The folder that the tagger is left in.")],
+        encoder: Annotated[
+            str | None, typer.Option(help="A Hugging Face encoder, by its folder or name.  [default: MiniLM]")
+        ] = None,
+        epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the gold at most.")] = None,
+        seed: Annotated[int | None, typer.Option(help="Fixes the training.")] = None,
+        set_: Annotated[
+            list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as batch=32.")
+        ] = None,
+    ) -> None:
+        """Train a tagger; training that was cut off goes on from its last pass. Test documents are left out."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        from lamlam.annotate.tagger.building import build_tagger
+        from lamlam.annotate.tagger.settings import TaggerSettings
+
+        named = {"epochs": epochs, "seed": seed}
+        changes = [*(set_ or ()), *(f"{key}={value}" for key, value in named.items() if value is not None)]
+        settings = TaggerSettings.read(changes)
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("best F1 {task.fields[f1]}"), TimeRemainingColumn())
+        with Progress(TextColumn("training a tagger"), *columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=None, f1="-")
+
+            def told(done: int, total: int, score: float | None) -> None:
+                bar.update(task, completed=done, total=total, f1="-" if score is None else f"{score:.3f}")
+
+            record = build_tagger(gold, out, settings, encoder=encoder, told=told)
+        Console().print(_table(record, out))
+
+
+def _table(record: dict[str, Any], out: Path) -> "Table":
+    from rich.table import Table
+
+    scores = record["calibration"]
+    table = Table("F1 on the calibration split", *scores, title=f"The tagger stands in {out}.")
+    for name, label in _FIGURES.items():
+        found = [score[name]["f1"]["value"] for score in scores.values()]
+        table.add_row(label, *("-" if value is None else f"{value:.3f}" for value in found))
+    return table
