@@ -6,10 +6,11 @@ from pathlib import Path
 from lamlam.annotate.tagger.settings import TaggerSettings
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "annotators.md").read_text(encoding="utf-8")
+SECTION = PAGE.partition("\n## tagger\n")[2].partition("\n## ")[0]
 
 
 def test_every_setting_of_a_tagger_is_described_with_its_default() -> None:
-    described = dict(re.findall(r"^\| `([a-z0-9_]+)` \| ([^|]+) \|", PAGE, flags=re.MULTILINE))
+    described = dict(re.findall(r"^\| `([a-z0-9_]+)` \| ([^|]+) \|", SECTION, flags=re.MULTILINE))
     assert described.keys() >= TaggerSettings.model_fields.keys()
     for name, field in TaggerSettings.model_fields.items():
         assert described[name].strip() == str(field.default).lower(), name
