@@ -29,7 +29,7 @@ def load_encoder(path: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         config = AutoConfig.from_pretrained(path)
         for name in ("attention_probs_dropout_prob", "attention_dropout"):
             if hasattr(config, name):
-                setattr(config, name, 0.0)  # without it attention is computed in one kernel, in half the time
+                setattr(config, name, 0.0)  # without it attention is computed in one kernel
         model, tokenizer = AutoModel.from_pretrained(path, config=config), AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
         raise InputError(f"no encoder that can be loaded ({str(error).splitlines()[0]})", path=path) from error
