@@ -57,14 +57,14 @@ def scored(folder: Path, data: Path) -> dict[str, Any]:
 
     results: dict[str, Any] = {}
     for name in GOLD:
-        tagger = Tagger.open(folder, OpenSettings.read({"manner": name}))
+        tagger = Tagger.open(folder, OpenSettings(manner=name))
         gold = [each for each in read_documents(data / f"{name}.json") if gold_split(each) is Split.TEST]
         results[name] = score(gold, tagger.annotate_many(gold)).as_json()
     texts = [each for each in read_documents(data / "wiki-1k_annotator.json") if gold_split(each) is not Split.TEST]
     long = [each for each in texts if len(each.text.split()) >= _WORDS][:_TIMED]
     documents = [AnnotatedDocument(each.id, " ".join(each.text.split()[:_WORDS]), (), each.title) for each in long]
     for precision in ("fp32", "int8"):
-        tagger = Tagger.open(folder, OpenSettings.read({"precision": precision, "threads": "2"}))
+        tagger = Tagger.open(folder, OpenSettings.model_validate({"precision": precision, "threads": 2}))
         list(tagger.annotate_many(documents[:8]))
         started = time.perf_counter()
         list(tagger.annotate_many(documents))

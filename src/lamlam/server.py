@@ -5,6 +5,7 @@ stands.
 """
 
 import json
+import os
 import random
 import re
 import threading
@@ -18,8 +19,9 @@ import httpx2
 
 from lamlam.errors import LamLamError
 
-__all__ = ["Broken", "Refused", "Server"]
+__all__ = ["Broken", "Refused", "Server", "key_of_environment"]
 
+_KEY = "LAMLAM_API_KEY"  # in the environment: what stands on a command line can be seen by others
 _LONGEST_REASON = 300  # characters of a server's own words in an error
 _LONGEST_PAUSE = 60.0  # seconds
 _VERSION = re.compile(r"/v\d")  # of the protocol, somewhere in the path
@@ -153,6 +155,11 @@ class Server:
             text = text.replace(self._key, "***")
         line = " ".join(text.split())
         return f" ({line[:_LONGEST_REASON]})" if line else ""
+
+
+def key_of_environment() -> str | None:
+    """The API key of the environment variable LAMLAM_API_KEY, where there is one."""
+    return os.environ.get(_KEY) or None
 
 
 def _base(url: str) -> httpx2.URL:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
 from lamlam.annotate.annotator import Annotator
-from lamlam.corpus.lines import read_entries
+from lamlam.corpus.lines import read_entries, write_objects
 from lamlam.corpus.rows import document_object, document_of
 from lamlam.errors import LamLamError
-from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument
 
 __all__ = ["Counts", "TakesNotes", "annotate_block", "block_counts", "block_documents"]
@@ -67,9 +66,7 @@ def annotate_block(annotator: Annotator, documents: Sequence[AnnotatedDocument],
     notes = annotator.take_notes() if isinstance(annotator, TakesNotes) else Counter()
     words, calls = sum(len(each.text.split()) for each in annotated), sum(len(each.calls) for each in annotated)
     counts = Counts(len(annotated), words, calls, notes)
-    with atomic_write(path) as file:
-        for value in (counts.as_json(), *map(document_object, annotated)):
-            file.write(json.dumps(value, ensure_ascii=False) + "\n")
+    write_objects([counts.as_json(), *map(document_object, annotated)], path)
     return counts
 
 

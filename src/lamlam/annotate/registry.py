@@ -73,10 +73,11 @@ def _causal(options: Options, shards: Sequence[Shard]) -> Annotator:
 def _tagger(options: Options, shards: Sequence[Shard]) -> Annotator:
     from lamlam.annotate.tagger.folder import OpenSettings
     from lamlam.annotate.tagger.tagger import Tagger
+    from lamlam.checked import checked
 
     if options.model is None:
         raise InputError("tagger needs the folder of a trained one: --model", field="model")
-    return Tagger.open(options.model, OpenSettings.read(options.settings))
+    return Tagger.open(options.model, checked(OpenSettings, options.settings))
 
 
 ANNOTATORS: Mapping[str, Kind] = {

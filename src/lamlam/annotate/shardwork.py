@@ -3,18 +3,18 @@
 import glob
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 
 from lamlam.annotate.blocks import Counts, block_counts, block_documents
 from lamlam.annotate.engines import Engine, Task
 from lamlam.annotate.shards import Shard
+from lamlam.batches import batches
 from lamlam.corpus.documents import write_documents
 from lamlam.files import remove_torn
-from lamlam.markup import AnnotatedDocument
 
 __all__ = ["Progress", "ShardWork"]
 
@@ -70,15 +70,9 @@ class ShardWork:
         """The blocks that are not there yet; on the way, `paths` gets all blocks, and `held` those that are there."""
         key = hashlib.sha256(f"{self.maker} {self.digest}".encode()).hexdigest()[:12]
         blocks = self.out.with_name(f".{self.out.name}.{key}.blocks")
-        for number, documents in zip(count(), _cut(self.shard.read(read))):
+        for number, documents in zip(count(), batches(self.shard.read(read), _DOCUMENTS)):
             paths.append(blocks / f"{number:08}.jsonl")
             if paths[-1].exists():
                 held.append(paths[-1])
             else:
                 yield documents, paths[-1]
-
-
-def _cut(documents: Iterable[AnnotatedDocument]) -> Iterator[list[AnnotatedDocument]]:
-    rest = iter(documents)
-    while block := list(islice(rest, _DOCUMENTS)):
-        yield block

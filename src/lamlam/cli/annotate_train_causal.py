@@ -23,11 +23,11 @@ def register(app: typer.Typer) -> None:
         from lamlam.annotate.causal.model import CausalModel
         from lamlam.annotate.causal.settings import CausalTraining
         from lamlam.annotate.causal.training import train_causal as train
-        from lamlam.annotate.checked import checked
+        from lamlam.checked import checked
         from lamlam.cli.pairs import pairs
         from lamlam.corpus.files import read_documents
 
-        settings = checked(CausalTraining, **pairs(set_ or []))
+        settings = checked(CausalTraining, pairs(set_ or []))
         documents = (document for path in gold for document in read_documents(path))
         summary = train(documents, model, out, settings)
         if merge is not None:

@@ -1,15 +1,14 @@
 """`lamlam generate RUN PROMPT…`: continue prompts with lookups, and show where each fact came from."""
 
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lamlam.batches import batches
 from lamlam.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_KEY = "LAMLAM_API_KEY"  # in the environment: what stands on a command line can be seen by others
 _AT_A_TIME = 32  # prompts of a long file that are read before any is answered
 
 
@@ -105,7 +103,7 @@ def register(app: typer.Typer) -> None:
             settings = DecodingSettings.checked(**given)
             open_engine = _of_a_server(run, server, model)
         with KnowledgeBase.open(kb or run / "kb.sqlite") as facts, open_engine(facts) as engine:
-            for batch in _batches(prompts or () if jsonl is None else _read_prompts(jsonl)):
+            for batch in batches(prompts or () if jsonl is None else _read_prompts(jsonl), _AT_A_TIME):
                 for generation in engine.generate(batch, settings):
                     _print(generation, trace=trace, as_json=jsonl is not None)
 
@@ -141,10 +139,11 @@ def _of_a_server(
     run: Path, url: str, model: str | None
 ) -> "Callable[[FactSource], AbstractContextManager[RemoteEngine]]":
     from lamlam.engine import RemoteEngine
+    from lamlam.server import key_of_environment
     from lamlam.vocab import Vocabulary
 
     vocabulary = Vocabulary.load(run)
-    return lambda facts: RemoteEngine(url, vocabulary, facts, model=model, api_key=os.environ.get(_KEY) or None)
+    return lambda facts: RemoteEngine(url, vocabulary, facts, model=model, api_key=key_of_environment())
 
 
 def _read_prompts(name: str) -> Iterator[str]:
@@ -152,12 +151,6 @@ def _read_prompts(name: str) -> Iterator[str]:
 
     entries = parse_entries(typer.get_binary_stream("stdin"), "standard input") if name == "-" else read_entries(name)
     return (entry.text("prompt") for entry in entries)
-
-
-def _batches(prompts: Iterable[str]) -> Iterator[list[str]]:
-    remaining = iter(prompts)
-    while batch := list(islice(remaining, _AT_A_TIME)):
-        yield batch
 
 
 def _print(generation: "Generation", *, trace: bool, as_json: bool) -> None:

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lamlam.errors import InputError
-
 if TYPE_CHECKING:
     from lamlam.corpus import Corpus
     from lamlam.world import WorldSettings
@@ -33,15 +31,10 @@ def register(app: typer.Typer) -> None:
 
 def _settings(**fields: object) -> "WorldSettings":
     """Checked settings; a fault in one becomes an `InputError` that names the field."""
-    from pydantic import ValidationError
-
+    from lamlam.checked import checked
     from lamlam.world import WorldSettings
 
-    try:
-        return WorldSettings.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(first["msg"], field=".".join(str(part) for part in first["loc"])) from error
+    return checked(WorldSettings, fields)
 
 
 def _print_counts(corpus: "Corpus", out: Path) -> None:

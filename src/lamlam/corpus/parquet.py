@@ -4,10 +4,10 @@ Row groups are streamed. The library is optional: the extra `parquet` brings it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from lamlam.batches import batches
 from lamlam.corpus.columns import Columns
 from lamlam.corpus.opened import opened
 from lamlam.corpus.rows import document_object, document_of_row
@@ -60,7 +60,7 @@ def write_parquet_documents(documents: Iterable[AnnotatedDocument], path: str | 
     rows = (document_object(document) for document in documents)
     count = 0
     with atomic_write(path, "wb") as file, parquet.ParquetWriter(file, schema) as writer:
-        while batch := list(islice(rows, _BATCH)):
+        for batch in batches(rows, _BATCH):
             writer.write_table(arrow.Table.from_pylist(batch, schema))
             count += len(batch)
     return count

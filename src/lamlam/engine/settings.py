@@ -5,10 +5,10 @@ Every request has settings of its own, and a random generator of its own.
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from transformers import GenerationConfig
 
-from lamlam.errors import InputError
+from lamlam.checked import checked
 
 __all__ = ["DecodingSettings"]
 
@@ -51,11 +51,7 @@ class DecodingSettings(BaseModel):
     @classmethod
     def checked(cls, **fields: Any) -> Self:
         """Settings from what a user asks for. Raises `InputError` that names the field in place of pydantic's error."""
-        try:
-            return cls.model_validate(fields)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise InputError(first["msg"], field=".".join(map(str, first["loc"])) or None) from error
+        return checked(cls, fields)
 
     @classmethod
     def of(cls, config: GenerationConfig, **changes: Any) -> Self:

@@ -5,8 +5,9 @@ checked.
 """
 
 from collections.abc import Iterator
-from itertools import groupby, islice
+from itertools import groupby
 
+from lamlam.batches import batches
 from lamlam.kb.blocking import stored_keys, value_key
 from lamlam.kb.database import Database
 from lamlam.kb.names import normalise
@@ -78,7 +79,7 @@ def _misfiled(database: Database) -> Iterator[str]:
         ),
     ):
         wanted = found = 0
-        while rows := list(islice(expected, _BATCH)):
+        for rows in batches(expected, _BATCH):
             wanted += len(rows)
             found += _count(database, table, columns, rows)
         if found < wanted:
@@ -128,7 +129,7 @@ def _undead(database: Database, tombstones: Tombstones) -> Iterator[str]:
         JOIN relation r ON r.id = f.relation
     """
     facts = database.stream(sql)
-    while batch := list(islice(facts, _BATCH)):
+    for batch in batches(facts, _BATCH):
         digests = {number: tombstones.propositions(*proposition) for number, *proposition in batch}
         held = tombstones.held_of(digest for each in digests.values() for digest in each)
         yield from (f"fact {number} was forgotten" for number, each in digests.items() if not held.isdisjoint(each))

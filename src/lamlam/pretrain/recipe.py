@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from lamlam.checked import checked
 from lamlam.errors import InputError
 from lamlam.pretrain.substitution import SubstitutionSettings
 from lamlam.vocab import Arm
@@ -122,13 +123,7 @@ def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
         raise InputError("a recipe is a mapping of settings", path=path)
     for change in changes:
         _set(raw, change, path)
-    try:
-        return Recipe.model_validate(_expand(raw))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        reason = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"]
-        raise InputError(reason, path=path, field=field) from error
+    return checked(Recipe, _expand(raw), path)
 
 
 def _set(raw: dict[str, Any], change: str, path: str | Path) -> None:

@@ -7,8 +7,6 @@ its calls, which are moved onto the documents.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -19,11 +17,11 @@ from lamlam.annotate.causal.model import CausalModel
 from lamlam.annotate.transfer import propose_copied
 from lamlam.annotate.vetting import Vetting
 from lamlam.annotate.windows import windows
+from lamlam.batches import batches
 from lamlam.markup import AnnotatedDocument
 
 __all__ = ["CausalAnnotator"]
 
-_Item = TypeVar("_Item")
 
 _UNFINISHED, _TOO_LONG = "windows_without_an_end", "windows_too_long"
 _BATCHES = 16  # of documents that are read before any is answered, so that like lengths meet
@@ -66,14 +64,14 @@ class CausalAnnotator:
 
     def annotate_many(self, documents: Iterable[AnnotatedDocument]) -> Iterator[AnnotatedDocument]:
         """The documents with calls, in order; of some at a time, windows of like length are decoded together."""
-        for group in _batched(documents, _BATCHES * self._batch):
+        for group in batches(documents, _BATCHES * self._batch):
             yield from self._annotated(group)
 
-    def _annotated(self, documents: tuple[AnnotatedDocument, ...]) -> Iterator[AnnotatedDocument]:
+    def _annotated(self, documents: list[AnnotatedDocument]) -> Iterator[AnnotatedDocument]:
         vettings = [Vetting(document) for document in documents]
         pieces = [piece for number, document in enumerate(documents) for piece in self._pieces(number, document)]
         pieces.sort(key=lambda piece: len(piece.prompt), reverse=True)
-        for batch in _batched(pieces, self._batch):
+        for batch in batches(pieces, self._batch):
             for piece, copy in zip(batch, self._copies(batch), strict=True):
                 propose_copied(vettings[piece.document], piece.text, copy, piece.start)
         for vetting in vettings:
@@ -93,7 +91,7 @@ class CausalAnnotator:
             else:
                 yield _Piece(number, start, text, prompt, min(longest, self._most - len(prompt)))
 
-    def _copies(self, batch: tuple[_Piece, ...]) -> Iterator[str]:
+    def _copies(self, batch: list[_Piece]) -> Iterator[str]:
         """What the model writes for each piece."""
         ids, mask = self._padded([piece.prompt for piece in batch])
         longest = min(max(piece.longest for piece in batch), self._most - ids.shape[1])
@@ -113,9 +111,3 @@ class CausalAnnotator:
         mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         device = self._model.device
         return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
-
-
-def _batched(items: Iterable[_Item], size: int) -> Iterator[tuple[_Item, ...]]:
-    iterator = iter(items)
-    while batch := tuple(islice(iterator, size)):
-        yield batch

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lamlam.annotate.causal.annotator import CausalAnnotator
 from lamlam.annotate.causal.model import CausalModel
-from lamlam.annotate.checked import checked
+from lamlam.checked import checked
 from lamlam.model.precision import fast_dtype
 
 __all__ = ["open_causal"]
@@ -26,7 +26,7 @@ class _Opening(BaseModel):
 
 def open_causal(model: str, given: Mapping[str, str]) -> CausalAnnotator:
     """The annotator, on a GPU where there is one. Raises `InputError` for a setting that is none, or out of range."""
-    opening = checked(_Opening, **given)
+    opening = checked(_Opening, given)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = fast_dtype(device) if opening.dtype == "auto" else getattr(torch, opening.dtype)
     opened = CausalModel.open(model, base=opening.base, device=device, dtype=dtype)

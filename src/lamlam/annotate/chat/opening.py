@@ -1,6 +1,5 @@
 """A chat annotator from what a user says of it, and the key from the environment."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,12 +9,10 @@ from lamlam.annotate.chat.annotator import ChatAnnotator
 from lamlam.annotate.chat.cache import AnswerCache
 from lamlam.annotate.chat.client import ChatClient
 from lamlam.annotate.chat.settings import ChatSettings
-from lamlam.annotate.checked import checked
-from lamlam.server import Server
+from lamlam.checked import checked
+from lamlam.server import Server, key_of_environment
 
 __all__ = ["open_chat", "open_client"]
-
-_KEY = "LAMLAM_API_KEY"  # in the environment: what stands on a command line can be seen by others
 
 
 class _Conduct(BaseModel):
@@ -33,15 +30,14 @@ def open_chat(model: str, address: str | None, cache: Path | None, given: Mappin
 
     Raises `InputError` for a setting that is none, or is out of range, `LamLamError` for an address that is none.
     """
-    conduct = checked(_Conduct, **{key: value for key, value in given.items() if key in _Conduct.model_fields})
+    conduct = checked(_Conduct, {key: value for key, value in given.items() if key in _Conduct.model_fields})
     server = None
     if address is not None:
-        key = os.environ.get(_KEY) or None
-        server = Server(address, api_key=key, timeout=conduct.timeout, retries=conduct.retries)
+        server = Server(address, api_key=key_of_environment(), timeout=conduct.timeout, retries=conduct.retries)
     return ChatAnnotator(open_client(model, server, cache, given), concurrency=conduct.concurrency)
 
 
 def open_client(model: str, server: Server | None, cache: Path | None, given: Mapping[str, str]) -> ChatClient:
     """The client of such an annotator, for itself."""
     told = {key: value for key, value in given.items() if key not in _Conduct.model_fields}
-    return ChatClient(checked(ChatSettings, **{**told, "model": model}), AnswerCache(cache), server)
+    return ChatClient(checked(ChatSettings, {**told, "model": model}), AnswerCache(cache), server)

@@ -8,13 +8,13 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from random import Random
 
 import numpy as np
 
 from lamlam.annotate.clean.losses import CallScorer
 from lamlam.annotate.clean.rules import RULES, RelationCounts, Rule, Setting
+from lamlam.batches import batches
 from lamlam.errors import InputError
 from lamlam.markup import AnnotatedDocument, Call
 
@@ -84,7 +84,7 @@ class Cleaner:
         """
         counts, verdicts, losses = RelationCounts(), array("b"), array("f")
         early = [rule for rule in self._rules if not rule.late]
-        for documents in _batches(read()):
+        for documents in batches(read(), _BATCH):
             for document in documents:
                 counts.add(call.relation for call in document.calls)
                 verdicts.extend(_asked(early, setting) for setting in _settings(document, counts))
@@ -141,12 +141,6 @@ def _asked(rules: Iterable[Rule], setting: Setting) -> int:
 def _settings(document: AnnotatedDocument, counts: RelationCounts) -> Iterator[Setting]:
     for at, call in enumerate(document.calls):
         yield Setting(document, call, document.calls[:at], counts)
-
-
-def _batches(documents: Iterable[AnnotatedDocument]) -> Iterator[list[AnnotatedDocument]]:
-    every = iter(documents)
-    while batch := list(islice(every, _BATCH)):
-        yield batch
 
 
 def _dropped(reason: str, setting: Setting, loss: float | None) -> Dropped:

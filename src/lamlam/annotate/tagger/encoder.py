@@ -2,12 +2,12 @@
 
 import importlib.util
 from collections.abc import Sequence
-from itertools import islice
 
 import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from lamlam.batches import batches
 from lamlam.errors import InputError, LamLamError
 
 __all__ = ["default_encoder", "embed", "load_encoder"]
@@ -45,9 +45,9 @@ def embed(names: Sequence[str], model: PreTrainedModel, tokenizer: PreTrainedTok
     Encoders that were not trained for sentences make much the same of everything.
     """
     model.eval()
-    ordered = iter(sorted(range(len(names)), key=lambda number: len(names[number])))
+    ordered = sorted(range(len(names)), key=lambda number: len(names[number]))
     found = torch.zeros(len(names), model.config.hidden_size)
-    while chosen := list(islice(ordered, _BATCH)):
+    for chosen in batches(ordered, _BATCH):
         given = tokenizer([names[number] for number in chosen], padding=True, truncation=True, return_tensors="pt")
         mask = given["attention_mask"]
         hidden = model(input_ids=given["input_ids"], attention_mask=mask).last_hidden_state

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
@@ -20,7 +20,7 @@ from lamlam.annotate.tagger.inventory import Inventory
 from lamlam.annotate.tagger.model import TaggerModel
 from lamlam.annotate.tagger.parts import Manner, TaggerParts
 from lamlam.annotate.tagger.runtime import FP32, INT8, OnnxEncoder, can_export, can_run, export_onnx
-from lamlam.annotate.tagger.settings import TaggerSettings, checked_settings
+from lamlam.annotate.tagger.settings import TaggerSettings
 from lamlam.annotate.tagger.tagger import Tagger
 from lamlam.corpus.lines import read_object
 from lamlam.errors import InputError
@@ -39,11 +39,6 @@ class OpenSettings(BaseModel):
         default="auto", description="onnxruntime with weights of 32 or 8 bits, or torch; auto: the first that is there"
     )
     threads: int | None = Field(default=None, ge=1, description="threads of onnxruntime; all")
-
-    @classmethod
-    def read(cls, given: Mapping[str, Any]) -> "OpenSettings":
-        """Raises `InputError` that names the setting."""
-        return checked_settings(cls, given)
 
 
 _WEIGHTS, _TOLD, _RELATIONS, _ENCODER = "model.safetensors", "tagger.json", "relations.json", "encoder"

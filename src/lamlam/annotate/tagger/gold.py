@@ -1,6 +1,5 @@
 """The gold documents that a tagger learns from: one collection a file, split by title."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from lamlam.annotate.gold import Split, gold_split
 from lamlam.corpus.files import read_documents
 from lamlam.errors import InputError
+from lamlam.files import file_digest
 from lamlam.markup import AnnotatedDocument
 
 __all__ = ["Collection", "read_gold"]
@@ -29,17 +29,11 @@ def read_gold(paths: Sequence[Path]) -> list[Collection]:
 
 
 def _read(path: Path) -> Collection:
+    if not path.is_file():
+        raise InputError("gold must be a file", path=path)
     sides: dict[Split, list[AnnotatedDocument]] = {split: [] for split in Split}
     for document in read_documents(path):
         sides[gold_split(document)].append(document)
     if not any(document.calls for document in sides[Split.TRAIN]):
         raise InputError("holds no annotated document on the side to learn from", path=path)
-    digest = _digest(path)
-    return Collection(path.stem, digest, sides[Split.TRAIN], sides[Split.CALIBRATION])
-
-
-def _digest(path: Path) -> str:
-    if not path.is_file():
-        raise InputError("gold must be a file", path=path)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return Collection(path.stem, file_digest(path), sides[Split.TRAIN], sides[Split.CALIBRATION])

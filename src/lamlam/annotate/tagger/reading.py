@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lamlam.annotate.tagger.windows import Window, Windows
+from lamlam.batches import batches
 from lamlam.markup import AnnotatedDocument
 
 __all__ = ["Encode", "Reader", "Reading", "pad"]
@@ -37,8 +37,8 @@ class Reader:
     @torch.inference_mode()
     def read(self, documents: Sequence[AnnotatedDocument]) -> Iterator[Reading]:
         """The windows of all documents, short ones first."""
-        ordered = iter(sorted(self._windows.cut(documents), key=lambda window: len(window.ids)))
-        while chosen := list(islice(ordered, _BATCH)):
+        ordered = sorted(self._windows.cut(documents), key=lambda window: len(window.ids))
+        for chosen in batches(ordered, _BATCH):
             ids = pad([window.ids for window in chosen], self._windows.pad_id)
             mask = pad([[1] * len(window.ids) for window in chosen], 0)
             shapes = pad([window.shapes for window in chosen], 0)

@@ -1,16 +1,15 @@
 """The settings of a tagger's training, and of what it writes."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from lamlam.checked import checked
 from lamlam.errors import InputError
 
-Settings = TypeVar("Settings", bound=BaseModel)
-
-__all__ = ["TaggerSettings", "checked_settings"]
+__all__ = ["TaggerSettings"]
 
 
 class TaggerSettings(BaseModel):
@@ -47,14 +46,4 @@ class TaggerSettings(BaseModel):
             if not equals:
                 raise InputError(f"'{change}' is not of the form key=value")
             raw[key] = yaml.safe_load(value)
-        return checked_settings(cls, raw)
-
-
-def checked_settings(kind: type[Settings], given: Mapping[str, Any]) -> Settings:
-    """Settings of a kind. Raises `InputError` that names the field that is bad."""
-    try:
-        return kind.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        reason = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"]
-        raise InputError(reason, field=".".join(map(str, first["loc"]))) from error
+        return checked(cls, raw)

@@ -6,7 +6,6 @@ It marks values in a plain text, points each at its entity, and names the relati
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import torch
 from lamlam.annotate.tagger.marking import Mark, Marker
 from lamlam.annotate.tagger.reading import Encode, Reader, Reading
 from lamlam.annotate.tagger.windows import Windows
+from lamlam.batches import batches
 from lamlam.markup import AnnotatedDocument, Call
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ class Tagger:
 
     def annotate_many(self, documents: Iterable[AnnotatedDocument]) -> Iterator[AnnotatedDocument]:
         """The documents with calls, in order."""
-        rest = iter(documents)
-        while chunk := list(islice(rest, _DOCUMENTS)):
+        for chunk in batches(documents, _DOCUMENTS):
             yield from self._annotated(chunk)
 
     def read(self, documents: Sequence[AnnotatedDocument]) -> Iterator[Reading]:

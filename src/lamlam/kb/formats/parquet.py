@@ -4,10 +4,10 @@ Row groups are streamed. The library is optional: the extra `parquet` brings it.
 """
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lamlam.batches import batches
 from lamlam.corpus.corpus import FactRecord
 from lamlam.corpus.opened import opened
 from lamlam.corpus.parquet import parquet_library
@@ -105,6 +105,6 @@ def write_parquet(kb: "View", facts: Iterator[Fact], path: Path) -> None:
     schema = arrow.schema(columns + [(name, arrow.list_(arrow.string())) for name in _ALIASES])
     rows = records(kb, facts)
     with atomic_write(path, "wb") as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-        while block := list(islice(rows, _BATCH)):
+        for block in batches(rows, _BATCH):
             table = {name: [getattr(row, name) for row in block] for name in schema.names}
             writer.write_table(arrow.table(table, schema))
