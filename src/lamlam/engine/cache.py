@@ -58,18 +58,16 @@ class Layout:
         longest, tokens = max(lengths), sum(lengths)
         width = max(start + length for start, length in zip(starts, lengths, strict=True))
         width += -width % _WIDTH_STEP
-        of_row = torch.tensor([slots, starts], device=device).repeat_interleave(
+        slot, start, row = torch.tensor([slots, starts, range(len(slots))], device=device).repeat_interleave(
             torch.tensor(lengths, device=device), dim=1, output_size=tokens
         )
         place = torch.tensor([place for length in lengths for place in range(length)], device=device)
         positions = torch.tensor(starts, device=device)[:, None] + torch.arange(longest, device=device)  # [B, Q]
         unseen = torch.arange(width, device=device) > positions[:, None, :, None]  # [B, 1, Q, W]
         mask = torch.zeros(unseen.shape, dtype=dtype, device=device).masked_fill_(unseen, -torch.inf)
-        grid = None
-        if longest > 1 and len(slots) * longest <= _PADDING * tokens:
-            row = torch.tensor([row for row, length in enumerate(lengths) for _ in range(length)], device=device)
-            grid = row, place
-        return cls(list(slots), list(lengths), list(starts), of_row[0], of_row[1] + place, mask, grid)
+        together = longest > 1 and len(slots) * longest <= _PADDING * tokens
+        grid = (row, place) if together else None
+        return cls(list(slots), list(lengths), list(starts), slot, start + place, mask, grid)
 
     @property
     def width(self) -> int:
@@ -86,15 +84,15 @@ class Layout:
         if longest == 1:
             return _attend(query.transpose(0, 2), key, value, self.mask, scaling).transpose(0, 2).transpose(1, 2)
         if self.grid is not None:
-            row, place = self.grid
+            rows, place = self.grid
             grid = query.new_zeros(len(self.slots), query.shape[1], longest, query.shape[3])
-            grid[row, :, place] = query[0].transpose(0, 1)
-            return _attend(grid, key, value, self.mask, scaling).transpose(1, 2)[row, place][None]
+            grid[rows, :, place] = query[0].transpose(0, 1)
+            return _attend(grid, key, value, self.mask, scaling).transpose(1, 2)[rows, place][None]
         pieces = []
-        for row_, piece in enumerate(query.split(self.lengths, dim=2)):
-            places, width = piece.shape[2], self.starts[row_] + piece.shape[2]
-            seen = key[row_ : row_ + 1, :, :width], value[row_ : row_ + 1, :, :width]
-            pieces.append(_attend(piece, *seen, self.mask[row_ : row_ + 1, :, :places, :width], scaling))
+        for row, piece in enumerate(query.split(self.lengths, dim=2)):
+            places, width = piece.shape[2], self.starts[row] + piece.shape[2]
+            seen = key[row : row + 1, :, :width], value[row : row + 1, :, :width]
+            pieces.append(_attend(piece, *seen, self.mask[row : row + 1, :, :places, :width], scaling))
         return torch.cat(pieces, dim=2).transpose(1, 2)
 
 
@@ -196,12 +194,9 @@ def _attention(
     if slot_cache is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     layer: int = module.layer_idx  # type: ignore[assignment]
-    attend = _attend_in_cache if torch.compiler.is_compiling() else _attend_at_once
-    return attend(query, key, value, slot_cache, layer, scaling), None
-
-
-def _attend_at_once(query: Tensor, key: Tensor, value: Tensor, cache: int, layer: int, scaling: float | None) -> Tensor:
-    return SlotCache.numbered(cache).attend(layer, query, key, value, scaling)
+    if torch.compiler.is_compiling():
+        return _attend_in_cache(query, key, value, slot_cache, layer, scaling), None
+    return SlotCache.numbered(slot_cache).attend(layer, query, key, value, scaling), None
 
 
 def use_slot_cache(model: PreTrainedModel) -> None:

@@ -51,10 +51,10 @@ class Mentions:
 
     def update(self, text: str) -> list[str]:
         """The mentions of `text`, which must begin with the text of the call before."""
-        # A name may begin in the last words of what was read before, and the last of them may have grown.
-        parts = text[: self._read].rsplit(maxsplit=_LONGEST)
-        start = len(parts[0]) if len(parts) > _LONGEST else 0
         if len(text) > self._read:
+            # A name may begin in the last words of what was read before, and the last of them may have grown.
+            parts = text[: self._read].rsplit(maxsplit=_LONGEST)
+            start = len(parts[0]) if len(parts) > _LONGEST else 0
             known = text[start : self._read].split()
             fresh = mentions(text[start:], self._kb, read=max(len(known) - 1, 0), begins=self._begins)
             self._names.update(dict.fromkeys(fresh))
