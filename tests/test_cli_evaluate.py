@@ -13,7 +13,8 @@ from lamlam.cli.evaluate import register
 from lamlam.corpus import Corpus, FactRecord, Probe
 from lamlam.corpus.files import save_corpus
 from lamlam.errors import InputError
-from lamlam.evaluate.tasks import Evaluation
+from lamlam.evaluate.evaluation import Evaluation
+from lamlam.evaluate.tasks import run_task
 from lamlam.kb.store import KnowledgeBase
 from lamlam.markup import AnnotatedDocument, Call
 from lamlam.model.checkpoint import Checkpoint
@@ -81,11 +82,11 @@ def test_the_standard_arm_is_measured_without_lookups(run: Path) -> None:
 
     settings = DecodingSettings(max_tokens=4)
     evaluation = Evaluation(Checkpoint.load(run), "standard", load_corpus(run / "corpus"), run / "kb.sqlite", settings)
-    (completion,) = evaluation.run("completion").values()
+    (completion,) = run_task("completion", evaluation).values()
     assert completion.figures()["all"]["asked"] == 0
-    assert "perplexity" in evaluation.run("perplexity")["perplexity"].figures()
+    assert "perplexity" in run_task("perplexity", evaluation)["perplexity"].figures()
     with pytest.raises(InputError, match="makes no lookups"):
-        evaluation.run("editing")
+        run_task("editing", evaluation)
 
 
 @pytest.mark.parametrize(

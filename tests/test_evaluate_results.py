@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamlam.errors import InputError
-from lamlam.evaluate.results import Provenance, Share, append_result, read_results
+from lamlam.evaluate.results import Provenance, Share, append_results, read_results
 
 
 @dataclass
@@ -48,9 +48,9 @@ def test_more_hits_than_cases_is_refused() -> None:
 
 
 def test_results_of_several_tasks_stand_side_by_side_and_the_newest_wins(tmp_path: Path) -> None:
-    append_result(tmp_path, Counted(1))
-    append_result(tmp_path, Counted(2), name="other")
-    append_result(tmp_path, Counted(3), Provenance(seed=7, settings={"n": 5}, kb_digest="abc"))
+    append_results(tmp_path, {"counting": Counted(1)})
+    append_results(tmp_path, {"other": Counted(2)})
+    append_results(tmp_path, {"counting": Counted(3)}, Provenance(seed=7, settings={"n": 5}, kb_digest="abc"))
     results = read_results(tmp_path)
     assert results["counting"]["figures"] == {"number": 3}
     assert results["other"]["figures"] == {"number": 2}
@@ -63,9 +63,9 @@ def test_results_of_several_tasks_stand_side_by_side_and_the_newest_wins(tmp_pat
 
 
 def test_a_number_that_is_none_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    append_result(tmp_path, Counted(1))
+    append_results(tmp_path, {"counting": Counted(1)})
     with pytest.raises(ValueError, match="JSON compliant"):
-        append_result(tmp_path, Counted(math.nan))  # type: ignore[arg-type]
+        append_results(tmp_path, {"counting": Counted(math.nan)})  # type: ignore[dict-item]
     assert read_results(tmp_path)["counting"]["figures"] == {"number": 1}
 
 
@@ -82,5 +82,5 @@ def test_a_results_file_that_is_none_is_told_by_name(tmp_path: Path, content: by
 
 
 def test_the_file_is_plain_json(tmp_path: Path) -> None:
-    path = append_result(tmp_path, Counted(1))
+    path = append_results(tmp_path, {"counting": Counted(1)})
     assert json.loads(path.read_text(encoding="utf-8"))["counting"]["task"] == "counting"

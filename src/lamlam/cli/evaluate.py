@@ -1,5 +1,6 @@
 """`lamlam evaluate RUN`: measure a trained run and write the figures into its `results.json`."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,12 +15,20 @@ __all__ = ["register"]
 def register(app: typer.Typer) -> None:
     @app.command()
     def evaluate(
-        run: Annotated[Path, typer.Argument(help="The run's folder, with its checkpoint.")],
+        run: Annotated[
+            Path, typer.Argument(help="The run's folder, with its checkpoint; or a folder with runs lmlm and standard.")
+        ],
+        standard: Annotated[Path | None, typer.Option(help="The run of the standard arm, to be measured too.")] = None,
         kb: Annotated[str | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
         corpus: Annotated[Path | None, typer.Option(help="The corpus folder.  [default: RUN/corpus]")] = None,
         task: Annotated[
-            list[str] | None,
-            typer.Option(help="completion, perplexity, editing, forgetting or all; can be repeated.  [default: all]"),
+            list[str] | None, typer.Option(help="A task's name or all; can be repeated.  [default: all]")
+        ] = None,
+        quick: Annotated[bool, typer.Option("--quick", help="A part of each task's data; minutes in all.")] = False,
+        again: Annotated[bool, typer.Option("--again", help="Measure what is measured already once more.")] = False,
+        data: Annotated[
+            Path | None,
+            typer.Option(help="The folder of the benchmarks' data.  [default: $LAMLAM_DATA or ../shared/data]"),
         ] = None,
         facts: Annotated[int, typer.Option(min=1, help="How many facts to edit, and to forget.")] = 50,
         sample: Annotated[int, typer.Option(min=1, help="Documents a group read for dynamic perplexity.")] = 100,
@@ -29,42 +38,74 @@ def register(app: typer.Typer) -> None:
         relations: Annotated[str, typer.Option(help="Relations a call may ask for: known or free.")] = "free",
         on_miss: Annotated[str, typer.Option(help="On a miss: unknown, drop or nearest.")] = "unknown",
     ) -> None:
-        """Measure completion, perplexity, edits and forgetting."""
+        """Measure a run, task by task; what is measured already is not measured again."""
         from rich.console import Console
 
         from lamlam.corpus.files import load_corpus
         from lamlam.engine.settings import DecodingSettings
-        from lamlam.evaluate.tasks import TASKS, Evaluation
+        from lamlam.evaluate.evaluation import Evaluation
+        from lamlam.evaluate.suite import Suite
         from lamlam.model.checkpoint import Checkpoint
 
         settings = DecodingSettings.checked(
             max_tokens=max_tokens, entities=entities, relations=relations, on_miss=on_miss
         )
-        arm = _arm(run)
-        tasks = _chosen(task or ["all"], list(TASKS), arm)
-        evaluation = Evaluation(
-            Checkpoint.load(run),
-            arm,
-            load_corpus(corpus or run / "corpus"),
-            kb or run / "kb.sqlite",
-            settings,
-            facts=facts,
-            sample=sample,
-            seed=seed,
-            progress=True,
-        )
-        for name in tasks:
-            results = evaluation.run(name)
-            evaluation.write(run, results)
-            for result_name, result in results.items():
-                Console().print(_table(result_name, result.figures()))
-        typer.echo(f"The figures stand in {run / 'results.json'}.")
+        known = _known(task or ["all"])
+        folders = _folders(run, standard)
+        first = folders[0]
+        asked = load_corpus(corpus or first / "corpus")
+        for folder in folders:
+            evaluation = Evaluation(
+                Checkpoint.load(folder),
+                _arm(folder),
+                asked,
+                kb or first / "kb.sqlite",
+                settings,
+                facts=facts,
+                sample=sample,
+                seed=seed,
+                progress=True,
+                quick=quick,
+                data=_data(data),
+                folder=folder,
+            )
+            suite = Suite(evaluation, folder)
+            for outcome in suite.run(_chosen(known, suite.tasks(), alone=len(folders) == 1), again=again):
+                for name, figures in outcome.results.items():
+                    Console().print(_table(f"{name} ({evaluation.arm})", figures, outcome.seconds))
+            typer.echo(f"The figures stand in {folder / 'results.json'}.")
 
 
-def _chosen(asked: list[str], known: list[str], arm: "Arm") -> list[str]:
-    """The tasks asked for; "all" are those that the arm can be given."""
-    everything = known if arm == "lmlm" else [name for name in known if name in ("completion", "perplexity")]
-    return list(dict.fromkeys(name for each in asked for name in (everything if each == "all" else [each])))
+def _known(asked: list[str]) -> list[str]:
+    """The tasks asked for, each once. Raises `InputError` for an unknown one."""
+    from lamlam.errors import InputError
+    from lamlam.evaluate.tasks import TASKS
+
+    for name in asked:
+        if name not in (*TASKS, "all"):
+            raise InputError(f"there is no task '{name}': choose among {', '.join(TASKS)} and all", field="task")
+    return list(dict.fromkeys(name for each in asked for name in (TASKS if each == "all" else [each])))
+
+
+def _chosen(asked: list[str], fitting: list[str], *, alone: bool) -> list[str]:
+    """Of two arms each is given what is for it; a run that is measured alone is given whatever is asked for."""
+    from lamlam.evaluate.tasks import TASKS
+
+    return asked if alone and len(asked) < len(TASKS) else [name for name in asked if name in fitting]
+
+
+def _folders(run: Path, standard: Path | None) -> list[Path]:
+    """The runs to measure, the LMLM first."""
+    pair = [run / "lmlm", run / "standard"]
+    if standard is None and all((folder / "config.json").exists() for folder in pair):
+        return pair
+    return [run] if standard is None else [run, standard]
+
+
+def _data(folder: Path | None) -> Path | None:
+    """Where the benchmarks' data stands, if anywhere."""
+    place = folder or Path(os.environ.get("LAMLAM_DATA", "../shared/data"))
+    return place if folder or place.is_dir() else None
 
 
 def _arm(run: Path) -> "Arm":
@@ -75,11 +116,14 @@ def _arm(run: Path) -> "Arm":
     return load_recipe(recipe).arm if recipe.exists() else "lmlm"
 
 
-def _table(name: str, figures: dict[str, Any]) -> Any:
-    """The plain numbers of a result, nested names joined by dots."""
+def _table(name: str, figures: dict[str, Any], seconds: float | None) -> Any:
+    """The plain numbers of a result, nested names joined by dots; one sentence for a task that was skipped."""
     from rich.table import Table
 
-    table = Table("figure", "value", title=name.replace("_", " "), title_justify="left")
+    if "skipped" in figures:
+        return f"{name.replace('_', ' ')} was left out: {figures['skipped']}."
+    when = "measured before" if seconds is None else f"{seconds:.0f} s"
+    table = Table("figure", "value", title=f"{name.replace('_', ' ')}, {when}", title_justify="left")
     table.columns[1].justify = "right"
     for path, value in _flat(figures):
         table.add_row(path, f"{value:,}" if isinstance(value, int) else f"{value:.4f}")

@@ -10,13 +10,14 @@ from typing import Any
 
 from lamlam.evaluate.completion import CompletionResult
 from lamlam.evaluate.editing import NothingToChange
+from lamlam.evaluate.evaluation import Evaluation
 from lamlam.evaluate.summary import ArmResults, summarise
-from lamlam.evaluate.tasks import TASKS, Evaluation
+from lamlam.evaluate.tasks import TASKS, run_task
 from lamlam.files import atomic_write
 
 __all__ = ["Comparison"]
 
-_COMMON = ("completion", "perplexity")
+_LOOP = ("completion", "perplexity", "editing", "forgetting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,11 @@ class Comparison:
         seconds: dict[str, float] = {}
         lmlm: dict[str, Any] = {}
         standard: dict[str, Any] = {}
-        for task in TASKS:
+        for task in _LOOP:
             with _timed(seconds, task), suppress(NothingToChange):
-                lmlm |= self.lmlm.run(task)
-                if task in _COMMON:
-                    standard |= self.standard.run(task)
+                lmlm |= run_task(task, self.lmlm)
+                if "standard" in TASKS[task].arms:
+                    standard |= run_task(task, self.standard)
         if records is not None:
             off, plain = lmlm["completion_db_off"], standard["completion"]
             _write_records(records, {"lmlm": lmlm["completion"], "db_off": off, "standard": plain})

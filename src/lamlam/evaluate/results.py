@@ -17,7 +17,7 @@ from lamlam import __version__
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 
-__all__ = ["RESULTS_FILE", "Provenance", "Result", "Share", "append_result", "read_results", "stated"]
+__all__ = ["RESULTS_FILE", "Provenance", "Result", "Share", "append_results", "read_results", "stated"]
 
 RESULTS_FILE = "results.json"
 _LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
@@ -94,17 +94,21 @@ class Provenance:
         }
 
 
-def append_result(
-    run: str | Path, result: Result, provenance: Provenance | None = None, *, name: str | None = None
+def append_results(
+    run: str | Path,
+    results: Mapping[str, Result],
+    provenance: Provenance | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Put a result into `run`/results.json under `name` (default: its task), beside those of other tasks.
+    """Put results into `run`/results.json under their names, all at once, beside those of other tasks.
 
-    A result of the same name is replaced. Raises `InputError` when the file there is not a JSON object.
+    A result of the same name is replaced; `more` is written into each entry. Raises `InputError` when the file there is
+    not a JSON object.
     """
     path = Path(run) / RESULTS_FILE
     merged = read_results(run) if path.exists() else {}
-    entry = {"task": result.task, "figures": result.figures()} | (provenance or Provenance()).as_json()
-    merged[name or result.task] = entry
+    common = dict(more or {}) | (provenance or Provenance()).as_json()
+    merged |= {name: {"task": result.task, "figures": result.figures()} | common for name, result in results.items()}
     text = json.dumps(merged, indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_write(path) as file:
         file.write(text + "\n")

@@ -1,86 +1,47 @@
-"""One run, one task: what `lamlam evaluate` runs and writes into the run's `results.json`."""
+"""The tasks of `lamlam evaluate`, by name."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
-from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
-from lamlam.corpus import Corpus
-from lamlam.engine.engine import Engine
-from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError
-from lamlam.evaluate.completion import CompletionResult, complete
+from lamlam.evaluate.completion import CompletionResult
 from lamlam.evaluate.dynamic import dynamic_perplexity
 from lamlam.evaluate.editing import EditingResult, edit_facts
+from lamlam.evaluate.evaluation import Evaluation, Unfit
 from lamlam.evaluate.forgetting import ForgettingResult, forget_facts
 from lamlam.evaluate.perplexity import PerplexityResult, perplexity
-from lamlam.evaluate.results import Provenance, Result, append_result
+from lamlam.evaluate.results import Result
 from lamlam.kb.store import KnowledgeBase
-from lamlam.model.checkpoint import Checkpoint
 from lamlam.vocab import Arm
 
-__all__ = ["TASKS", "Evaluation"]
+__all__ = ["TASKS", "Task", "run_task"]
 
 _Outcome = TypeVar("_Outcome")
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """A checkpoint, what it is asked, and how.
+class Task:
+    """A name on the command line, what it measures, for which arms, and the function that does.
 
-    `facts` is how many facts are edited, and forgotten; `sample` how many held-out documents of a group are read for
-    the dynamic perplexity.
+    Results are returned by the names that they take in `results.json`.
     """
 
-    checkpoint: Checkpoint
-    arm: Arm
-    corpus: Corpus
-    kb_path: str | Path
-    settings: DecodingSettings
-    facts: int = 50
-    sample: int = 100
-    seed: int = 0
-    progress: bool = False
-    _memory: dict[str, CompletionResult] = field(default_factory=dict, init=False, repr=False, compare=False)
+    name: str
+    about: str
+    run: Callable[[Evaluation], Mapping[str, Result]]
+    arms: tuple[Arm, ...] = get_args(Arm)
 
-    def run(self, task: str) -> dict[str, Result]:
-        """The results of a task by the names that they take in `results.json`.
 
-        Raises `InputError` for an unknown task, or where the corpus has nothing to measure it on.
-        """
-        if task not in TASKS:
-            raise InputError(f"there is no task '{task}': choose among {', '.join(TASKS)}", field="task")
-        return dict(TASKS[task](self))
-
-    def write(self, run: str | Path, results: Mapping[str, Result]) -> None:
-        """Put results into `run`/results.json, with where they came from."""
-        with KnowledgeBase.open(self.kb_path) as kb:
-            digest = kb.digest()
-        asked = {"arm": self.arm, "facts": self.facts, "sample": self.sample, "decoding": self.settings.model_dump()}
-        for name, result in results.items():
-            append_result(run, result, Provenance(self.seed, asked, digest), name=name)
-
-    def answered(self) -> CompletionResult:
-        """What the model says to the probes, used as it is meant to be; asked once."""
-        if "answered" not in self._memory:
-            off = self.settings.model_copy(update={"lookups": False})
-            settings = off if self.arm == "standard" else self.settings
-            self._memory["answered"] = self._complete(settings)
-        return self._memory["answered"]
-
-    def answered_without_lookups(self) -> CompletionResult:
-        return self._complete(self.settings.model_copy(update={"lookups": False}))
-
-    def _complete(self, settings: DecodingSettings) -> CompletionResult:
-        if not self.corpus.probes:
-            raise InputError("the corpus has no probes to complete")
-        with KnowledgeBase.open(self.kb_path) as kb:
-            return complete(self.engine_on(kb), self.corpus.probes, settings, progress=self.progress)
-
-    def engine_on(self, kb: KnowledgeBase) -> Engine:
-        return Engine(self.checkpoint.model, self.checkpoint.vocabulary, kb, batch_size=64)
+def run_task(name: str, evaluation: Evaluation) -> dict[str, Result]:
+    """The results of a task. Raises `InputError` for an unknown task, `Unfit` or `MissingData` where it has none."""
+    if name not in TASKS:
+        raise InputError(f"there is no task '{name}': choose among {', '.join(TASKS)}", field="task")
+    if evaluation.arm not in TASKS[name].arms:
+        evaluation.lmlm_only(name)
+    return dict(TASKS[name].run(evaluation))
 
 
 def _completion(evaluation: Evaluation) -> dict[str, CompletionResult]:
@@ -95,7 +56,7 @@ def _perplexity(evaluation: Evaluation) -> dict[str, PerplexityResult]:
     """On each group of held-out documents and on all of them."""
     groups = {group: documents for group, documents in evaluation.corpus.heldout.items() if documents}
     if not groups:
-        raise InputError("the corpus has no held-out documents to measure perplexity on")
+        raise Unfit("the corpus has no held-out documents to measure perplexity on")
     checkpoint, progress = evaluation.checkpoint, evaluation.progress
     results = {
         f"perplexity_{group}": perplexity(
@@ -128,8 +89,6 @@ def _forgetting(evaluation: Evaluation) -> dict[str, ForgettingResult]:
 
 
 def _on_a_copy(evaluation: Evaluation, task: Callable[..., _Outcome]) -> _Outcome:
-    if evaluation.arm == "standard":
-        raise InputError("a standard model makes no lookups: only an LMLM can be edited and made to forget")
     return task(
         evaluation.engine_on,
         evaluation.kb_path,
@@ -142,9 +101,12 @@ def _on_a_copy(evaluation: Evaluation, task: Callable[..., _Outcome]) -> _Outcom
     )
 
 
-TASKS: Mapping[str, Callable[[Evaluation], Mapping[str, Result]]] = {
-    "completion": _completion,
-    "perplexity": _perplexity,
-    "editing": _editing,
-    "forgetting": _forgetting,
+TASKS: Mapping[str, Task] = {
+    task.name: task
+    for task in (
+        Task("completion", "facts that the model says, with and without lookups", _completion),
+        Task("perplexity", "static, normalized and dynamic, by class of token", _perplexity),
+        Task("editing", "changed facts: said at once, and nothing else altered", _editing, ("lmlm",)),
+        Task("forgetting", "erased facts: gone, and nothing put in their place", _forgetting, ("lmlm",)),
+    )
 }
