@@ -3,10 +3,10 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lamlam.checked import checked
 from lamlam.errors import InputError
@@ -67,8 +67,17 @@ class VocabularySettings(_Settings):
 
 
 class ModelSettings(_Settings):
+    """A preset's shape with random weights, or the model of a checkpoint's folder, `path`, to be trained further."""
+
     preset: str = "nano"
     overrides: dict[str, Any] = Field(default_factory=dict, description="fields of the Hugging Face configuration")
+    path: str | None = None
+
+    @model_validator(mode="after")
+    def _path_has_a_shape(self) -> Self:
+        if self.path and (self.preset != type(self).model_fields["preset"].default or self.overrides):
+            raise ValueError("a model by path has a shape of its own: give no preset and no overrides")
+        return self
 
 
 class TrainingSettings(_Settings):
@@ -102,6 +111,12 @@ class Recipe(_Settings):
     vocabulary: VocabularySettings = VocabularySettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _path_has_a_tokenizer(self) -> Self:
+        if self.model.path and self.vocabulary != VocabularySettings():
+            raise ValueError("a model by path has a tokenizer of its own: give no vocabulary")
+        return self
 
 
 def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:

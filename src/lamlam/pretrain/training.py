@@ -1,4 +1,6 @@
-"""Pretraining from scratch with the Hugging Face Trainer, either arm; a killed run resumes where it was saved.
+"""Pretraining with the Hugging Face Trainer, either arm, from scratch or from a checkpoint.
+
+A killed run resumes where it was saved.
 
 The loss of a step is the sum over its supervised tokens divided by their number, over all accumulated batches and all
 processes: the Trainer counts labels that are not -100 and hands the number to the model's loss.
@@ -17,11 +19,12 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArgu
 
 from lamlam.corpus import Corpus
 from lamlam.corpus.files import load_corpus, save_corpus
-from lamlam.errors import LamLamError
+from lamlam.errors import InputError, LamLamError
 from lamlam.files import atomic_write
 from lamlam.kb.store import KnowledgeBase
 from lamlam.markup import AnnotatedDocument
 from lamlam.model.checkpoint import Checkpoint
+from lamlam.model.continuation import load_grown
 from lamlam.model.presets import build_model
 from lamlam.pretrain.data import mixture, read_corpora, train_vocabulary
 from lamlam.pretrain.monitor import Monitor, ProgressBar
@@ -104,12 +107,14 @@ def pretrain(recipe: Recipe, folder: str | Path, corpora: list[Corpus] | None = 
     """
     run = Run(Path(folder))
     run.folder.mkdir(parents=True, exist_ok=True)
+    if recipe.model.path and Path(recipe.model.path).resolve() == run.folder.resolve():
+        raise InputError("a run cannot train the model of its own folder", path=folder, field="model.path")
     prepare(recipe, run, corpora)
     if run.summary.exists():
         return Checkpoint.load(run.folder).model
     vocabulary = Vocabulary.load(run.folder)
     packed = PackedFile(run.packed)
-    model = build_model(recipe.model.preset, vocabulary, seed=recipe.seed, overrides=recipe.model.overrides)
+    model = _first_model(recipe, vocabulary)
     steps = _steps(recipe.training, len(packed))
     trainer = Trainer(
         model=model,
@@ -134,6 +139,19 @@ def pretrain(recipe: Recipe, folder: str | Path, corpora: list[Corpus] | None = 
     with atomic_write(run.summary) as out:
         json.dump(summary, out, indent=1)
     shutil.rmtree(run.state)  # the optimizer's state is a pickle, and nobody resumes a run that has ended
+    return model
+
+
+def _first_model(recipe: Recipe, vocabulary: Vocabulary) -> PreTrainedModel:
+    """The model before the first step. Raises `InputError` when it reads fewer tokens than a row has."""
+    settings = recipe.model
+    if settings.path:
+        model = load_grown(settings.path, vocabulary)
+    else:
+        model = build_model(settings.preset, vocabulary, seed=recipe.seed, overrides=settings.overrides)
+    context = int(model.config.max_position_embeddings)
+    if recipe.training.context > context:
+        raise InputError(f"the model reads at most {context} tokens", field="training.context")
     return model
 
 
