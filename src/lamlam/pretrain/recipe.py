@@ -96,6 +96,11 @@ class TrainingSettings(_Settings):
     warmup: float = Field(default=0.05, ge=0.0, lt=1.0, description="share of the steps")
     weight_decay: float = Field(default=0.1, ge=0.0)
     bf16: bool = True
+    boundaries: bool = Field(default=True, description="no attention from one document of a row to another")
+    attention: Literal["sdpa", "flex"] = Field(default="sdpa", description="flex: for GPUs alone")
+    compile: bool = Field(default=False, description="torch.compile")
+    gradient_checkpointing: bool = Field(default=False, description="activations are computed twice, not kept")
+    fsdp: bool = Field(default=False, description="weights and optimizer sharded over the processes of torchrun")
     evaluations: int = Field(default=10, ge=0, description="times the held-out documents are scored while training")
     heldout: int = Field(default=200, ge=1, description="held-out documents a group that are scored while training")
     checkpoints: int = Field(default=4, ge=1, description="times that the state is saved, to resume from")
