@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, masking_utils
 
 from lamlam.model.presets import build_model
 from lamlam.pretrain.packing import PackedFile, pack
@@ -70,7 +70,7 @@ def test_the_same_holds_when_activations_are_computed_twice(tmp_path, documents,
     model = model_of(preset)
     packed = pack(documents, tmp_path, context=48, pad_id=0)
     plain = _gradient(model, packed)
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    model.activation_checkpointing_enable({"use_reentrant": False})
     assert difference(model, documents, packed, model) < 1e-5
     assert torch.allclose(_gradient(model, packed), plain, atol=1e-6)
 
@@ -84,17 +84,22 @@ def _gradient(model: PreTrainedModel, packed: PackedFile) -> torch.Tensor:
 def test_the_same_holds_when_the_model_is_traced_for_compilation(tmp_path, documents):
     model = model_of("nano")
     packed = pack(documents, tmp_path, context=48, pad_id=0)
-    traced = torch.compile(model, backend="aot_eager")
+    traced = torch.compile(model, backend="eager")
     assert difference(model, documents, packed, traced) < 1e-5
 
 
-def test_flex_attentions_mask_has_the_boundaries_too(tmp_path, documents):
-    model = model_of("nano").eval()
-    packed = pack(documents, tmp_path, context=48, pad_id=0)
-    wanted = packed_logits(model, packed)
+def test_flex_attentions_mask_has_the_boundaries_too(tmp_path, documents, monkeypatch):
+    """Its mask alone: compiling flex attention takes a minute on a CPU, where it cannot train anyway."""
+    monkeypatch.setattr(masking_utils, "create_block_mask", lambda mask_mod, **shape: mask_mod)
+    model = model_of("nano")
     model.set_attn_implementation("flex_attention")
-    with torch.no_grad():
-        assert torch.allclose(packed_logits(model, packed), wanted, atol=1e-5)
+    row = pack(documents, tmp_path, context=48, pad_id=0)[0]
+    embedded = model.get_input_embeddings()(row["input_ids"][None])
+    sees = masking_utils.create_causal_mask(model.config, embedded, None, None, position_ids=row["position_ids"][None])
+    document = torch.cumsum(row["position_ids"] == 0, 0)
+    query, key = torch.meshgrid(torch.arange(48), torch.arange(48), indexing="ij")
+    wanted = (document[query] == document[key]) & (query >= key)
+    assert torch.equal(sees(torch.tensor(0), torch.tensor(0), query, key), wanted)
 
 
 def test_without_boundaries_a_document_sees_those_before_it(tmp_path, documents):

@@ -30,13 +30,13 @@ from lamlam.pretrain.packing import PackedFile
 from lamlam.pretrain.ranks import Ranks
 from lamlam.pretrain.recipe import Recipe
 
-__all__ = ["Deadline", "PackedTrainer", "steps_of", "whole_state"]
+__all__ = ["Deadline", "PackedTrainer", "check_sharding", "steps_of", "whole_state"]
 
 
 class PackedTrainer(Trainer):
     """Trains `model` on packed rows as the recipe says, its state saved in `folder`.
 
-    Raises `InputError` for settings that do not go together.
+    Raises `InputError` for a kind of attention that the model does not have.
     """
 
     def __init__(
@@ -48,7 +48,6 @@ class PackedTrainer(Trainer):
         callbacks: Sequence[TrainerCallback],
     ) -> None:
         self._training = training = recipe.training
-        _check(recipe)
         _set_attention(model, training.attention)
         if training.compile:
             model.compile()  # in place: names of weights stay, and nothing is left in the environment
@@ -133,7 +132,8 @@ def _is_whole(state: Path) -> bool:
     return True
 
 
-def _check(recipe: Recipe) -> None:
+def check_sharding(recipe: Recipe) -> None:
+    """Raises `InputError` for settings of FSDP that do not go together."""
     training = recipe.training
     if training.fsdp and Ranks.from_environment().world == 1:
         raise InputError("shards a model over the processes of torchrun: there is one", field="training.fsdp")

@@ -31,7 +31,7 @@ from lamlam.pretrain.packing import PackedFile, pack
 from lamlam.pretrain.ranks import Ranks
 from lamlam.pretrain.recipe import Recipe
 from lamlam.pretrain.throughput import Throughput
-from lamlam.pretrain.trainer import Deadline, PackedTrainer, steps_of, whole_state
+from lamlam.pretrain.trainer import Deadline, PackedTrainer, check_sharding, steps_of, whole_state
 from lamlam.vocab import Vocabulary
 
 __all__ = ["Run", "TimeIsUp", "prepare", "pretrain"]
@@ -126,6 +126,7 @@ def pretrain(
     writes, and has the whole model at the end. Raises `LamLamError` for empty corpora, and `TimeIsUp` when training
     has not ended after so many `seconds`.
     """
+    check_sharding(recipe)
     run, ranks = Run(Path(folder)), Ranks.from_environment()
     run.folder.mkdir(parents=True, exist_ok=True)
     if recipe.model.path and Path(recipe.model.path).resolve() == run.folder.resolve():
