@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from lamlam.corpus import Corpus
@@ -18,7 +19,7 @@ from lamlam.markup import AnnotatedDocument
 from lamlam.model.presets import PRESETS, build_model
 from lamlam.pretrain.packing import PackedFile
 from lamlam.pretrain.recipe import load_recipe
-from lamlam.pretrain.training import Run, pretrain
+from lamlam.pretrain.training import Run, TimeIsUp, pretrain
 from lamlam.vocab import Vocabulary
 
 RECIPE = Path(__file__).with_name("small.yaml")
@@ -28,7 +29,8 @@ TINY += ["model.overrides.intermediate_size=64"]
 
 def metrics(folder: Path) -> list[dict]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+    timed = {"seconds", "tokens_per_second", "utilisation"}
+    return [{key: value for key, value in line.items() if key not in timed} for line in lines]
 
 
 def losses(folder: Path) -> list[float]:
@@ -63,7 +65,7 @@ def test_accumulating_half_batches_gives_the_loss_of_whole_ones(tmp_path):
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_a_killed_run_continues_the_same_curve(tmp_path, optimizer):
+def test_a_killed_run_ends_as_if_it_had_not_been_killed(tmp_path, optimizer):
     whole = train(tmp_path / "whole", f"training.optimizer={optimizer}")
     killed = tmp_path / "killed"
     die = (
@@ -84,7 +86,31 @@ def test_a_killed_run_continues_the_same_curve(tmp_path, optimizer):
     assert len(losses(killed)) == 8
     train(killed, f"training.optimizer={optimizer}")
     assert json.loads((killed / "training.json").read_text())["resumed"] is True
-    assert losses(killed) == pytest.approx(losses(whole), rel=1e-5)
+    assert losses(killed) == losses(whole)
+    assert same_weights(killed, whole)
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    """Bit by bit."""
+    weights, others = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
+    return weights.keys() == others.keys() and all(torch.equal(weights[name], others[name]) for name in weights)
+
+
+def test_a_run_that_is_stopped_by_time_ends_as_if_it_had_not_been_stopped(tmp_path):
+    """With lines of several steps, a second epoch, accumulated batches and dropout."""
+    changes = ["training.batch=1", "training.accumulate=2", "training.epochs=3.2", "training.heldout=2"]
+    changes += ["model.overrides.attention_dropout=0.1"]
+    whole = train(tmp_path / "whole", *changes)
+    stopped, steps = tmp_path / "stopped", []
+    for _ in range(3):
+        with pytest.raises(TimeIsUp, match="the same command goes on") as caught:
+            pretrain(load_recipe(RECIPE, [*TINY, *changes]), stopped, seconds=0)
+        steps.append(caught.value.step)
+    assert steps == [2, 4, 6]
+    train(stopped, *changes)
+    assert metrics(stopped) == metrics(whole)
+    assert same_weights(stopped, whole)
+    assert len(losses(whole)) < 0.6 * metrics(whole)[-1]["step"]
 
 
 def test_a_run_that_has_ended_is_not_trained_again(tmp_path):

@@ -1,4 +1,4 @@
-"""`lamlam pretrain RECIPE.yaml`: train a model from scratch, or go on where a run was cut off."""
+"""`lamlam pretrain RECIPE.yaml`: train a model, or go on where a run was cut off."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +17,22 @@ def register(app: typer.Typer) -> None:
             typer.Option("--set", metavar="KEY=VALUE", help="Change a field, as training.tokens=100000."),
         ] = None,
         out: Annotated[Path | None, typer.Option(help="The run's folder.  [default: runs/NAME]")] = None,
+        seconds: Annotated[
+            float | None,
+            typer.Option(
+                min=0, help="Save the state and stop after so long; the same command goes on.", show_default=False
+            ),
+        ] = None,
     ) -> None:
         """Pretrain a model from a recipe; a run that was cut off continues where it was saved."""
+        from lamlam.pretrain.ranks import Ranks
         from lamlam.pretrain.recipe import load_recipe
         from lamlam.pretrain.training import pretrain as train
 
         settings = load_recipe(recipe, set_ or ())
         folder = out or Path("runs") / settings.name
-        train(settings, folder)
-        typer.echo(f"The checkpoint stands in {folder}.")
+        train(settings, folder, seconds=seconds)
+        ranks = Ranks.from_environment()
+        if ranks.first:
+            typer.echo(f"The checkpoint stands in {folder}.")
+        ranks.leave()

@@ -45,7 +45,9 @@ class Twins:
         """
         folder = self._place / f"{name}-{self.tokens}"
         quick = {f"training.{key}": value for key, value in _QUICK.items()} if self._evaluation.quick else {}
-        common = {"name": name, "vocabulary.path": str(self._place.parent.parent), "training.tokens": self.tokens}
+        common: dict[str, Any] = {"name": name, "training.tokens": self.tokens}
+        if self._recipe.model.path is None:
+            common["vocabulary.path"] = str(self._place.parent.parent)
         pretrain(self._changed(common | quick | dict(changes)), folder)
         return folder
 

@@ -34,9 +34,12 @@ def _read(source: CorpusSource, seed: int) -> Corpus:
 
 
 def train_vocabulary(recipe: Recipe, corpora: Sequence[Corpus]) -> Vocabulary:
-    """The tokenizer that the recipe names, or a BPE over the training texts and calls; the same for both arms."""
-    if recipe.vocabulary.path:
-        return Vocabulary.extend(recipe.vocabulary.path)
+    """The tokenizer that the recipe names, or its model's, or a BPE over the training texts and calls.
+
+    It is the same for both arms.
+    """
+    if given := recipe.model.path or recipe.vocabulary.path:
+        return Vocabulary.extend(given)
     texts = (text for corpus in corpora for document in corpus.train for text in _texts(document))
     return Vocabulary.train(texts, recipe.vocabulary.size)
 

@@ -26,9 +26,15 @@ _OPEN_ROWS = 64
 
 
 class PackedFile(Dataset[dict[str, torch.Tensor]]):
-    """Rows of a packed folder as training examples. Raises `InputError` when the folder is not one."""
+    """Rows of a packed folder as training examples. Raises `InputError` when the folder is not one.
 
-    def __init__(self, folder: str | Path, *, mask_values: bool = True) -> None:
+    With `boundaries`, positions begin anew with each document, which transformers reads as documents that do not
+    attend to each other (`masking_utils.find_packed_sequence_indices`); without, a row is one text. With `mask_values`
+    off, values carry loss like everything else.
+    """
+
+    def __init__(self, folder: str | Path, *, boundaries: bool = True, mask_values: bool = True) -> None:
+        self.boundaries = boundaries
         path = Path(folder) / "packed.json"
         if not path.is_file():
             raise InputError("holds no packed file (packed.json is missing)", path=folder)
@@ -42,13 +48,11 @@ class PackedFile(Dataset[dict[str, torch.Tensor]]):
         return int(self.meta["rows"])
 
     def __getitem__(self, row: int) -> dict[str, torch.Tensor]:
-        """`input_ids`, `labels`, `position_ids` [T], int64; positions begin anew with each document."""
+        """`input_ids`, `labels`, and with boundaries `position_ids`, each [T], int64."""
         ids, kinds = self.ids[row].astype(np.int64), np.asarray(self.kinds[row])
-        return {
-            "input_ids": torch.from_numpy(ids),
-            "labels": torch.from_numpy(labels(ids, kinds, self.mask_values)),
-            "position_ids": torch.from_numpy(_positions(kinds)),
-        }
+        targets = labels(ids, kinds, self.mask_values)
+        example = {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(targets)}
+        return example | ({"position_ids": torch.from_numpy(_positions(kinds))} if self.boundaries else {})
 
 
 def pack(

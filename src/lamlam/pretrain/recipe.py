@@ -3,10 +3,10 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lamlam.checked import checked
 from lamlam.errors import InputError
@@ -68,8 +68,17 @@ class VocabularySettings(_Settings):
 
 
 class ModelSettings(_Settings):
+    """A preset's shape with random weights, or the model of a checkpoint's folder, `path`, to be trained further."""
+
     preset: str = "nano"
     overrides: dict[str, Any] = Field(default_factory=dict, description="fields of the Hugging Face configuration")
+    path: str | None = None
+
+    @model_validator(mode="after")
+    def _path_has_a_shape(self) -> Self:
+        if self.path and (self.preset != type(self).model_fields["preset"].default or self.overrides):
+            raise ValueError("a model by path has a shape of its own: give no preset and no overrides")
+        return self
 
 
 class TrainingSettings(_Settings):
@@ -89,6 +98,11 @@ class TrainingSettings(_Settings):
     weight_decay: float = Field(default=0.1, ge=0.0)
     mask_values: bool = Field(default=True, description="values carry no loss; off: for comparison")
     bf16: bool = True
+    boundaries: bool = Field(default=True, description="no attention from one document of a row to another")
+    attention: Literal["sdpa", "flex"] = Field(default="sdpa", description="flex: for GPUs alone")
+    compile: bool = Field(default=False, description="torch.compile")
+    gradient_checkpointing: bool = Field(default=False, description="activations are computed twice, not kept")
+    fsdp: bool = Field(default=False, description="weights and optimizer sharded over the processes of torchrun")
     evaluations: int = Field(default=10, ge=0, description="times the held-out documents are scored while training")
     heldout: int = Field(default=200, ge=1, description="held-out documents a group that are scored while training")
     checkpoints: int = Field(default=4, ge=1, description="times that the state is saved, to resume from")
@@ -105,6 +119,12 @@ class Recipe(_Settings):
     model: ModelSettings = ModelSettings()
     offloading: OffloadingSettings = OffloadingSettings()
     training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _path_has_a_tokenizer(self) -> Self:
+        if self.model.path and self.vocabulary != VocabularySettings():
+            raise ValueError("a model by path has a tokenizer of its own: give no vocabulary")
+        return self
 
 
 def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:

@@ -1,4 +1,6 @@
-"""Pretraining from scratch with the Hugging Face Trainer, either arm; a killed run resumes where it was saved.
+"""Pretraining with the Hugging Face Trainer, either arm, from scratch or from a checkpoint.
+
+A killed run resumes where it was saved.
 
 The loss of a step is the sum over its supervised tokens divided by their number, over all accumulated batches and all
 processes: the Trainer counts labels that are not -100 and hands the number to the model's loss.
@@ -11,26 +13,28 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 import yaml
-from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments
+from transformers import PreTrainedModel, TrainerCallback
 
 from lamlam.corpus import Corpus
 from lamlam.corpus.files import load_corpus, save_corpus
-from lamlam.errors import LamLamError
+from lamlam.errors import InputError, LamLamError
 from lamlam.files import atomic_write
 from lamlam.kb.store import KnowledgeBase
 from lamlam.markup import AnnotatedDocument
 from lamlam.model.checkpoint import Checkpoint
+from lamlam.model.continuation import load_grown
 from lamlam.model.presets import build_model
 from lamlam.pretrain.data import mixture, read_corpora, train_vocabulary
 from lamlam.pretrain.monitor import Monitor, ProgressBar
-from lamlam.pretrain.optimizer import build_optimizer
 from lamlam.pretrain.packing import PackedFile, pack
-from lamlam.pretrain.recipe import Recipe, TrainingSettings
+from lamlam.pretrain.ranks import Ranks
+from lamlam.pretrain.recipe import Recipe
+from lamlam.pretrain.throughput import Throughput
+from lamlam.pretrain.trainer import Deadline, PackedTrainer, check_sharding, steps_of, whole_state
 from lamlam.vocab import Vocabulary
 
-__all__ = ["Run", "prepare", "pretrain"]
+__all__ = ["Run", "TimeIsUp", "prepare", "pretrain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,17 @@ class Run:
         return self.folder / "training.json"
 
 
+class TimeIsUp(LamLamError):
+    """A run was stopped when the seconds given were up, its state saved: the same call goes on."""
+
+    def __init__(self, step: int, steps: int) -> None:
+        super().__init__(f"the time is up at step {step} of {steps}; the state is saved, and the same command goes on")
+        self.step, self.steps = step, steps
+
+
 def prepare(recipe: Recipe, run: Run, corpora: list[Corpus] | None = None) -> None:
     """Read the corpora, train the tokenizer, build the knowledge base and pack the tokens; done once per recipe."""
-    marker = run.folder / "recipe.yaml"
-    settings = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    if marker.exists() and marker.read_text(encoding="utf-8") == settings and (run.packed / "packed.json").exists():
+    if _is_prepared(recipe, run):
         return
     run.summary.unlink(missing_ok=True)
     shutil.rmtree(run.state, ignore_errors=True)
@@ -84,8 +94,18 @@ def prepare(recipe: Recipe, run: Run, corpora: list[Corpus] | None = None) -> No
     training = recipe.training
     stream = mixture(recipe, corpora, vocabulary)
     pack(stream, run.packed, context=training.context, pad_id=vocabulary.pad_id, tokens=training.tokens)
-    with atomic_write(marker) as out:
-        out.write(settings)
+    with atomic_write(run.folder / "recipe.yaml") as out:
+        out.write(_as_yaml(recipe))
+
+
+def _is_prepared(recipe: Recipe, run: Run) -> bool:
+    marker = run.folder / "recipe.yaml"
+    same = marker.exists() and marker.read_text(encoding="utf-8") == _as_yaml(recipe)
+    return same and (run.packed / "packed.json").exists()
+
+
+def _as_yaml(recipe: Recipe) -> str:
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def _build_knowledge_base(corpora: list[Corpus], path: Path) -> None:
@@ -97,84 +117,98 @@ def _build_knowledge_base(corpora: list[Corpus], path: Path) -> None:
     building.replace(path)
 
 
-def pretrain(recipe: Recipe, folder: str | Path, corpora: list[Corpus] | None = None) -> PreTrainedModel:
+def pretrain(
+    recipe: Recipe, folder: str | Path, corpora: list[Corpus] | None = None, *, seconds: float | None = None
+) -> PreTrainedModel:
     """Train the recipe's model in `folder` and leave a checkpoint there; continues a run that was cut off.
 
-    `corpora` stands in for the recipe's when they have been read already. Raises `LamLamError` for empty corpora.
+    `corpora` stands in for the recipe's when they have been read already. Under torchrun the first process prepares and
+    writes, and has the whole model at the end. Raises `LamLamError` for empty corpora, and `TimeIsUp` when training
+    has not ended after so many `seconds`.
     """
-    run = Run(Path(folder))
+    check_sharding(recipe)
+    run, ranks = Run(Path(folder)), Ranks.from_environment()
     run.folder.mkdir(parents=True, exist_ok=True)
-    prepare(recipe, run, corpora)
+    if recipe.model.path and Path(recipe.model.path).resolve() == run.folder.resolve():
+        raise InputError("a run cannot train the model of its own folder", path=folder, field="model.path")
+    if ranks.first:
+        prepare(recipe, run, corpora)
+    else:
+        ranks.wait_for(lambda: _is_prepared(recipe, run))
     if run.summary.exists():
         return Checkpoint.load(run.folder).model
-    vocabulary = Vocabulary.load(run.folder)
-    packed = PackedFile(run.packed, mask_values=recipe.training.mask_values)
-    model = build_model(recipe.model.preset, vocabulary, seed=recipe.seed, overrides=recipe.model.overrides)
-    steps = _steps(recipe.training, len(packed))
-    trainer = Trainer(
-        model=model,
-        args=_arguments(recipe, run, steps),
-        train_dataset=packed,
-        data_collator=_stack,
-        optimizers=(build_optimizer(model, recipe.training), None),
-        callbacks=[_monitor(recipe, run, vocabulary, steps), ProgressBar(recipe.name)],
-    )
-    trainer.remove_callback(PrinterCallback)
+    trainer, saved = _trainer(recipe, run, ranks, seconds), whole_state(run.state)
     started = time.monotonic()
-    saved = any(run.state.glob("checkpoint-*"))
-    trainer.train(resume_from_checkpoint=saved)
-    Checkpoint(model.float().cpu(), vocabulary).save(run.folder)
+    trainer.train(resume_from_checkpoint=str(saved) if saved else None)
+    if trainer.state.global_step < trainer.state.max_steps:
+        raise TimeIsUp(trainer.state.global_step, trainer.state.max_steps)
+    model = _whole_model(recipe, run, trainer)
+    if ranks.first:
+        _finish(run, model, trainer, resumed=saved is not None, seconds=time.monotonic() - started)
+    return model
+
+
+def _trainer(recipe: Recipe, run: Run, ranks: Ranks, seconds: float | None) -> PackedTrainer:
+    vocabulary = Vocabulary.load(run.folder)
+    packed = PackedFile(run.packed, boundaries=recipe.training.boundaries, mask_values=recipe.training.mask_values)
+    model = _first_model(recipe, vocabulary)
+    callbacks: list[TrainerCallback] = [_monitor(recipe, run, vocabulary, model, steps_of(recipe, len(packed)), ranks)]
+    callbacks += [ProgressBar(recipe.name)] if ranks.first else []
+    callbacks += [Deadline(seconds)] if seconds is not None else []
+    return PackedTrainer(model, recipe, packed, run.state, callbacks)
+
+
+def _whole_model(recipe: Recipe, run: Run, trainer: PackedTrainer) -> PreTrainedModel:
+    """The trained model in float32 on the CPU; under FSDP put together again, on the first process alone."""
+    weights = trainer.whole_weights()
+    model = _first_model(recipe, Vocabulary.load(run.folder))
+    if weights:
+        model.load_state_dict(weights)
+    return model
+
+
+def _finish(run: Run, model: PreTrainedModel, trainer: PackedTrainer, *, resumed: bool, seconds: float) -> None:
+    packed = PackedFile(run.packed)
+    Checkpoint(model, Vocabulary.load(run.folder)).save(run.folder)
     summary = {
-        "seconds": round(time.monotonic() - started, 1),
-        "steps": steps,
+        "seconds": round(seconds, 1),
+        "steps": trainer.state.max_steps,
         "tokens": packed.meta["tokens"],
+        "padding": round(1 - packed.meta["tokens"] / (len(packed) * packed.meta["context"]), 4),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "resumed": saved,
+        "processes": trainer.args.world_size,
+        "resumed": resumed,
     }
     with atomic_write(run.summary) as out:
         json.dump(summary, out, indent=1)
     shutil.rmtree(run.state)  # the optimizer's state is a pickle, and nobody resumes a run that has ended
+
+
+def _first_model(recipe: Recipe, vocabulary: Vocabulary) -> PreTrainedModel:
+    """The model before the first step. Raises `InputError` when it reads fewer tokens than a row has."""
+    settings = recipe.model
+    if settings.path:
+        model = load_grown(settings.path, vocabulary)
+    else:
+        model = build_model(settings.preset, vocabulary, seed=recipe.seed, overrides=settings.overrides)
+    context = int(model.config.max_position_embeddings)
+    if recipe.training.context > context:
+        raise InputError(f"the model reads at most {context} tokens", field="training.context")
     return model
 
 
-def _steps(training: TrainingSettings, rows: int) -> int:
-    return max(1, round(training.epochs * rows / (training.batch * training.accumulate)))
-
-
-def _arguments(recipe: Recipe, run: Run, steps: int) -> TrainingArguments:
-    training = recipe.training
-    return TrainingArguments(
-        output_dir=str(run.state),
-        max_steps=steps,
-        per_device_train_batch_size=training.batch,
-        gradient_accumulation_steps=training.accumulate,
-        learning_rate=training.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=round(training.warmup * steps),
-        bf16=training.bf16,
-        use_cpu=not torch.cuda.is_available(),
-        logging_steps=max(1, steps // 100),
-        save_strategy="steps",
-        save_steps=max(1, steps // training.checkpoints),
-        save_total_limit=1,
-        seed=recipe.seed,
-        data_seed=recipe.seed,
-        report_to=[],
-        remove_unused_columns=False,
-        dataloader_num_workers=0,
-        disable_tqdm=True,
-    )
-
-
-def _monitor(recipe: Recipe, run: Run, vocabulary: Vocabulary, steps: int) -> Monitor:
+def _monitor(
+    recipe: Recipe, run: Run, vocabulary: Vocabulary, model: PreTrainedModel, steps: int, ranks: Ranks
+) -> Monitor:
     training = recipe.training
     return Monitor(
-        run.metrics,
+        run.metrics if ranks.first else None,
         _sample_heldout(recipe, run),
         vocabulary,
         recipe.arm,
-        every=steps // training.evaluations if training.evaluations else 0,
-        tokens_a_step=training.batch * training.accumulate * training.context,
+        Throughput(model, training.context, devices=ranks.world, bf16=training.bf16),
+        every=max(1, steps // training.evaluations) if training.evaluations else 0,
+        tokens_a_step=training.batch * training.accumulate * training.context * ranks.world,
     )
 
 
@@ -182,8 +216,3 @@ def _sample_heldout(recipe: Recipe, run: Run) -> dict[str, list[AnnotatedDocumen
     rng, number = random.Random(recipe.seed), recipe.training.heldout
     groups = load_corpus(run.corpus).heldout
     return {group: rng.sample(documents, min(number, len(documents))) for group, documents in groups.items()}
-
-
-def _stack(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Examples of [T] to a batch of [B, T]."""
-    return {key: torch.stack([row[key] for row in rows]) for key in rows[0]}

@@ -1,0 +1,6 @@
+"""`python -m lamlam` and `torchrun -m lamlam`: the `lamlam` command."""
+
+from lamlam.cli.app import main
+
+if __name__ == "__main__":
+    main()

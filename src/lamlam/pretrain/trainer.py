@@ -1,0 +1,191 @@
+"""The Hugging Face Trainer as a run uses it: on one process, on several, or sharded over them (FSDP).
+
+Every cadence is a multiple of that of the log. A mean that is logged is over the steps since the last line, and a run
+that is resumed knows nothing of the steps before it was saved.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import torch.distributed as dist
+from torch.optim import Optimizer
+from torch.utils.data import Dataset
+from transformers import (
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from lamlam.errors import InputError
+from lamlam.pretrain.optimizer import build_optimizer
+from lamlam.pretrain.packing import PackedFile
+from lamlam.pretrain.ranks import Ranks
+from lamlam.pretrain.recipe import Recipe
+
+__all__ = ["Deadline", "PackedTrainer", "check_sharding", "steps_of", "whole_state"]
+
+
+class PackedTrainer(Trainer):
+    """Trains `model` on packed rows as the recipe says, its state saved in `folder`.
+
+    Raises `InputError` for a kind of attention that the model does not have.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        recipe: Recipe,
+        packed: PackedFile,
+        folder: Path,
+        callbacks: Sequence[TrainerCallback],
+    ) -> None:
+        self._training = training = recipe.training
+        _set_attention(model, training.attention)
+        if training.compile:
+            model.compile()  # in place: names of weights stay, and nothing is left in the environment
+        super().__init__(
+            model=model,
+            args=_arguments(recipe, steps_of(recipe, len(packed)), folder),
+            train_dataset=_WholeSteps(packed, _rows_a_step(recipe)),
+            data_collator=_stack,
+            callbacks=list(callbacks),
+        )
+        self.remove_callback(PrinterCallback)
+
+    def create_optimizer(self, model: Any = None) -> Optimizer:
+        """The recipe's. Made here and not before, as FSDP replaces the parameters of a model."""
+        if self.optimizer is None:
+            self.optimizer = build_optimizer(cast(PreTrainedModel, model or self.model), self._training)
+        return self.optimizer
+
+    def whole_weights(self) -> dict[str, torch.Tensor]:
+        """The weights by name, gathered from all processes and moved to the first one's CPU; all must ask."""
+        return {name: weight.float().cpu() for name, weight in self.accelerator.get_state_dict(self.model).items()}
+
+
+class _WholeSteps(Dataset[dict[str, torch.Tensor]]):
+    """Rows, and so many of the first ones again that each epoch has whole steps: the same on any number of processes.
+
+    The Trainer would end an epoch with a smaller step on one process, and fill it up on several.
+    """
+
+    def __init__(self, packed: PackedFile, rows_a_step: int) -> None:
+        self._packed, self._rows_a_step = packed, rows_a_step
+
+    def __len__(self) -> int:
+        return -(-len(self._packed) // self._rows_a_step) * self._rows_a_step
+
+    def __getitem__(self, row: int) -> dict[str, torch.Tensor]:
+        return self._packed[row % len(self._packed)]
+
+
+class Deadline(TrainerCallback):
+    """Saves the state and stops when the seconds given are up, at the next step that is logged."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> TrainerControl:
+        if state.global_step % state.logging_steps == 0 and state.global_step < state.max_steps and self._over(args):
+            control.should_save = control.should_training_stop = True
+        return control
+
+    def _over(self, args: TrainingArguments) -> bool:
+        """Whether the first process's clock says so: all must stop at one step."""
+        over = torch.tensor(int(time.monotonic() >= self._end), device=args.device)
+        if dist.is_initialized():
+            dist.broadcast(over, 0)
+        return bool(over.item())
+
+
+def steps_of(recipe: Recipe, rows: int) -> int:
+    """Steps that the recipe's epochs take over `rows` packed rows, on all processes together."""
+    return max(1, round(recipe.training.epochs * rows / _rows_a_step(recipe)))
+
+
+def _rows_a_step(recipe: Recipe) -> int:
+    return recipe.training.batch * recipe.training.accumulate * Ranks.from_environment().world
+
+
+def whole_state(folder: Path) -> Path | None:
+    """The newest state in a folder that was saved to its end: a kill may have torn the one that was being written."""
+    states = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    return next((state for state in states if _is_whole(state)), None)
+
+
+def _is_whole(state: Path) -> bool:
+    """`trainer_state.json` is written last."""
+    try:
+        json.loads((state / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def check_sharding(recipe: Recipe) -> None:
+    """Raises `InputError` for settings of FSDP that do not go together."""
+    training = recipe.training
+    if training.fsdp and Ranks.from_environment().world == 1:
+        raise InputError("shards a model over the processes of torchrun: there is one", field="training.fsdp")
+    if training.fsdp and training.optimizer == "muon":
+        raise InputError("needs whole matrices, which FSDP has none of: take adamw", field="training.optimizer")
+
+
+def _set_attention(model: PreTrainedModel, attention: str) -> None:
+    try:
+        model.set_attn_implementation("flex_attention" if attention == "flex" else attention)
+    except (ValueError, ImportError) as error:
+        raise InputError(f"the model has no {attention} attention", field="training.attention") from error
+
+
+def _arguments(recipe: Recipe, steps: int, folder: Path) -> TrainingArguments:
+    training = recipe.training
+    log = max(1, steps // 100)
+    saves = max(1, round(steps / training.checkpoints / log))
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=training.batch,
+        gradient_accumulation_steps=training.accumulate,
+        average_tokens_across_devices=True,
+        learning_rate=training.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(training.warmup * steps),
+        bf16=training.bf16,
+        use_cpu=not torch.cuda.is_available(),
+        activation_checkpointing=training.gradient_checkpointing and not training.fsdp,
+        activation_checkpointing_kwargs={"use_reentrant": False},
+        ddp_find_unused_parameters=False,
+        logging_steps=log,
+        save_strategy="steps",
+        save_steps=log * saves,
+        save_total_limit=1,
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        report_to=[],
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+        disable_tqdm=True,
+        **_sharding(recipe),
+    )
+
+
+def _sharding(recipe: Recipe) -> dict[str, Any]:
+    if not recipe.training.fsdp:
+        return {}
+    return {"fsdp": True, "fsdp_config": {"activation_checkpointing": recipe.training.gradient_checkpointing}}
+
+
+def _stack(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Examples of [T] to a batch of [B, T]."""
+    return {key: torch.stack([row[key] for row in rows]) for key in rows[0]}
