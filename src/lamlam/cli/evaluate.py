@@ -133,6 +133,8 @@ def _table(name: str, figures: dict[str, Any], seconds: float | None) -> Any:
 def _flat(figures: dict[str, Any], above: str = "") -> list[tuple[str, int | float]]:
     rows: list[tuple[str, int | float]] = []
     for name, value in figures.items():
+        if name == "detail" or name.endswith("_detail"):
+            continue  # counts and intervals of what stands above
         if isinstance(value, dict):
             rows += _flat(value, f"{above}{name}.")
         elif isinstance(value, int | float):

@@ -14,6 +14,9 @@ from lamlam.evaluate.evaluation import Evaluation, Unfit
 from lamlam.evaluate.forgetting import ForgettingResult, forget_facts
 from lamlam.evaluate.perplexity import PerplexityResult, perplexity
 from lamlam.evaluate.results import Result
+from lamlam.evaluate.slots.pararel import pararel
+from lamlam.evaluate.slots.popqa import popqa
+from lamlam.evaluate.slots.trex import trex
 from lamlam.kb.store import KnowledgeBase
 from lamlam.vocab import Arm
 
@@ -108,5 +111,8 @@ TASKS: Mapping[str, Task] = {
         Task("perplexity", "static, normalized and dynamic, by class of token", _perplexity),
         Task("editing", "changed facts: said at once, and nothing else altered", _editing, ("lmlm",)),
         Task("forgetting", "erased facts: gone, and nothing put in their place", _forgetting, ("lmlm",)),
+        Task("trex", "sentences of Wikipedia up to an object, with and without a forced call", trex),
+        Task("pararel", "the same facts in several wordings: right, and answered alike", pararel),
+        Task("popqa", "questions, by how popular their entities are", popqa),
     )
 }
