@@ -12,6 +12,7 @@ from lamlam.evaluate.dynamic import dynamic_perplexity
 from lamlam.evaluate.editing import EditingResult, edit_facts
 from lamlam.evaluate.evaluation import Evaluation, Unfit
 from lamlam.evaluate.forgetting import ForgettingResult, forget_facts
+from lamlam.evaluate.language.pairs import blimp
 from lamlam.evaluate.perplexity import PerplexityResult, perplexity
 from lamlam.evaluate.results import Result
 from lamlam.evaluate.slots.pararel import pararel
@@ -114,5 +115,6 @@ TASKS: Mapping[str, Task] = {
         Task("trex", "sentences of Wikipedia up to an object, with and without a forced call", trex),
         Task("pararel", "the same facts in several wordings: right, and answered alike", pararel),
         Task("popqa", "questions, by how popular their entities are", popqa),
+        Task("blimp", "acceptable sentences against unacceptable ones", blimp),
     )
 }
