@@ -11,6 +11,7 @@ from lamlam.evaluate.completion import CompletionResult
 from lamlam.evaluate.dynamic import dynamic_perplexity
 from lamlam.evaluate.editing import EditingResult, edit_facts
 from lamlam.evaluate.evaluation import Evaluation, Unfit
+from lamlam.evaluate.factscore.biographies import factscore
 from lamlam.evaluate.forgetting import ForgettingResult, forget_facts
 from lamlam.evaluate.language.pairs import blimp
 from lamlam.evaluate.perplexity import PerplexityResult, perplexity
@@ -115,6 +116,7 @@ TASKS: Mapping[str, Task] = {
         Task("trex", "sentences of Wikipedia up to an object, with and without a forced call", trex),
         Task("pararel", "the same facts in several wordings: right, and answered alike", pararel),
         Task("popqa", "questions, by how popular their entities are", popqa),
+        Task("factscore", "open texts about entities, claim by claim", factscore),
         Task("blimp", "acceptable sentences against unacceptable ones", blimp),
     )
 }
