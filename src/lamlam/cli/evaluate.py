@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from lamlam.evaluate.factscore.settings import JudgeSettings
     from lamlam.vocab import Arm
 
 __all__ = ["register"]
@@ -30,6 +31,13 @@ def register(app: typer.Typer) -> None:
             Path | None,
             typer.Option(help="The folder of the benchmarks' data.  [default: $LAMLAM_DATA or ../shared/data]"),
         ] = None,
+        reference: Annotated[
+            str | None, typer.Option(help="The knowledge base that factscore judges by.  [default: that of --kb]")
+        ] = None,
+        judge: Annotated[
+            str | None, typer.Option(help="A server of the chat protocol that judges factscore.  [default: none]")
+        ] = None,
+        judge_model: Annotated[str | None, typer.Option(help="Its model; needed with --judge.")] = None,
         facts: Annotated[int, typer.Option(min=1, help="How many facts to edit, and to forget.")] = 50,
         sample: Annotated[int, typer.Option(min=1, help="Documents a group read for dynamic perplexity.")] = 100,
         seed: Annotated[int, typer.Option(help="Of what is chosen: facts and documents.")] = 0,
@@ -70,6 +78,8 @@ def register(app: typer.Typer) -> None:
                 quick=quick,
                 data=_data(data),
                 folder=folder,
+                reference=reference,
+                judge=_judge(judge, judge_model, folder),
             )
             suite = Suite(evaluation, folder)
             for outcome in suite.run(_chosen(known, suite.tasks(), alone=len(folders) == 1), again=again):
@@ -113,6 +123,19 @@ def _data(folder: Path | None) -> Path | None:
     return place if folder or place.is_dir() else None
 
 
+def _judge(url: str | None, model: str | None, folder: Path) -> "JudgeSettings | None":
+    """Who judges biographies; its answers are kept beside what else a run's evaluation makes."""
+    from lamlam.checked import checked
+    from lamlam.errors import InputError
+    from lamlam.evaluate.factscore.settings import JudgeSettings
+
+    if url is None and model is None:
+        return None
+    if url is None or model is None:
+        raise InputError("a judge takes both --judge and --judge-model", field="judge")
+    return checked(JudgeSettings, {"url": url, "model": model, "cache": folder / "evaluation" / "judge.sqlite"})
+
+
 def _arm(run: Path) -> "Arm":
     """As the run's recipe says; a checkpoint without one is taken for an LMLM."""
     from lamlam.pretrain.recipe import load_recipe
@@ -132,6 +155,6 @@ def _table(name: str, figures: dict[str, Any], seconds: float | None) -> Any:
     when = "measured before" if seconds is None else f"{seconds:.0f} s"
     table = Table("figure", "value", title=f"{name.replace('_', ' ')}, {when}", title_justify="left")
     table.columns[1].justify = "right"
-    for path, value in plain_numbers(figures):
+    for path, value in plain_numbers(figures, detail=False):
         table.add_row(path, f"{value:,}" if isinstance(value, int) else f"{value:.4f}")
     return table

@@ -11,6 +11,7 @@ from lamlam.engine.engine import Engine
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError
 from lamlam.evaluate.completion import CompletionResult, complete
+from lamlam.evaluate.factscore.settings import JudgeSettings
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.vocab import Arm
@@ -32,7 +33,9 @@ class Evaluation:
 
     `facts` is how many facts are edited, and forgotten; `sample` how many held-out documents of a group are read for
     the dynamic perplexity. `quick` asks for a part of each task's data. `data` is the folder with the benchmarks' data,
-    `folder` the run's own, with its recipe; tasks that train keep their models under `folder`/evaluation.
+    `folder` the run's own, with its recipe; tasks that train keep their models under `folder`/evaluation. Biographies
+    are judged by the facts of `reference`, another knowledge base than the run's own, and by a chat model, where the
+    one and the other are named.
     """
 
     checkpoint: Checkpoint
@@ -47,6 +50,8 @@ class Evaluation:
     quick: bool = False
     data: Path | None = None
     folder: Path | None = None
+    reference: str | Path | None = None
+    judge: JudgeSettings | None = None
     _memory: dict[str, CompletionResult] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def size(self, full: int, quick: int) -> int:

@@ -131,12 +131,17 @@ def read_results(run: str | Path) -> dict[str, Any]:
     return content
 
 
-def plain_numbers(figures: Mapping[str, Any], above: str = "") -> list[tuple[str, int | float]]:
-    """The plain numbers of a result in their order, nested names joined by dots; lists are left out."""
+def plain_numbers(figures: Mapping[str, Any], above: str = "", *, detail: bool = True) -> list[tuple[str, int | float]]:
+    """The plain numbers of a result in their order, nested names joined by dots; lists are left out.
+
+    Without `detail`, counts and intervals of shares that are told anyhow are left out too.
+    """
     rows: list[tuple[str, int | float]] = []
     for name, value in figures.items():
+        if not detail and (name == "detail" or name.endswith("_detail")):
+            continue
         if isinstance(value, Mapping):
-            rows += plain_numbers(value, f"{above}{name}.")
+            rows += plain_numbers(value, f"{above}{name}.", detail=detail)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             rows.append((above + name, value))
     return rows

@@ -90,7 +90,11 @@ class Suite:
 
     def _settings(self) -> dict[str, Any]:
         asked = self.evaluation
-        own = {"arm": asked.arm, "quick": asked.quick, "facts": asked.facts, "sample": asked.sample}
+        own: dict[str, Any] = {"arm": asked.arm, "quick": asked.quick, "facts": asked.facts, "sample": asked.sample}
+        if asked.reference is not None:
+            own["reference"] = str(asked.reference)
+        if asked.judge is not None:
+            own["judge"] = asked.judge.model
         return own | {"decoding": asked.settings.model_dump()}
 
     def _key(self) -> str:

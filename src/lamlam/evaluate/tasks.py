@@ -11,11 +11,16 @@ from lamlam.evaluate.completion import CompletionResult
 from lamlam.evaluate.dynamic import dynamic_perplexity
 from lamlam.evaluate.editing import EditingResult, edit_facts
 from lamlam.evaluate.evaluation import Evaluation, Unfit
+from lamlam.evaluate.factscore.biographies import factscore
 from lamlam.evaluate.forgetting import ForgettingResult, forget_facts
+from lamlam.evaluate.language.pairs import blimp
 from lamlam.evaluate.memorisation import memorisation
 from lamlam.evaluate.offloading import offloading
 from lamlam.evaluate.perplexity import PerplexityResult, perplexity
 from lamlam.evaluate.results import Result
+from lamlam.evaluate.slots.pararel import pararel
+from lamlam.evaluate.slots.popqa import popqa
+from lamlam.evaluate.slots.trex import trex
 from lamlam.kb.store import KnowledgeBase
 from lamlam.vocab import Arm
 
@@ -112,5 +117,10 @@ TASKS: Mapping[str, Task] = {
         Task("memorisation", "what the weights know, beside the same model without the mask", memorisation, ("lmlm",)),
         Task("offloading", "how it goes as more of the facts are looked up", offloading, ("lmlm",)),
         Task("forgetting", "erased facts: gone, and nothing put in their place", _forgetting, ("lmlm",)),
+        Task("trex", "sentences of Wikipedia up to an object, with and without a forced call", trex),
+        Task("pararel", "the same facts in several wordings: right, and answered alike", pararel),
+        Task("popqa", "questions, by how popular their entities are", popqa),
+        Task("factscore", "open texts about entities, claim by claim", factscore),
+        Task("blimp", "acceptable sentences against unacceptable ones", blimp),
     )
 }

@@ -4,7 +4,7 @@ A sequence longer than the context is read in windows that overlap by half; each
 that shows most of what precedes it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +23,14 @@ def token_log_probs(
     pad_id: int,
     batch_tokens: int = 4096,
     progress: bool = False,
+    without: Iterable[int] = (),
 ) -> list[npt.NDArray[np.float64]]:
     """log p of every token given those before it, in nats, a float64 array [T] for each sequence; 0 for its first.
 
-    Computed in float32 without dropout; the model's mode is left as it was.
+    Computed in float32 without dropout; the model's mode is left as it was. The softmax runs over all tokens but those
+    of `without`, whose own log p is minus infinity.
     """
+    banned = sorted(without)
     out = [np.zeros(len(ids)) for ids in sequences]
     windows = sorted(_windows([len(ids) for ids in sequences], _context(model)), key=lambda w: w.stop - w.start)
     batches = list(_batches(windows, batch_tokens))
@@ -35,7 +38,7 @@ def token_log_probs(
     model.eval()
     for batch in track(batches, "perplexity", console=Console(stderr=True), transient=True, disable=not progress):
         rows = [sequences[w.sequence][w.start : w.stop] for w in batch]
-        for window, row in zip(batch, _forward(model, rows, pad_id), strict=True):
+        for window, row in zip(batch, _forward(model, rows, pad_id, banned), strict=True):
             out[window.sequence][window.counted : window.stop] = row[window.counted - window.start :]
     model.train(was_training)
     return out
@@ -73,7 +76,9 @@ def _batches(windows: Sequence[_Window], batch_tokens: int) -> Iterator[list[_Wi
 
 
 @torch.inference_mode()
-def _forward(model: PreTrainedModel, rows: Sequence[Sequence[int]], pad_id: int) -> list[npt.NDArray[np.float64]]:
+def _forward(
+    model: PreTrainedModel, rows: Sequence[Sequence[int]], pad_id: int, banned: Sequence[int]
+) -> list[npt.NDArray[np.float64]]:
     """log p [T] of each row, right-padded to one batch: ids [B, T] -> logits [B, T, V]."""
     width = max(len(row) for row in rows)
     ids = torch.full((len(rows), width), pad_id, dtype=torch.long, device=model.device)
@@ -82,6 +87,8 @@ def _forward(model: PreTrainedModel, rows: Sequence[Sequence[int]], pad_id: int)
         ids[index, : len(row)] = torch.tensor(row)
         mask[index, : len(row)] = 1
     logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
+    if banned:
+        logits[..., banned] = -torch.inf
     chosen = logits.gather(-1, ids[:, 1:, None]).squeeze(-1) - logits.logsumexp(-1)
     table = torch.nn.functional.pad(chosen, (1, 0)).double().cpu().numpy()
     return [table[index, : len(row)] for index, row in enumerate(rows)]

@@ -16,7 +16,7 @@ from lamlam.annotate.quotes import QuotedCall, propose_quoted
 from lamlam.annotate.transfer import propose_copied
 from lamlam.annotate.vetting import Vetting
 
-__all__ = ["Answer", "propose"]
+__all__ = ["Answer", "propose", "unwrapped"]
 
 _THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL)
 _FENCE = re.compile(r"\A\s*```\w*\s*\n(.*?)\n?\s*(?:```\s*)?\Z", re.DOTALL)
@@ -41,9 +41,7 @@ def propose(vetting: Vetting, text: str, content: str, offset: int = 0) -> bool:
 
     Words that are neither a list nor a copy are none: an apology, a question, nothing.
     """
-    content = _THOUGHT.sub("", content)
-    if fenced := _FENCE.match(content):
-        content = fenced[1]
+    content = unwrapped(content)
     listed = _listed(content)
     if listed is not None:
         calls = [call for call in map(_call, listed) if call is not None]
@@ -54,6 +52,13 @@ def propose(vetting: Vetting, text: str, content: str, offset: int = 0) -> bool:
         return False
     propose_copied(vetting, text, content, offset)
     return True
+
+
+def unwrapped(content: str) -> str:
+    """An answer without the thoughts before it and the fence around it."""
+    content = _THOUGHT.sub("", content)
+    fenced = _FENCE.match(content)
+    return fenced[1] if fenced else content
 
 
 def _listed(content: str) -> list[Any] | None:

@@ -36,16 +36,38 @@ class ChatClient:
 
     def request(self, document: AnnotatedDocument, form: Form) -> dict[str, Any]:
         """The body of the request for a document's calls."""
+        return self.body(messages(document, form), "calls", SCHEMA if form == "list" else None)
+
+    def body(self, said: list[dict[str, str]], name: str, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The body of a request with these messages, to be answered under a schema of this name, where one is given."""
         settings = self.settings
-        body: dict[str, Any] = {"model": settings.model, "messages": messages(document, form)}
+        body: dict[str, Any] = {"model": settings.model, "messages": said}
         if settings.temperature is not None:
             body["temperature"] = settings.temperature
         if settings.max_tokens is not None:
             body["max_tokens"] = settings.max_tokens
-        if form == "list":
-            schema = {"name": "calls", "strict": True, "schema": SCHEMA}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if schema is not None:
+            named = {"name": name, "strict": True, "schema": schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
         return body
+
+    def answer_to(self, said: list[dict[str, str]], name: str, schema: Mapping[str, Any]) -> Answer:
+        """The answer to any messages, from the cache or the server; without the schema where the server takes none.
+
+        Raises as `ask` does, and `Refused` where the server will have neither.
+        """
+        bodies = [self.body(said, name, schema), self.body(said, name, None)]
+        for body in bodies:
+            if (known := self._cache.get(body)) is not None:
+                return known
+        try:
+            body, answer = bodies[0], self._answer(bodies[0])
+        except Refused as error:
+            if error.status not in _UNFIT:
+                raise
+            body, answer = bodies[1], self._answer(bodies[1])
+        self._cache.put(body, answer)
+        return answer
 
     def known(self, document: AnnotatedDocument) -> Answer | None:
         """The answer that the cache holds, in whichever form."""

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from lamlam.annotate.spans import value_span
 from lamlam.markup import AnnotatedDocument, dblookup
 
-__all__ = ["SCHEMA", "Form", "disarmed", "messages"]
+__all__ = ["SCHEMA", "Form", "disarmed", "framed", "messages"]
 
 Form = Literal["list", "markup"]
 
@@ -115,14 +115,14 @@ def messages(document: AnnotatedDocument, form: Form) -> list[dict[str, str]]:
     for example in _EXAMPLES:
         worked = dblookup.parse(example.marked)
         said += [
-            {"role": "user", "content": _question(example.title, worked.text)},
+            {"role": "user", "content": framed(example.title, worked.text)},
             {"role": "assistant", "content": _as_list(worked) if form == "list" else example.marked},
         ]
-    return [*said, {"role": "user", "content": _question(document.title, document.text)}]
+    return [*said, {"role": "user", "content": framed(document.title, document.text)}]
 
 
-def _question(title: str, text: str) -> str:
-    """The text between lines that it cannot hold, as they are made of its own digest."""
+def framed(title: str, text: str) -> str:
+    """The text between lines that it cannot hold, as they are made of its own digest, and its title above them."""
     line = f"===== {hashlib.sha256(text.encode()).hexdigest()[:12]} ====="
     heading = f"Title: {' '.join(disarmed(title).split())}\n" if title else ""
     return f"{heading}{line}\n{disarmed(text)}\n{line}"
