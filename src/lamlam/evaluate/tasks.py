@@ -14,6 +14,7 @@ from lamlam.evaluate.evaluation import Evaluation, Unfit
 from lamlam.evaluate.forgetting import ForgettingResult, forget_facts
 from lamlam.evaluate.perplexity import PerplexityResult, perplexity
 from lamlam.evaluate.results import Result
+from lamlam.evaluate.tofu import tofu
 from lamlam.kb.store import KnowledgeBase
 from lamlam.vocab import Arm
 
@@ -108,5 +109,6 @@ TASKS: Mapping[str, Task] = {
         Task("perplexity", "static, normalized and dynamic, by class of token", _perplexity),
         Task("editing", "changed facts: said at once, and nothing else altered", _editing, ("lmlm",)),
         Task("forgetting", "erased facts: gone, and nothing put in their place", _forgetting, ("lmlm",)),
+        Task("tofu", "a set of authors unlearnt, and what is still known (TOFU)", tofu),
     )
 }
