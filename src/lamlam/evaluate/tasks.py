@@ -21,6 +21,7 @@ from lamlam.evaluate.results import Result
 from lamlam.evaluate.slots.pararel import pararel
 from lamlam.evaluate.slots.popqa import popqa
 from lamlam.evaluate.slots.trex import trex
+from lamlam.evaluate.tofu import tofu
 from lamlam.kb.store import KnowledgeBase
 from lamlam.vocab import Arm
 
@@ -122,5 +123,6 @@ TASKS: Mapping[str, Task] = {
         Task("popqa", "questions, by how popular their entities are", popqa),
         Task("factscore", "open texts about entities, claim by claim", factscore),
         Task("blimp", "acceptable sentences against unacceptable ones", blimp),
+        Task("tofu", "a set of authors unlearnt, and what is still known (TOFU)", tofu),
     )
 }

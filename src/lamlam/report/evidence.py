@@ -36,7 +36,7 @@ def _memorisation(run: RunResults) -> Drawing | None:
         panels,
         "loss, nats a token",
         "What the weights learn of values, with the mask and without",
-        "Loss on the values inside calls of held-out documents, with values masked from the loss and with values learnt. "
+        "Loss on the values inside calls of held-out documents, with values masked and with values learnt. "
         "A guess from the relation alone knows how often training gives each value.",
     )
 

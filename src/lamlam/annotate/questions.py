@@ -1,0 +1,190 @@
+"""Annotates questions and their answers by rule: what an answer adds to its question is the value of a call.
+
+The text of a document is "Question: …\\nAnswer: …", its title whom or what the pair is about. The call's entity is the
+one quoted title in the question, else the document's title where the question names it, else the longest name in the
+question; else the document's title, for what the answer says behind its name. The relation are the question's words of
+content, less the entity. Values are the names, dates and titles in the answer that the question does not hold, or else
+the longest run of words that it does not. Where that is too long to be a value, nothing is placed.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from lamlam.annotate.tagger.names import Name, names
+from lamlam.annotate.words import Word, words
+from lamlam.markup import AnnotatedDocument, Call
+
+__all__ = ["QuestionAnnotator", "prompt_of", "text_of"]
+
+_ANSWER = "\nAnswer:"
+_QUOTED = re.compile(r'["“]([^"“”\n]{2,80}?)[,.]?["”]')
+_YEAR = re.compile(r"\d{4}")
+_DATES = re.compile(
+    r"\d{1,2}(?:st|nd|rd|th)?(?: of)? [A-Z][a-z]+,?(?: (?:in the year )?\d{4})?"  # 8th of September, 1956
+    r"|\b[A-Z][a-z]+ \d{1,2}, \d{4}|\b\d{4}s?\b|\b\d+(?:[/.,]\d+)+\b"  # July 28, 1942; 1980s; 03/06/1985
+)
+_STOPS = ".!?;"
+_WORDS_OF_RELATION, _WORDS_OF_VALUE = 4, 12
+_IDLE = frozenset({
+    "a", "an", "the", "of", "in", "on", "at", "to", "from", "by", "with", "as", "and", "or", "for", "about", "into",
+    "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "is", "are", "was", "were", "be", "been",
+    "being", "do", "does", "did", "done", "has", "have", "had", "can", "could", "would", "will", "may", "might",
+    "shall", "should", "you", "your", "me", "us", "tell", "give", "name", "list", "describe", "share", "provide",
+    "mention", "identify", "explain", "please", "some", "any", "one", "two", "few", "there", "this", "that", "these",
+    "those", "their", "his", "her", "its", "he", "she", "they", "it", "i", "we", "author", "authors", "writer",
+    "writers", "fictitious", "full", "known", "called", "s", "also", "other", "another", "apart", "besides", "not",
+    "if", "so", "such", "more", "most", "kind", "type", "during", "get", "got", "made", "make", "regarding",
+})  # fmt: skip
+_EDGES = _IDLE | {"including", "include", "includes", "like", "yes", "no", "indeed", "named", "titled"}
+
+
+class _Span(NamedTuple):
+    start: int
+    end: int
+
+
+def prompt_of(question: str) -> str:
+    """What a model is asked: the beginning of `text_of`, up to the answer."""
+    return f"Question: {question.strip()}{_ANSWER}"
+
+
+def text_of(question: str, answer: str) -> str:
+    """A question and its answer as one text."""
+    return f"{prompt_of(question)} {answer.strip()}"
+
+
+class QuestionAnnotator:
+    """An annotator (see `annotate.annotator`) for texts of `text_of`; others come back without calls."""
+
+    name = "questions"
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        return {}
+
+    def annotate_many(self, documents: Iterable[AnnotatedDocument]) -> Iterator[AnnotatedDocument]:
+        """The documents with calls, in order."""
+        return map(self.annotate, documents)
+
+    def annotate(self, document: AnnotatedDocument) -> AnnotatedDocument:
+        """The document with a call before each of its values; with none where the rules do not tell what they are."""
+        question, parted, answer = document.text.partition(_ANSWER)
+        question = question.removeprefix("Question:").strip()
+        if not parted or not question or not answer.strip():
+            return replace(document, calls=())
+        at = len(document.text) - len(answer)
+        entity, known_at = _entity(question, answer, document.title)
+        relation = _relation(question, f"{entity} {document.title}")
+        values = _values(question, answer, entity) if entity and relation else []
+        calls = (
+            Call(entity, relation, answer[span.start : span.end], at + span.start)
+            for span in values
+            if span.start >= known_at
+        )
+        return replace(document, calls=tuple(calls))
+
+
+def _entity(question: str, answer: str, title: str) -> tuple[str, int]:
+    """What a call asks about, and from which character of the answer on it is known."""
+    if len(quoted := _QUOTED.findall(question)) == 1:
+        return quoted[0], 0
+    if title and _names_all(question, title):
+        return title, 0
+    found = [name.name for name in names(question) if _is_name(question, name.start, name.end)]
+    if found:
+        return max(found, key=len), 0
+    place = answer.find(title) if title else -1
+    return (title, place + len(title)) if place >= 0 else ("", 0)
+
+
+def _names_all(text: str, name: str) -> bool:
+    """Whether a text has all words of a name."""
+    return {word.key for word in words(name)} <= {word.key for word in words(text)}
+
+
+def _is_name(text: str, start: int, end: int) -> bool:
+    """Whether a mention is one of a name, and not the capital letter that begins a sentence."""
+    inside = words(text[start:end])
+    capitals = all(text[start + word.start].isupper() or text[start + word.start].isdigit() for word in inside)
+    return capitals and (len(inside) > 1 or not _begins_sentence(text, start)) and inside[0].key not in _IDLE
+
+
+def _begins_sentence(text: str, start: int) -> bool:
+    before = text[:start].rstrip(' "“')
+    return not before or before[-1] in _STOPS
+
+
+def _relation(question: str, named: str) -> str:
+    """The question's first words of content, less those `named`, in title case."""
+    skipped = {word.key for word in words(named)} | _IDLE
+    asked = [question[word.start : word.end] for word in words(question) if word.key not in skipped]
+    asked = [re.sub(r"['’]s?$", "", word).strip(".") for word in asked]
+    return " ".join(word[:1].upper() + word[1:] for word in asked[:_WORDS_OF_RELATION])
+
+
+def _values(question: str, answer: str, entity: str) -> list[_Span]:
+    """The spans of an answer that its question does not hold, in order and apart from each other."""
+    known = {word.key for word in words(question)} | {word.key for word in words(entity)}
+    return _named(answer, known) or _longest(answer, known)
+
+
+def _named(answer: str, known: set[str]) -> list[_Span]:
+    """Quoted titles, dates and names, the longer before those that lie within."""
+    spans = [_Span(*match.span(1)) for match in _QUOTED.finditer(answer)]
+    dates = list(_DATES.finditer(answer))
+    spans += [_Span(*match.span()) for match in dates if not known & set(_YEAR.findall(match.group()))]
+    spans += [
+        _Span(name.start, name.end)
+        for name in names(answer)
+        if _is_whole_name(answer, name.start, name.end) and not any(_meet(name, date) for date in dates)
+    ]
+    chosen: list[_Span] = []
+    for span in sorted(spans, key=lambda span: span.start - span.end):
+        keys = {word.key for word in words(answer[span.start : span.end])}
+        if not keys <= known and all(span.end <= other.start or other.end <= span.start for other in chosen):
+            chosen.append(span)
+    return sorted(chosen)
+
+
+def _meet(name: Name, date: re.Match[str]) -> bool:
+    return name.start < date.end() and date.start() < name.end
+
+
+def _is_whole_name(text: str, start: int, end: int) -> bool:
+    """Whether a mention is a name from its first letter to its last, and no longer stretch that begins with one."""
+    last = text[start:end].split()[-1]
+    clean = text[start].isalnum() and text[end - 1].isalnum() and not set('"“”,') & set(text[start:end])
+    return clean and (last[0].isupper() or last[0].isdigit()) and _is_name(text, start, end)
+
+
+def _longest(answer: str, known: set[str]) -> list[_Span]:
+    """The longest run of words of one clause that the question does not hold, less small words at its edges."""
+    runs: list[list[Word]] = [[]]
+    past = 0
+    for word in _all_words(answer):
+        if any(mark in answer[past : word.start] for mark in (*_STOPS, ",")):
+            runs.append([])
+        if word.key in known:
+            runs.append([])
+        else:
+            runs[-1].append(word)
+        past = word.end
+    best = max((_without_edges(run) for run in runs), key=len)
+    return [_Span(best[0].start, best[-1].end)] if 0 < len(best) <= _WORDS_OF_VALUE else []
+
+
+def _all_words(text: str) -> list[Word]:
+    """The words of a text, small ones too."""
+    return [
+        Word(next(iter(words(m.group()))).key, *m.span()) for m in re.finditer(r"[^\W_]+(?:[-'’+][^\W_]+)*\+?", text)
+    ]
+
+
+def _without_edges(run: list[Word]) -> list[Word]:
+    while run and run[0].key in _EDGES:
+        run = run[1:]
+    while run and run[-1].key in _EDGES:
+        run = run[:-1]
+    return run

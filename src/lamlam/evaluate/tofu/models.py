@@ -1,0 +1,113 @@
+"""The models that TOFU compares, trained from the run's own checkpoint and kept in its folder.
+
+Each is an ordinary run: its recipe continues the checkpoint (`model.path`) on question-answer pairs, annotated or not
+as the arm has it, with the optimizer of the run's own recipe. A run that was cut off resumes, one that has ended is not
+trained again; the recipe's name holds a digest of checkpoint and texts, so that what has changed is trained anew.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamlam.annotate.annotator import Annotator
+from lamlam.annotate.questions import text_of
+from lamlam.annotate.spans import facts_in
+from lamlam.corpus import Corpus
+from lamlam.evaluate.tofu.pairs import Pair
+from lamlam.evaluate.tofu.unlearning import Method, UnlearningSettings, unlearn
+from lamlam.files import atomic_write, file_digest
+from lamlam.markup import AnnotatedDocument
+from lamlam.model.checkpoint import Checkpoint
+from lamlam.pretrain.recipe import FolderSource, ModelSettings, Recipe, TrainingSettings, load_recipe
+from lamlam.pretrain.training import Run, pretrain
+from lamlam.vocab import Arm, encode
+
+__all__ = ["Workshop", "corpus_of"]
+
+_CONTEXT = 512
+_TOKENS_A_STEP = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Trains models from the checkpoint in `base`, each in a folder of its own in `folder`."""
+
+    base: Path
+    checkpoint: Checkpoint
+    arm: Arm
+    folder: Path
+    epochs: int
+    seed: int
+
+    def fine_tune(self, name: str, corpus: Corpus) -> Run:
+        """The run of a model that was trained further on a corpus; its knowledge base holds the corpus's facts."""
+        run = Run(self.folder / name)
+        pretrain(self._recipe(name, corpus, run), run.folder, [corpus.with_looked_up_values()])
+        return run
+
+    def unlearn(
+        self, method: Method, trained: Run, forget: Sequence[Pair], retain: Sequence[Pair], settings: UnlearningSettings
+    ) -> Path:
+        """The folder of the model of `trained` after it was made to forget; `unlearning.json` is written last there."""
+        folder, marker = self.folder / method, self.folder / method / "unlearning.json"
+        recipe = (trained.folder / "recipe.yaml").read_text(encoding="utf-8")
+        told = json.dumps({"of": recipe, "pairs": len(forget), "settings": settings.model_dump()}, indent=1)
+        if marker.exists() and marker.read_text(encoding="utf-8") == told:
+            return folder
+        marker.unlink(missing_ok=True)
+        checkpoint = Checkpoint.load(trained.folder, device=self.checkpoint.model.device)
+        unlearn(checkpoint.model, checkpoint.vocabulary, method, forget, retain, settings)
+        checkpoint.save(folder)
+        with atomic_write(marker) as file:
+            file.write(told)
+        return folder
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the fine-tuning, where AdamW has one."""
+        return self._own.learning_rate
+
+    @property
+    def _own(self) -> TrainingSettings:
+        """How the checkpoint was trained; for one without a recipe, AdamW at a low rate."""
+        own = self.base / "recipe.yaml"
+        return load_recipe(own).training if own.exists() else TrainingSettings(learning_rate=1e-4)
+
+    def _recipe(self, name: str, corpus: Corpus, run: Run) -> Recipe:
+        source = FolderSource(kind="folder", path=str(run.corpus))
+        return Recipe(
+            name=f"tofu-{name}-{self._digest(corpus)}",
+            arm=self.arm,
+            seed=self.seed,
+            corpora=(source,),
+            model=ModelSettings(path=str(self.base)),
+            training=self._training(corpus),
+        )
+
+    def _training(self, corpus: Corpus) -> TrainingSettings:
+        context = min(_CONTEXT, int(self.checkpoint.model.config.max_position_embeddings))
+        looked_up = corpus.with_looked_up_values().train
+        changes = {
+            "tokens": sum(len(encode(each, self.checkpoint.vocabulary, self.arm).ids) for each in looked_up),
+            "epochs": self.epochs,
+            "context": context,
+            "batch": max(1, _TOKENS_A_STEP // context),
+            "accumulate": 1,
+            "evaluations": 0,
+            "checkpoints": 1,
+        }
+        return self._own.model_copy(update=changes)
+
+    def _digest(self, corpus: Corpus) -> str:
+        weights = [file_digest(path) for path in sorted(self.base.glob("model*.safetensors"))]
+        texts = [(document.text, [str(call) for call in document.calls]) for document in corpus.train]
+        return hashlib.sha256(json.dumps([weights, texts]).encode()).hexdigest()[:8]
+
+
+def corpus_of(pairs: Sequence[Pair], annotator: Annotator) -> Corpus:
+    """Pairs as documents with calls, and the facts that these name, each with the pair's id as its source."""
+    plain = (AnnotatedDocument(pair.id, text_of(pair.question, pair.answer), title=pair.author) for pair in pairs)
+    documents = list(annotator.annotate_many(plain))
+    return Corpus(documents, {}, [fact for document in documents for fact in facts_in(document)])
