@@ -7,6 +7,7 @@ from operator import add
 from typing import TypeVar, get_args
 
 from lamlam.errors import InputError
+from lamlam.evaluate.audit.task import audit_task
 from lamlam.evaluate.completion import CompletionResult
 from lamlam.evaluate.dynamic import dynamic_perplexity
 from lamlam.evaluate.editing import EditingResult, edit_facts
@@ -108,5 +109,6 @@ TASKS: Mapping[str, Task] = {
         Task("perplexity", "static, normalized and dynamic, by class of token", _perplexity),
         Task("editing", "changed facts: said at once, and nothing else altered", _editing, ("lmlm",)),
         Task("forgetting", "erased facts: gone, and nothing put in their place", _forgetting, ("lmlm",)),
+        Task("audit", "what is left of erased facts: in the weights, by way of lookups, beside them", audit_task),
     )
 }
