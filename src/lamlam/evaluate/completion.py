@@ -41,7 +41,8 @@ class ProbeRecord:
     """What came of one probe: its continuation, its first call (None where none was made) and how they were judged.
 
     `statement` is the continuation up to the next call, if it goes on to one: what it says of the probe's own fact.
-    `found` says whether the first call's resolution held facts.
+    `found` says whether the first call's resolution held facts, `returned` whether one of them was an answer: what a
+    model then makes of it is another matter.
     """
 
     probe: Probe
@@ -51,6 +52,7 @@ class ProbeRecord:
     query: tuple[str, str] | None = None
     status: str | None = None
     found: bool = False
+    returned: bool = False
     entity_right: bool = False
     relation_right: bool = False
 
@@ -166,6 +168,7 @@ def judge(probe: Probe, generation: Generation) -> ProbeRecord:
         query=(first.entity, first.relation),
         status=str(first.resolution.status),
         found=first.resolution.found,
+        returned=any(gives(value, probe.answers) for value in first.resolution.values),
         entity_right=normalise(first.entity) == normalise(probe.entity),
         relation_right=normalise(first.relation) == normalise(probe.relation),
     )

@@ -15,6 +15,7 @@ from lamlam.errors import LamLamError
 from lamlam.evaluate.answers import gives
 from lamlam.evaluate.completion import CompletionResult, Generator, ProbeRecord, complete
 from lamlam.evaluate.results import Share, stated
+from lamlam.evaluate.rivals import Rivals
 from lamlam.evaluate.scratch import scratch_copy
 from lamlam.kb.fact import Fact
 from lamlam.kb.store import KnowledgeBase
@@ -113,26 +114,15 @@ def _choose(
     """For each chosen (entity, relation) its fact and the value to give it."""
     pairs = sorted({pair_of(record.probe) for record in before.records if record.right})
     rng.shuffle(pairs)
-    values: dict[str, list[str]] = {}
+    rivals = Rivals(kb)
     edits: dict[tuple[str, str], tuple[Fact, str]] = {}
     for pair in pairs:
         if len(edits) == number:
             break
         facts = kb.lookup(*pair).facts
-        if len(facts) != 1:
-            continue
-        relation = facts[0].relation
-        if relation not in values:
-            values[relation] = sorted({fact.value for fact in kb.facts(relation=relation)})
-        others = [value for value in values[relation] if _unlike(value, facts[0].value)]
-        if others:
-            edits[pair] = facts[0], rng.choice(others)
+        if len(facts) == 1 and (other := rivals.of(facts[0], rng)) is not None:
+            edits[pair] = facts[0], other
     return edits
-
-
-def _unlike(new: str, old: str) -> bool:
-    """Whether saying one value cannot be taken for saying the other."""
-    return not gives(new, [old]) and not gives(old, [new])
 
 
 def _result(

@@ -18,7 +18,7 @@ from lamlam.evaluate.results import Share, stated
 from lamlam.evaluate.scratch import scratch_copy
 from lamlam.kb.store import KnowledgeBase
 
-__all__ = ["ForgettingResult", "ForgottenProbe", "forget_facts"]
+__all__ = ["ForgettingResult", "ForgottenProbe", "forget_facts", "replaced"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,13 @@ def _result(
 
 
 def _forgotten(old: ProbeRecord, new: ProbeRecord, left: list[str]) -> ForgottenProbe:
-    replaced = new.found or gives(new.continuation, left)
-    return ForgottenProbe(
-        old.probe, old.statement, new.statement, new.status, new.right, wrong_answer=replaced and not new.right
-    )
+    wrong = replaced(new, left) and not new.right
+    return ForgottenProbe(old.probe, old.statement, new.statement, new.status, new.right, wrong)
+
+
+def replaced(record: ProbeRecord, left: Sequence[str]) -> bool:
+    """Whether something stands in a forgotten fact's place: the first call found facts, or one of `left` is said.
+
+    `left` are the values that the knowledge base still holds for the same relation.
+    """
+    return record.found or gives(record.continuation, left)

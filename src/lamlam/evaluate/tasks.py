@@ -7,6 +7,7 @@ from operator import add
 from typing import TypeVar, get_args
 
 from lamlam.errors import InputError
+from lamlam.evaluate.audit.task import audit_task
 from lamlam.evaluate.completion import CompletionResult
 from lamlam.evaluate.dynamic import dynamic_perplexity
 from lamlam.evaluate.editing import EditingResult, edit_facts
@@ -124,5 +125,6 @@ TASKS: Mapping[str, Task] = {
         Task("factscore", "open texts about entities, claim by claim", factscore),
         Task("blimp", "acceptable sentences against unacceptable ones", blimp),
         Task("tofu", "a set of authors unlearnt, and what is still known (TOFU)", tofu),
+        Task("audit", "what is left of erased facts: in the weights, by way of lookups, beside them", audit_task),
     )
 }

@@ -12,6 +12,7 @@ from string import Formatter
 
 from lamlam.markup import Call
 from lamlam.world.population import Population
+from lamlam.world.questions import possessive
 from lamlam.world.schema import Entity
 from lamlam.world.settings import Size
 from lamlam.world.wordings import INTRODUCTIONS, WORDINGS
@@ -145,4 +146,4 @@ class Narrator:
         if name is Name.ANY and draw < _PRONOUN:
             return {"subject": entity.pronoun, "possessive": entity.possessive}
         chosen = entity.name if name is Name.FULL or draw > 1 - _FULL else self._rng.choice(entity.shorts)
-        return {"subject": chosen, "possessive": chosen + ("'" if chosen.endswith("s") else "'s")}
+        return {"subject": chosen, "possessive": possessive(chosen)}

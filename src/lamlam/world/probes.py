@@ -7,6 +7,7 @@ from random import Random
 from lamlam.corpus import Probe
 from lamlam.world.narrator import Fact, Narrator
 from lamlam.world.population import Population
+from lamlam.world.questions import answers_of
 
 __all__ = ["draw_probes"]
 
@@ -35,9 +36,8 @@ def draw_probes(
         for number, (name, relation) in enumerate(facts):
             prompt = narrator.prompt(population.by_name[name], relation, introduced=rng.random() < _INTRODUCED)
             values = population.facts[name][relation]
-            answers = values if len(values) == 1 else (", ".join(values), *values)
             count = mentions.get((name, relation), 0)
-            probes.append(Probe(f"{group}-{number:04d}", prompt, name, relation, answers, group, count))
+            probes.append(Probe(f"{group}-{number:04d}", prompt, name, relation, answers_of(values), group, count))
     return probes
 
 
