@@ -82,19 +82,22 @@ def test_a_task_of_ones_own_is_scored_by_likelihood(
 
 def expected_accuracy(evaluation: Evaluation) -> float:
     """What the model finds likelier, computed by hand."""
-    model, vocabulary = evaluation.checkpoint.model, evaluation.checkpoint.vocabulary
     hits = []
     for n in range(12):
-        scores = []
-        for choice in (" one", " two"):
-            before = [vocabulary.bos_id, *vocabulary.encode(f" question {n}:")]
-            ids = [vocabulary.bos_id, *vocabulary.encode(f" question {n}:{choice}")]
-            logits = model(torch.tensor([ids])).logits[0].detach().double()
-            logits[:, sorted(vocabulary.control_ids)] = -torch.inf
-            log_p = logits.log_softmax(-1)
-            scores.append(sum(float(log_p[i - 1, ids[i]]) for i in range(len(before), len(ids))))
+        scores = [log_p(evaluation.checkpoint, f"question {n}:", choice) for choice in (" one", " two")]
         hits.append(int(np.argmax(scores)) == n % 2)
     return float(np.mean(hits))
+
+
+def log_p(checkpoint: Checkpoint, context: str, continuation: str) -> float:
+    """log p of a continuation by hand: the text opens with a space, and no control token takes part."""
+    vocabulary = checkpoint.vocabulary
+    before = [vocabulary.bos_id, *vocabulary.encode(" " + context)]
+    ids = [vocabulary.bos_id, *vocabulary.encode(f" {context}{continuation}")]
+    logits = checkpoint.model(torch.tensor([ids])).logits[0].detach().double()
+    logits[:, sorted(vocabulary.control_ids)] = -torch.inf
+    table = logits.log_softmax(-1)
+    return sum(float(table[i - 1, ids[i]]) for i in range(len(before), len(ids)))
 
 
 @needs_harness
@@ -116,6 +119,7 @@ def test_what_the_harness_asks_of_a_model(evaluation: Evaluation) -> None:
         (alone,) = model.loglikelihood_rolling([_Request("question and answer")])
         (split,) = model.loglikelihood([_Request("question and", " answer")], disable_tqdm=True)
         (first,) = model.loglikelihood([_Request("", "question and")], disable_tqdm=True)
+        assert split[0] == pytest.approx(log_p(checkpoint, "question and", " answer"), abs=1e-4)
         assert alone == pytest.approx(split[0] + first[0], abs=1e-4)
         (likeliest,) = engine.generate(["question"], DecodingSettings(lookups=False, max_tokens=1))
         (greedy,) = model.loglikelihood([_Request("question", likeliest.text)], disable_tqdm=True)

@@ -54,8 +54,8 @@ class HarnessResult:
 def harness(task: str, evaluation: Evaluation) -> dict[str, HarnessResult]:
     """A task by name or by its YAML file; some of its cases for a quick look.
 
-    Raises `InputError` where the harness knows no such task, `LamLamError` where it is not installed, or the task's data
-    cannot be had.
+    Raises `InputError` where the harness knows no such task, `LamLamError` where it is not installed, and where the
+    task's data cannot be had.
     """
     try:
         import lm_eval
