@@ -56,6 +56,7 @@ def register(app: typer.Typer) -> None:
         from lamlam.corpus.files import load_corpus
         from lamlam.engine.settings import DecodingSettings
         from lamlam.evaluate.evaluation import Evaluation
+        from lamlam.evaluate.language.parity import write_parity
         from lamlam.evaluate.suite import Suite
         from lamlam.evaluate.tasks import HARNESS
         from lamlam.model.checkpoint import Checkpoint
@@ -90,6 +91,8 @@ def register(app: typer.Typer) -> None:
                 for name, figures in outcome.results.items():
                     Console().print(_table(f"{name} ({evaluation.arm})", figures, outcome.seconds))
             typer.echo(f"The figures stand in {folder / 'results.json'}.")
+        if len(folders) == 2 and (compared := write_parity(*folders)) is not None:
+            Console().print(_table("parity", compared.figures(), None))
 
 
 def _known(asked: list[str]) -> list[str]:
@@ -162,8 +165,6 @@ def _table(name: str, figures: dict[str, Any], seconds: float | None) -> Any:
 def _flat(figures: dict[str, Any], above: str = "") -> list[tuple[str, int | float]]:
     rows: list[tuple[str, int | float]] = []
     for name, value in figures.items():
-        if name == "detail" or name.endswith("_detail"):
-            continue  # counts and intervals of what stands above
         if isinstance(value, dict):
             rows += _flat(value, f"{above}{name}.")
         elif isinstance(value, int | float):
