@@ -11,8 +11,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from lamlam.errors import InputError
 from lamlam.evaluate.language.pairs import Pair, Scorer, judge_pairs, read_pairs, scorers
-from lamlam.evaluate.language.parity import parity
+from lamlam.evaluate.language.parity import parity, write_parity
 from lamlam.evaluate.means import Mean, clustered
+from lamlam.evaluate.results import append_results, read_results
+from lamlam.evaluate.suite import Skipped
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.likelihood import token_log_probs
 from lamlam.vocab import Vocabulary
@@ -74,6 +76,20 @@ def test_arms_that_judged_other_pairs_are_not_compared() -> None:
     few, many = (judge_pairs(pairs, at_random(1), at_random(1)).figures() for pairs in (PAIRS[:40], PAIRS))
     with pytest.raises(InputError, match="different pairs"):
         parity(few, many)
+
+
+def test_the_parity_of_two_runs_stands_in_the_results_of_the_first(tmp_path: Path) -> None:
+    arms = [tmp_path / "lmlm", tmp_path / "standard"]
+    for arm, word in zip(arms, ("good", "bad"), strict=True):
+        append_results(arm, {"blimp": judge_pairs(PAIRS, preferring(word), preferring("good"))})
+    assert write_parity(*arms) is not None
+    written = read_results(arms[0])["parity"]["figures"]
+    assert (written["raw"]["difference"], written["text"]["difference"]) == (1.0, 0.0)
+    assert (written["raw"]["parity"], written["text"]["parity"]) == (False, True)
+    append_results(arms[1], {"blimp": judge_pairs(PAIRS[:9], preferring("good"), preferring("good"))})
+    assert write_parity(*arms) is None, "the arms judged different pairs"
+    append_results(arms[1], {"blimp": Skipped("blimp", "no data")})
+    assert write_parity(*arms) is None
 
 
 def test_a_mean_takes_its_groups_for_independent() -> None:

@@ -25,6 +25,10 @@ def register(app: typer.Typer) -> None:
         task: Annotated[
             list[str] | None, typer.Option(help="A task's name or all; can be repeated.  [default: all]")
         ] = None,
+        harness: Annotated[
+            list[str] | None,
+            typer.Option(help="A task of lm-evaluation-harness, by name or YAML file; can be repeated."),
+        ] = None,
         quick: Annotated[bool, typer.Option("--quick", help="A part of each task's data; minutes in all.")] = False,
         again: Annotated[bool, typer.Option("--again", help="Measure what is measured already once more.")] = False,
         data: Annotated[
@@ -52,7 +56,9 @@ def register(app: typer.Typer) -> None:
         from lamlam.corpus.files import load_corpus
         from lamlam.engine.settings import DecodingSettings
         from lamlam.evaluate.evaluation import Evaluation
+        from lamlam.evaluate.language.parity import write_parity
         from lamlam.evaluate.suite import Suite
+        from lamlam.evaluate.tasks import HARNESS
         from lamlam.model.checkpoint import Checkpoint
         from lamlam.report.report import write_report
         from lamlam.report.run import RunResults
@@ -60,7 +66,8 @@ def register(app: typer.Typer) -> None:
         settings = DecodingSettings.checked(
             max_tokens=max_tokens, entities=entities, relations=relations, on_miss=on_miss
         )
-        known = _known(task or ["all"])
+        known = _known(task or ([] if harness else ["all"]))
+        demanded = [HARNESS + name for name in harness or []]
         folders = _folders(run, standard)
         first = folders[0]
         asked = load_corpus(corpus or first / "corpus")
@@ -82,10 +89,12 @@ def register(app: typer.Typer) -> None:
                 judge=_judge(judge, judge_model, folder),
             )
             suite = Suite(evaluation, folder)
-            for outcome in suite.run(_chosen(known, suite.tasks(), alone=len(folders) == 1), again=again):
+            for outcome in suite.run(_chosen(known, suite.tasks(), alone=len(folders) == 1) + demanded, again=again):
                 for name, figures in outcome.results.items():
                     Console().print(_table(f"{name} ({evaluation.arm})", figures, outcome.seconds))
             typer.echo(f"The figures stand in {folder / 'results.json'}.")
+        if len(folders) == 2 and (compared := write_parity(*folders)) is not None:
+            Console().print(_table("parity", compared.figures(), None))
         report = run / "report.html"
         write_report(RunResults.read(run, standard), report)
         typer.echo(f"The report is {report}.")

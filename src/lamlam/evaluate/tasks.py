@@ -14,6 +14,7 @@ from lamlam.evaluate.editing import EditingResult, edit_facts
 from lamlam.evaluate.evaluation import Evaluation, Unfit
 from lamlam.evaluate.factscore.biographies import factscore
 from lamlam.evaluate.forgetting import ForgettingResult, forget_facts
+from lamlam.evaluate.language.harness import harness
 from lamlam.evaluate.language.pairs import blimp
 from lamlam.evaluate.memorisation import memorisation
 from lamlam.evaluate.offloading import offloading
@@ -26,7 +27,9 @@ from lamlam.evaluate.tofu import tofu
 from lamlam.kb.store import KnowledgeBase
 from lamlam.vocab import Arm
 
-__all__ = ["TASKS", "Task", "run_task"]
+__all__ = ["HARNESS", "TASKS", "Task", "run_task"]
+
+HARNESS = "harness:"
 
 _Outcome = TypeVar("_Outcome")
 
@@ -45,7 +48,12 @@ class Task:
 
 
 def run_task(name: str, evaluation: Evaluation) -> dict[str, Result]:
-    """The results of a task. Raises `InputError` for an unknown task, `Unfit` or `MissingData` where it has none."""
+    """The results of a task. Raises `InputError` for an unknown task, `Unfit` or `MissingData` where it has none.
+
+    `HARNESS` before a name leads to the tasks of lm-evaluation-harness, which are run on demand alone.
+    """
+    if name.startswith(HARNESS):
+        return dict(harness(name.removeprefix(HARNESS), evaluation))
     if name not in TASKS:
         raise InputError(f"there is no task '{name}': choose among {', '.join(TASKS)}", field="task")
     if evaluation.arm not in TASKS[name].arms:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 from transformers import PreTrainedModel
 
-__all__ = ["token_log_probs"]
+__all__ = ["token_choices", "token_log_probs"]
 
 
 def token_log_probs(
@@ -30,8 +30,21 @@ def token_log_probs(
     Computed in float32 without dropout; the model's mode is left as it was. The softmax runs over all tokens but those
     of `without`, whose own log p is minus infinity.
     """
+    tables = token_choices(model, sequences, pad_id, batch_tokens, progress, without)
+    return [np.ascontiguousarray(table[:, 0]) for table in tables]
+
+
+def token_choices(
+    model: PreTrainedModel,
+    sequences: Sequence[Sequence[int]],
+    pad_id: int,
+    batch_tokens: int = 4096,
+    progress: bool = False,
+    without: Iterable[int] = (),
+) -> list[npt.NDArray[np.float64]]:
+    """The same, and whether the token is the likeliest one: float64 [T, 2] for each sequence, the second 1 or 0."""
     banned = sorted(without)
-    out = [np.zeros(len(ids)) for ids in sequences]
+    out = [np.zeros((len(ids), 2)) for ids in sequences]
     windows = sorted(_windows([len(ids) for ids in sequences], _context(model)), key=lambda w: w.stop - w.start)
     batches = list(_batches(windows, batch_tokens))
     was_training = model.training
@@ -79,7 +92,7 @@ def _batches(windows: Sequence[_Window], batch_tokens: int) -> Iterator[list[_Wi
 def _forward(
     model: PreTrainedModel, rows: Sequence[Sequence[int]], pad_id: int, banned: Sequence[int]
 ) -> list[npt.NDArray[np.float64]]:
-    """log p [T] of each row, right-padded to one batch: ids [B, T] -> logits [B, T, V]."""
+    """log p and choice [T, 2] of each row, right-padded to one batch: ids [B, T] -> logits [B, T, V]."""
     width = max(len(row) for row in rows)
     ids = torch.full((len(rows), width), pad_id, dtype=torch.long, device=model.device)
     mask = torch.zeros_like(ids)
@@ -90,7 +103,8 @@ def _forward(
     if banned:
         logits[..., banned] = -torch.inf
     chosen = logits.gather(-1, ids[:, 1:, None]).squeeze(-1) - logits.logsumexp(-1)
-    table = torch.nn.functional.pad(chosen, (1, 0)).double().cpu().numpy()
+    pairs = torch.stack((chosen, (logits.argmax(-1) == ids[:, 1:]).to(chosen.dtype)), -1)
+    table = torch.nn.functional.pad(pairs, (0, 0, 1, 0)).double().cpu().numpy()
     return [table[index, : len(row)] for index, row in enumerate(rows)]
 
 

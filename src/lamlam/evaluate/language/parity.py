@@ -8,12 +8,14 @@ interval lies within it: to find no difference where there are few pairs is not 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from lamlam.errors import InputError
 from lamlam.evaluate.means import Mean, clustered
+from lamlam.evaluate.results import append_results, read_results
 
-__all__ = ["MARGIN", "Parity", "parity"]
+__all__ = ["MARGIN", "Parity", "ParityResult", "parity", "write_parity"]
 
 MARGIN = 0.02
 """The difference in accuracy that is taken for none: two points."""
@@ -26,7 +28,6 @@ class Parity:
     difference: Mean
     first_alone: int
     second_alone: int
-    task: str = "parity"
 
     def within(self, margin: float = MARGIN) -> bool:
         """Whether the interval of the difference lies within the margin on both sides."""
@@ -49,6 +50,34 @@ def parity(first: Mapping[str, Any], second: Mapping[str, Any], log_p: Literal["
     groups = [[int(a) - int(b) for a, b in zip(one[name], other[name], strict=True)] for name in one]
     each = [difference for group in groups for difference in group]
     return Parity(clustered(groups), each.count(1), each.count(-1))
+
+
+@dataclass(frozen=True, slots=True)
+class ParityResult:
+    """The parity of two arms by either log p."""
+
+    by_log_p: Mapping[str, Parity]
+    task: str = "parity"
+
+    def figures(self) -> dict[str, Any]:
+        return {name: each.figures() for name, each in self.by_log_p.items()}
+
+
+def write_parity(first: str | Path, second: str | Path) -> ParityResult | None:
+    """Compare the `blimp` of two runs' results, and write `parity` into those of the first.
+
+    None where one of them has none, or they judged different pairs.
+    """
+    measured = [read_results(run).get("blimp", {}).get("figures", {}) for run in (first, second)]
+    if not all("by_paradigm" in figures for figures in measured):
+        return None
+    one, other = measured
+    try:
+        result = ParityResult({"raw": parity(one, other, "raw"), "text": parity(one, other, "text")})
+    except InputError:
+        return None
+    append_results(first, {"parity": result})
+    return result
 
 
 def _outcomes(figures: Mapping[str, Any], log_p: str) -> dict[str, str]:
