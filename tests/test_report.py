@@ -208,3 +208,47 @@ def test_a_broken_file_is_told_by_name_and_leaves_no_page(run: Path, name: str, 
     with pytest.raises(InputError, match=reason):
         write_report(run, run / "report.html")
     assert not (run / "report.html").exists()
+
+
+def share_of(hits: int, n: int) -> dict[str, object]:
+    return Share(hits, n).as_json("share")
+
+
+def test_what_was_measured_besides_is_drawn_and_listed(run: Path) -> None:
+    shares = {"full": (9, 10), "survival": (0, 9), "wrong_answer": (1, 9), "collateral": (0, 20)}
+    detail = {"detail": {name: share_of(*counts) for name, counts in shares.items()}}
+    edits = ("efficacy", "generalisation", "specificity", "consequence")
+    step = {"seen": share(9, 10), "unseen": share(5, 10), "perplexity": {"normalized": 4.0, "dynamic": 3.0}}
+    line = [[1000, 5.0], [2000, 4.5]]
+    figures = {
+        "memorisation": {
+            "curves": {"masked": {"seen": line}, "unmasked": {"seen": line}},
+            "floor_loss": {"seen": 4.2},
+        },
+        "offloading": {"steps": [{"policy": "random", "share": each / 2} | step for each in range(3)]},
+        "audit": {"world": {"facts": 9, "model": detail, "model_nearest": detail}},
+        "counterfact": {"single": {"edits": 1, "detail": {name: share_of(3, 4) for name in edits}}},
+        "tofu": {"points": [{"method": "forget", "forget_quality": 0.4, "utility": 0.5, "parts": {}}]},
+        "blimp": {"by_field": {"syntax": {"text": 0.6, "detail": {"text": share_of(6, 10)}}}, HOSTILE: 1.5},
+        "popqa": {"skipped": HOSTILE},
+    }
+    entries = {
+        name: {"task": name, "figures": each, "seed": 0, "settings": {"arm": "lmlm"}} for name, each in figures.items()
+    }
+    (run / "lmlm" / "results.json").write_text(json.dumps(entries))
+    write_report(run, run / "report.html")
+    page = (run / "report.html").read_text(encoding="utf-8")
+    for name in ("offloading", "audit", "counterfact", "tofu", "language"):
+        assert f'<figure id="{name}"' in page
+    assert "What the weights learn of values" in page
+    assert "left out" in page
+    assert "<script" not in page
+
+
+def test_a_lone_run_has_a_report_from_what_was_measured_of_it(tmp_path: Path) -> None:
+    entry = {"task": "completion", "settings": {"arm": "lmlm"}, "figures": {"all": share(1, 2), "seen": share(1, 2)}}
+    (tmp_path / "results.json").write_text(json.dumps({"completion": entry}))
+    write_report(tmp_path, tmp_path / "report.html")
+    assert "50.0%" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(InputError, match="no results"):
+        write_report(tmp_path / "nothing", tmp_path / "report.html")

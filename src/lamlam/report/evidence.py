@@ -103,42 +103,56 @@ def _language(run: RunResults) -> Drawing | None:
 
 
 def _audit(run: RunResults) -> Drawing | None:
-    told = run.measured("lmlm", "audit")
-    panels = []
-    names = {"full": "right, fact there", "survival": "survives", "wrong_answer": "another value", "collateral": "lost"}
-    for database, callers in (told or {}).items():
-        for caller, colour in (("model", "lmlm"), ("model_nearest", "off")):
-            detail = callers.get(caller, {}).get("detail", {}) if isinstance(callers, Mapping) else {}
-            found = [_share_bar(label, colour, detail[name]) for name, label in names.items() if name in detail]
-            way = "ours" if caller == "model" else "nearest neighbour"
-            panels.append((f"{database.replace('_', ' ')}: {way}", found))
-    return bar_drawing(
-        panels[:4],
+    """What the model says of the facts of its own world."""
+    return _forgotten(
+        run.measured("lmlm", "audit", "world"),
+        "model",
         "audit",
-        "Audit of forgetting, by what a miss returns",
+        "Audit of forgetting: the model, on its own world",
         "Facts that have near-doubles and aliases are forgotten. Ours says that nothing was found; the nearest "
         "neighbour, which other systems return, is another fact's value.",
     )
 
 
-def _changes(run: RunResults) -> Drawing | None:
-    panels: list[tuple[str, list[Bar]]] = []
-    told = run.measured("lmlm", "counterfact") or {}
-    for number, step in _edits(told):
-        detail = step.get("detail", {})
-        names = {"efficacy": "efficacy", "generalisation": "other wordings", "specificity": "specificity"}
-        found = [_share_bar(label, "lmlm", detail[name]) for name, label in names.items() if name in detail]
-        panels.append((f"{number:,} edits" if number != 1 else "1 edit", found))
-    return bar_drawing(
-        panels,
-        "counterfact",
-        "Editing, in sequence",
-        "Efficacy: the new value is said. Specificity: what is said of other facts is as before all edits.",
+def _countries(run: RunResults) -> Drawing | None:
+    """What the knowledge base alone returns when it is asked the right question."""
+    return _forgotten(
+        run.measured("lmlm", "audit_countries", "noise"),
+        "oracle",
+        "countries",
+        "Audit of forgetting: the knowledge base alone, on countries",
+        "The right question is asked of a hostile database (“noise”), whose facts are forgotten.",
     )
 
 
-def _edits(told: Mapping[str, Any]) -> Iterable[tuple[int, Mapping[str, Any]]]:
-    return [(int(step["edits"]), step) for step in told.get("steps", ())]
+def _forgotten(told: Mapping[str, Any] | None, caller: str, name: str, title: str, caption: str) -> Drawing | None:
+    names = {"full": "right before", "survival": "right after", "wrong_answer": "another value", "collateral": "lost"}
+    panels = []
+    for who, colour, way in ((caller, "lmlm", "ours"), (f"{caller}_nearest", "off", "nearest neighbour")):
+        detail = (told or {}).get(who, {}).get("detail", {})
+        panels.append((way, [_share_bar(label, colour, detail[key]) for key, label in names.items() if key in detail]))
+    return bar_drawing(panels, name, title, caption)
+
+
+def _changes(run: RunResults) -> Drawing | None:
+    names = {
+        "efficacy": "efficacy",
+        "generalisation": "other wordings",
+        "specificity": "specificity",
+        "consequence": "what follows",
+    }
+    panels = []
+    for told in (run.measured("lmlm", "counterfact") or {}).values():
+        number, detail = told["edits"], told["detail"]
+        found = [_share_bar(label, "lmlm", detail[name]) for name, label in names.items() if detail[name]["n"]]
+        panels.append(("1 edit" if number == 1 else f"{number:,} edits", found))
+    return bar_drawing(
+        panels,
+        "counterfact",
+        "Edits, one after another",
+        "Efficacy: the new value is said. Specificity: what is said of other facts is as before any edit. What "
+        "follows: the text goes on about the new value and says what is true of it.",
+    )
 
 
 def _share_bar(label: str, colour: str, share: Mapping[str, Any]) -> Bar:
@@ -155,6 +169,7 @@ EVIDENCE: tuple[Callable[[RunResults], Drawing | None], ...] = (
     _offloading,
     _tofu,
     _audit,
+    _countries,
     _changes,
     _language,
 )
