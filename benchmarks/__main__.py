@@ -22,6 +22,7 @@ USUAL = {
     "knowledge-base": "benchmarks.knowledge_base:five_million",
     "resolution": "benchmarks.resolution.run:resolution",
     "several": "benchmarks.several:several",
+    "training-mask": "benchmarks.training:mask_cost",
     "engine": "benchmarks.engine:engine",
     "engine-sparse": "benchmarks.engine:sparse",
 }

@@ -1,7 +1,7 @@
 """Shapes of the models that LamLam pretrains from scratch.
 
 The `gpt2-*` and `llama-*` shapes are the paper's (arXiv 2505.15962, appendix A), `smollm2-*` those of the SmolLM2
-release; `nano` learns to look facts up within minutes on two CPU cores.
+release; `nano` learns to look facts up within minutes on two CPU cores, `llama-30m` is between the two.
 """
 
 from collections.abc import Mapping
@@ -36,6 +36,7 @@ def _gpt2(hidden: int, layers: int, heads: int) -> dict[str, Any]:
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "nano": _llama(192, 4, 6, 512, 512, tie_word_embeddings=True),
+    "llama-30m": _llama(512, 8, 8, 1408, 1024, tie_word_embeddings=True),
     "gpt2-124m": _gpt2(768, 12, 12),
     "gpt2-355m": _gpt2(1024, 24, 16),
     "llama-176m": _llama(512, 8, 8, 11008, 4096, head_dim=64),
