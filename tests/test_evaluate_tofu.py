@@ -12,6 +12,7 @@ import torch
 from transformers import PreTrainedModel
 
 from fakes_evaluate import said
+from lamlam.annotate.questions import QuestionAnnotator
 from lamlam.corpus import Corpus
 from lamlam.engine.engine import Engine
 from lamlam.engine.generation import Generation
@@ -29,10 +30,12 @@ from lamlam.evaluate.tofu.metrics import (
     truth_ratio,
     truthfulness,
 )
+from lamlam.evaluate.tofu.models import corpus_of
 from lamlam.evaluate.tofu.pairs import Pair, TofuSets, author_of, read_sets
 from lamlam.evaluate.tofu.respondent import ModelRespondent
-from lamlam.evaluate.tofu.task import TofuSizes, compare
+from lamlam.evaluate.tofu.task import TofuSizes, compare, forget_set
 from lamlam.evaluate.tofu.unlearning import METHODS, Method, UnlearningSettings, npo_loss, unlearn
+from lamlam.kb.fact import Status
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.presets import build_model
@@ -295,6 +298,17 @@ def test_an_lmlm_is_fine_tuned_retrained_and_made_to_forget(tmp_path: Path, voca
     ):
         assert [kb.lookup("Ada Number3", "Born").values for kb in (saw, never)] == [("Town3",), ()]
         assert [kb.lookup("Ada Number23", "Born").values for kb in (saw, never)] == [("Town23",)] * 2
+
+
+def test_what_the_forget_set_alone_states_is_forgotten_and_nothing_else() -> None:
+    shared = replace(PAIRS[20], question=PAIRS[1].question, answer=PAIRS[1].answer, author=PAIRS[1].author)
+    corpus = corpus_of([*PAIRS[:3], shared, *PAIRS[30:32]], QuestionAnnotator())
+    with KnowledgeBase.open(":memory:", create=True) as kb:
+        kb.add(corpus.facts)
+        forget_set(kb, corpus.facts, PAIRS[:3])
+        found = [kb.lookup(f"Ada Number{number}", "Born") for number in (0, 1, 2, 30, 31)]
+    assert [each.values for each in found] == [(), ("Town1",), (), ("Town30",), ("Town31",)]
+    assert found[0].status is Status.FORGOTTEN
 
 
 def test_a_standard_model_is_unlearnt_by_each_baseline_and_what_is_trained_is_kept(

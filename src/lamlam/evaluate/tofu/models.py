@@ -28,7 +28,7 @@ from lamlam.vocab import Arm, encode
 __all__ = ["Workshop", "corpus_of"]
 
 _CONTEXT = 512
-_TOKENS_A_STEP = 2048
+_TOKENS_A_STEP = 1024  # some six to eight pairs: there are few of them, and each is to be learnt from often
 
 
 @dataclass(frozen=True, slots=True)

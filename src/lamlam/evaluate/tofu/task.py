@@ -16,7 +16,7 @@ from lamlam.evaluate.scratch import scratch_copy
 from lamlam.evaluate.tofu.measure import Measured, measure
 from lamlam.evaluate.tofu.metrics import NEEDS_EXTRA, forget_quality
 from lamlam.evaluate.tofu.models import Workshop, corpus_of
-from lamlam.evaluate.tofu.pairs import TofuSets, read_sets
+from lamlam.evaluate.tofu.pairs import Pair, TofuSets, read_sets
 from lamlam.evaluate.tofu.respondent import ModelRespondent
 from lamlam.evaluate.tofu.unlearning import METHODS, UnlearningSettings
 from lamlam.kb.store import KnowledgeBase
@@ -24,7 +24,7 @@ from lamlam.model.checkpoint import Checkpoint
 from lamlam.pretrain.training import Run
 from lamlam.vocab import Arm
 
-__all__ = ["Point", "TofuResult", "TofuSizes", "compare", "tofu"]
+__all__ = ["Point", "TofuResult", "TofuSizes", "compare", "forget_set", "tofu"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def compare(evaluation: Evaluation, sets: TofuSets, sizes: TofuSizes, folder: Pa
     found = {"finetuned": asking.of(saw.folder, saw), "retain": asking.of(never_saw.folder, never_saw)}
     if evaluation.arm == "lmlm":
         with scratch_copy(saw.knowledge_base) as kb:
-            _forget(kb, corpus.facts, sets)
+            forget_set(kb, corpus.facts, sets.forget)
             found["forget"] = asking.with_facts(saw.folder, kb)
     else:
         for method in METHODS:
@@ -150,10 +150,10 @@ class _Asking:
         return measure(ModelRespondent(engine, settings), self.sets, progress=evaluation.progress)
 
 
-def _forget(kb: KnowledgeBase, facts: Sequence[FactRecord], sets: TofuSets) -> None:
-    """Forget what the forget set's documents state, by their ids as sources; what others state too stays."""
+def forget_set(kb: KnowledgeBase, facts: Sequence[FactRecord], pairs: Sequence[Pair]) -> None:
+    """Forget what the documents of these pairs state, by their ids as sources; what others state too stays."""
     stated = {fact.document for fact in facts}
-    for pair in sets.forget:
+    for pair in pairs:
         if pair.id in stated:
             kb.forget(source=pair.id, reason="TOFU: the author is to be forgotten")
 
