@@ -92,7 +92,9 @@ def _entity(question: str, answer: str, title: str) -> tuple[str, int]:
         return quoted[0], 0
     if title and _names_all(question, title):
         return title, 0
-    found = [name.name for name in names(question) if _is_name(question, name.start, name.end)]
+    dates = list(_DATES.finditer(question))
+    mentions = (name for name in names(question) if not any(_meet(name, date) for date in dates))
+    found = [name.name for name in mentions if _is_name(question, name.start, name.end)]
     if found:
         return max(found, key=len), 0
     place = answer.find(title) if title else -1

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rouge_score.rouge_scorer import RougeScorer
 
 __all__ = [
+    "NEEDS_EXTRA",
     "forget_quality",
     "model_utility",
     "probability",
@@ -26,7 +27,8 @@ __all__ = [
 ]
 
 _TINY = 1e-10  # open-unlearning's guard against a division by zero
-_NEEDS_EXTRA = 'TOFU needs scipy and rouge-score: pip install "lamlam[evaluate]"'
+NEEDS_EXTRA = 'TOFU needs scipy and rouge-score: pip install "lamlam[evaluate]"'
+"""What is told where they are not installed."""
 
 
 def probability(mean_log_prob: float) -> float:
@@ -86,7 +88,7 @@ def forget_quality(ratios: Sequence[float], never_saw: Sequence[float]) -> float
     try:
         from scipy.stats import ks_2samp
     except ImportError as error:
-        raise LamLamError(_NEEDS_EXTRA) from error
+        raise LamLamError(NEEDS_EXTRA) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that an exact p-value was too far out, and the asymptotic one is given
         return float(ks_2samp(ratios, never_saw).pvalue)
@@ -96,5 +98,5 @@ def _scorer() -> "RougeScorer":
     try:
         from rouge_score.rouge_scorer import RougeScorer
     except ImportError as error:
-        raise LamLamError(_NEEDS_EXTRA) from error
+        raise LamLamError(NEEDS_EXTRA) from error
     return RougeScorer(["rougeL"], use_stemmer=True)

@@ -21,13 +21,14 @@ from lamlam.files import atomic_write, file_digest
 from lamlam.markup import AnnotatedDocument
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.pretrain.recipe import FolderSource, ModelSettings, Recipe, TrainingSettings, load_recipe
+from lamlam.pretrain.substitution import SubstitutionSettings
 from lamlam.pretrain.training import Run, pretrain
 from lamlam.vocab import Arm, encode
 
 __all__ = ["Workshop", "corpus_of"]
 
 _CONTEXT = 512
-_TOKENS_A_STEP = 2048
+_TOKENS_A_STEP = 1024  # some six to eight pairs: there are few of them, and each is to be learnt from often
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,38 +68,43 @@ class Workshop:
     @property
     def learning_rate(self) -> float:
         """The rate of the fine-tuning, where AdamW has one."""
-        return self._own.learning_rate
+        return self._settings[0].learning_rate
 
     @property
-    def _own(self) -> TrainingSettings:
-        """How the checkpoint was trained; for one without a recipe, AdamW at a low rate."""
+    def _settings(self) -> tuple[TrainingSettings, SubstitutionSettings]:
+        """How the checkpoint was trained; for one without a recipe, AdamW at a low rate.
+
+        An LMLM goes on to see values replaced, and lookups that find nothing, as often as it did. A standard model gets
+        the texts as they are: it has only its weights to keep them in.
+        """
         own = self.base / "recipe.yaml"
-        return load_recipe(own).training if own.exists() else TrainingSettings(learning_rate=1e-4)
+        if not own.exists():
+            return TrainingSettings(learning_rate=1e-4), SubstitutionSettings()
+        recipe = load_recipe(own)
+        return recipe.training, recipe.corpora[0].substitution if self.arm == "lmlm" else SubstitutionSettings()
 
     def _recipe(self, name: str, corpus: Corpus, run: Run) -> Recipe:
-        source = FolderSource(kind="folder", path=str(run.corpus))
-        return Recipe(
-            name=f"tofu-{name}-{self._digest(corpus)}",
-            arm=self.arm,
-            seed=self.seed,
-            corpora=(source,),
-            model=ModelSettings(path=str(self.base)),
-            training=self._training(corpus),
-        )
-
-    def _training(self, corpus: Corpus) -> TrainingSettings:
+        training, substitution = self._settings
         context = min(_CONTEXT, int(self.checkpoint.model.config.max_position_embeddings))
         looked_up = corpus.with_looked_up_values().train
+        once = sum(len(encode(each, self.checkpoint.vocabulary, self.arm).ids) for each in looked_up)
         changes = {
-            "tokens": sum(len(encode(each, self.checkpoint.vocabulary, self.arm).ids) for each in looked_up),
-            "epochs": self.epochs,
+            "tokens": once * self.epochs,  # packed one after another, so that each pass is substituted afresh
+            "epochs": 1.0,
             "context": context,
             "batch": max(1, _TOKENS_A_STEP // context),
             "accumulate": 1,
             "evaluations": 0,
-            "checkpoints": 1,
+            "checkpoints": 4,
         }
-        return self._own.model_copy(update=changes)
+        return Recipe(
+            name=f"tofu-{name}-{self._digest(corpus)}",
+            arm=self.arm,
+            seed=self.seed,
+            corpora=(FolderSource(kind="folder", path=str(run.corpus), substitution=substitution),),
+            model=ModelSettings(path=str(self.base)),
+            training=training.model_copy(update=changes),
+        )
 
     def _digest(self, corpus: Corpus) -> str:
         weights = [file_digest(path) for path in sorted(self.base.glob("model*.safetensors"))]

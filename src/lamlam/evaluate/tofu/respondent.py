@@ -17,7 +17,7 @@ from lamlam.evaluate.reading import Reader
 
 __all__ = ["ModelRespondent", "Respondent"]
 
-_STOP = ("\nQuestion:",)
+_STOP = ("\nQuestion:", "\nAnswer:")
 
 
 class Respondent(Protocol):

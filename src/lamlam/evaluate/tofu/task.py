@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,13 @@ from lamlam.annotate.annotator import Annotator
 from lamlam.annotate.questions import QuestionAnnotator
 from lamlam.corpus import FactRecord
 from lamlam.engine.engine import Engine
-from lamlam.evaluate.evaluation import Evaluation
+from lamlam.evaluate.evaluation import Evaluation, Unfit
 from lamlam.evaluate.results import Share
 from lamlam.evaluate.scratch import scratch_copy
 from lamlam.evaluate.tofu.measure import Measured, measure
-from lamlam.evaluate.tofu.metrics import forget_quality
+from lamlam.evaluate.tofu.metrics import NEEDS_EXTRA, forget_quality
 from lamlam.evaluate.tofu.models import Workshop, corpus_of
-from lamlam.evaluate.tofu.pairs import TofuSets, read_sets
+from lamlam.evaluate.tofu.pairs import Pair, TofuSets, read_sets
 from lamlam.evaluate.tofu.respondent import ModelRespondent
 from lamlam.evaluate.tofu.unlearning import METHODS, UnlearningSettings
 from lamlam.kb.store import KnowledgeBase
@@ -23,7 +24,7 @@ from lamlam.model.checkpoint import Checkpoint
 from lamlam.pretrain.training import Run
 from lamlam.vocab import Arm
 
-__all__ = ["Point", "TofuResult", "TofuSizes", "compare", "tofu"]
+__all__ = ["Point", "TofuResult", "TofuSizes", "compare", "forget_set", "tofu"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class TofuSizes:
     max_tokens: int = 200
 
 
-FULL, QUICK = TofuSizes(), TofuSizes(forget_authors=2, retain_authors=6, asked=20, epochs=8, max_tokens=96)
+FULL, QUICK = TofuSizes(), TofuSizes(forget_authors=2, retain_authors=4, asked=12, epochs=8, max_tokens=64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,12 @@ class TofuResult:
 
 
 def tofu(evaluation: Evaluation) -> dict[str, TofuResult]:
-    """The result of the evaluation's arm. Raises `MissingData` without the data, `Unfit` without a run's folder."""
+    """The result of the evaluation's arm.
+
+    Raises `MissingData` without the data, `Unfit` without a run's folder or without the libraries that it takes.
+    """
+    if any(find_spec(library) is None for library in ("scipy", "rouge_score")):
+        raise Unfit(NEEDS_EXTRA)
     sizes = QUICK if evaluation.quick else FULL
     folder = evaluation.workspace("tofu") / ("quick" if evaluation.quick else "full")
     data = evaluation.data_at("tofu", "forget10.jsonl").parent
@@ -105,7 +111,7 @@ def compare(evaluation: Evaluation, sets: TofuSets, sizes: TofuSizes, folder: Pa
     found = {"finetuned": asking.of(saw.folder, saw), "retain": asking.of(never_saw.folder, never_saw)}
     if evaluation.arm == "lmlm":
         with scratch_copy(saw.knowledge_base) as kb:
-            _forget(kb, corpus.facts, sets)
+            forget_set(kb, corpus.facts, sets.forget)
             found["forget"] = asking.with_facts(saw.folder, kb)
     else:
         for method in METHODS:
@@ -144,10 +150,10 @@ class _Asking:
         return measure(ModelRespondent(engine, settings), self.sets, progress=evaluation.progress)
 
 
-def _forget(kb: KnowledgeBase, facts: Sequence[FactRecord], sets: TofuSets) -> None:
-    """Forget what the forget set's documents state, by their ids as sources; what others state too stays."""
+def forget_set(kb: KnowledgeBase, facts: Sequence[FactRecord], pairs: Sequence[Pair]) -> None:
+    """Forget what the documents of these pairs state, by their ids as sources; what others state too stays."""
     stated = {fact.document for fact in facts}
-    for pair in sets.forget:
+    for pair in pairs:
         if pair.id in stated:
             kb.forget(source=pair.id, reason="TOFU: the author is to be forgotten")
 
