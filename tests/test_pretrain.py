@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
@@ -220,6 +221,27 @@ def test_any_field_can_be_changed_from_outside():
         load_recipe(RECIPE, ["training.tokens"])
     with pytest.raises(InputError, match="unknown setting"):
         load_recipe(RECIPE, ["training.token=7"])
+
+
+@pytest.mark.parametrize("setting", ["compile", "gradient_checkpointing"])
+def test_settings_of_speed_and_memory_do_not_change_the_losses(tmp_path, setting, monkeypatch):
+    monkeypatch.setattr(torch.nn.Module, "compile", partialmethod(torch.nn.Module.compile, backend="eager"))
+    few = ["training.tokens=5000", "training.bf16=false", "training.heldout=3", "training.evaluations=2"]
+    plain = train(tmp_path / "plain", *few)
+    other = train(tmp_path / "other", *few, f"training.{setting}=true")
+    assert losses(other) == pytest.approx(losses(plain), abs=1e-4)
+    assert load_file(other / "model.safetensors").keys() == load_file(plain / "model.safetensors").keys()
+
+
+def test_packing_without_boundaries_is_another_run(tmp_path):
+    few = ["training.tokens=5000", "training.bf16=false", "training.evaluations=0"]
+    assert losses(train(tmp_path / "on", *few)) != losses(train(tmp_path / "off", *few, "training.boundaries=false"))
+
+
+def test_attention_that_a_model_does_not_have_is_told(tmp_path):
+    gpt2 = ["model.preset=gpt2-124m", "model.overrides={n_embd: 32, n_layer: 1, n_head: 2}", "training.attention=flex"]
+    with pytest.raises(InputError, match=r"training\.attention.*no flex attention"):
+        train(tmp_path, *gpt2, "training.tokens=5000")
 
 
 def test_an_empty_corpus_trains_nothing_and_leaves_nothing_half_written(tmp_path):
