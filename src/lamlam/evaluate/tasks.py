@@ -9,6 +9,7 @@ from typing import TypeVar, get_args
 from lamlam.errors import InputError
 from lamlam.evaluate.audit.task import audit_task
 from lamlam.evaluate.completion import CompletionResult
+from lamlam.evaluate.counterfact.counterfact import counterfact_task
 from lamlam.evaluate.dynamic import dynamic_perplexity
 from lamlam.evaluate.editing import EditingResult, edit_facts
 from lamlam.evaluate.evaluation import Evaluation, Unfit
@@ -110,5 +111,8 @@ TASKS: Mapping[str, Task] = {
         Task("editing", "changed facts: said at once, and nothing else altered", _editing, ("lmlm",)),
         Task("forgetting", "erased facts: gone, and nothing put in their place", _forgetting, ("lmlm",)),
         Task("audit", "what is left of erased facts: in the weights, by way of lookups, beside them", audit_task),
+        Task(
+            "counterfact", "one edit, 100 and 10,000: reworded, beside others, followed on", counterfact_task, ("lmlm",)
+        ),
     )
 }
