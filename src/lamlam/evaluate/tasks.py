@@ -14,6 +14,7 @@ from lamlam.evaluate.dynamic import dynamic_perplexity
 from lamlam.evaluate.editing import EditingResult, edit_facts
 from lamlam.evaluate.evaluation import Evaluation, Unfit
 from lamlam.evaluate.forgetting import ForgettingResult, forget_facts
+from lamlam.evaluate.new_knowledge import new_knowledge_task
 from lamlam.evaluate.perplexity import PerplexityResult, perplexity
 from lamlam.evaluate.results import Result
 from lamlam.kb.store import KnowledgeBase
@@ -114,5 +115,6 @@ TASKS: Mapping[str, Task] = {
         Task(
             "counterfact", "one edit, 100 and 10,000: reworded, beside others, followed on", counterfact_task, ("lmlm",)
         ),
+        Task("new_knowledge", "facts and entities added after training", new_knowledge_task),
     )
 }
