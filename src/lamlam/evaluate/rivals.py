@@ -8,6 +8,8 @@ from lamlam.kb.store import KnowledgeBase
 
 __all__ = ["Rivals"]
 
+_TRIES = 10
+
 
 class Rivals:
     """Reads the values of a relation once, as they stand then."""
@@ -20,7 +22,11 @@ class Rivals:
         """A value that cannot be taken for the fact's own, nor the other way round; None where there is none."""
         if fact.relation not in self._values:
             self._values[fact.relation] = sorted({other.value for other in self._kb.facts(relation=fact.relation)})
-        others = [value for value in self._values[fact.relation] if _unlike(value, fact.value)]
+        values = self._values[fact.relation]
+        for _ in range(_TRIES):  # nearly every value will do, and there may be thousands
+            if _unlike(value := rng.choice(values), fact.value):
+                return value
+        others = [value for value in values if _unlike(value, fact.value)]
         return rng.choice(others) if others else None
 
 

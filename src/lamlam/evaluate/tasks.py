@@ -9,6 +9,7 @@ from typing import TypeVar, get_args
 from lamlam.errors import InputError
 from lamlam.evaluate.audit.task import audit_task
 from lamlam.evaluate.completion import CompletionResult
+from lamlam.evaluate.counterfact.counterfact import counterfact_task
 from lamlam.evaluate.dynamic import dynamic_perplexity
 from lamlam.evaluate.editing import EditingResult, edit_facts
 from lamlam.evaluate.evaluation import Evaluation, Unfit
@@ -17,6 +18,7 @@ from lamlam.evaluate.forgetting import ForgettingResult, forget_facts
 from lamlam.evaluate.language.harness import harness
 from lamlam.evaluate.language.pairs import blimp
 from lamlam.evaluate.memorisation import memorisation
+from lamlam.evaluate.new_knowledge import new_knowledge_task
 from lamlam.evaluate.offloading import offloading
 from lamlam.evaluate.perplexity import PerplexityResult, perplexity
 from lamlam.evaluate.results import Result
@@ -134,5 +136,9 @@ TASKS: Mapping[str, Task] = {
         Task("blimp", "acceptable sentences against unacceptable ones", blimp),
         Task("tofu", "a set of authors unlearnt, and what is still known (TOFU)", tofu),
         Task("audit", "what is left of erased facts: in the weights, by way of lookups, beside them", audit_task),
+        Task(
+            "counterfact", "one edit, 100 and 10,000: reworded, beside others, followed on", counterfact_task, ("lmlm",)
+        ),
+        Task("new_knowledge", "facts and entities added after training", new_knowledge_task),
     )
 }
