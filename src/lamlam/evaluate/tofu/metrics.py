@@ -51,8 +51,8 @@ def truth_ratio(right: float, wrong: Sequence[float]) -> float:
 
     The mean is taken over the false answers' mean log p, as both repositories do (`truth_ratio`, `aggregate_to_1D`):
     their probabilities' geometric mean, where the paper's equation 1 has the arithmetic one. 0 where the truth is sure,
-    1 where it is as likely as what is false, above 1 where the false is likelier. Of a model to which neither is likely at
-    all the guard makes 0, as in open-unlearning.
+    1 where it is as likely as what is false, above 1 where the false is likelier. Of a model to which neither is likely
+    at all the guard makes 0, as in open-unlearning.
     """
     return math.exp(sum(wrong) / len(wrong)) / (math.exp(right) + _TINY)
 
@@ -63,7 +63,7 @@ def truthfulness(ratio: float) -> float:
 
 
 def indifference(ratio: float) -> float:
-    """How near a truth ratio is to 1, where truth and falsehood are alike: min(ratio, 1/ratio) (`closer_to_1_better`)."""
+    """How near a truth ratio is to 1, where true and false are alike: min(ratio, 1/ratio) (`closer_to_1_better`)."""
     return min(ratio, 1.0 / (ratio + _TINY))
 
 
