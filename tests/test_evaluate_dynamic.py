@@ -13,6 +13,7 @@ from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError
 from lamlam.evaluate.dynamic import dynamic_perplexity
 from lamlam.evaluate.perplexity import perplexity
+from lamlam.evaluate.reading import Reader
 from lamlam.kb.fact import Fact, Resolution, Status
 from lamlam.markup import AnnotatedDocument, Call
 from lamlam.vocab import Vocabulary
@@ -172,3 +173,19 @@ def test_no_documents_is_an_error(vocabulary: Vocabulary) -> None:
     engine = Engine(bigram(vocabulary, 0.9, call=0.2), vocabulary, OneFact())  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no documents"):
         dynamic_perplexity(engine, [], KNOWN)
+
+
+def test_what_is_to_be_read_is_drafted_so_that_a_stretch_takes_one_pass(vocabulary: Vocabulary) -> None:
+    reader = Reader(Engine(bigram(vocabulary, 0.9, call=0.2), vocabulary, OneFact()))  # type: ignore[arg-type]
+    given = [*vocabulary.encode(" x x y" * 4), vocabulary.eos_id]
+    (reading,) = reader.read([("x", given)], KNOWN)
+    assert (len(reading.log_probs), reading.unread) == (len(given), 0)
+    assert reader.counters.passes <= 2
+
+
+def test_a_prompt_is_read_without_calls_and_has_no_log_p(vocabulary: Vocabulary) -> None:
+    reader = Reader(Engine(bigram(vocabulary, 0.9, call=0.8), vocabulary, OneFact()))  # type: ignore[arg-type]
+    (reading,) = reader.read([("x x", [*vocabulary.encode(" y"), vocabulary.eos_id])], KNOWN)
+    assert len(reading.generation().lookups) == 1
+    # space after the call, y, EOS
+    assert [math.exp(each) for each in reading.log_probs] == pytest.approx([0.9, 0.25, 0.25], rel=1e-3)

@@ -23,6 +23,7 @@ from lamlam.evaluate.tasks import TASKS, run_task
 from lamlam.evaluate.tofu.measure import Measured, measure
 from lamlam.evaluate.tofu.metrics import (
     forget_quality,
+    indifference,
     model_utility,
     probability,
     probability_among,
@@ -34,7 +35,15 @@ from lamlam.evaluate.tofu.models import corpus_of
 from lamlam.evaluate.tofu.pairs import Pair, TofuSets, author_of, read_sets
 from lamlam.evaluate.tofu.respondent import ModelRespondent
 from lamlam.evaluate.tofu.task import TofuSizes, compare, forget_set
-from lamlam.evaluate.tofu.unlearning import METHODS, Method, UnlearningSettings, npo_loss, unlearn
+from lamlam.evaluate.tofu.unlearning import (
+    METHODS,
+    Method,
+    UnlearningSettings,
+    answer_losses,
+    examples_of,
+    npo_loss,
+    unlearn,
+)
 from lamlam.kb.fact import Status
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
@@ -100,6 +109,15 @@ def test_the_truth_ratio_is_the_false_answers_geometric_mean_over_the_true_ones_
 @pytest.mark.parametrize(("ratio", "told"), [(0.0, 1.0), (0.25, 0.75), (1.0, 0.0), (3.0, 0.0)])
 def test_truthfulness_is_what_a_ratio_leaves_of_one(ratio: float, told: float) -> None:
     assert truthfulness(ratio) == told
+
+
+@pytest.mark.parametrize(("ratio", "told"), [(0.0, 0.0), (0.25, 0.25), (1.0, 1.0), (4.0, 0.25)])
+def test_indifference_is_greatest_where_truth_and_falsehood_are_alike(ratio: float, told: float) -> None:
+    assert indifference(ratio) == pytest.approx(told)
+
+
+def test_what_is_not_likely_at_all_has_a_ratio_too() -> None:
+    assert truth_ratio(-2000.0, [-2000.0, -3000.0]) == 0.0
 
 
 def test_utility_is_the_harmonic_mean_and_nothing_where_a_part_is_nothing() -> None:
@@ -214,6 +232,15 @@ def test_a_given_answer_is_as_likely_as_the_model_itself_says(vocabulary: Vocabu
     places = range(len(ids) - len(answer), len(ids))
     mean = sum(float(logits[place - 1, ids[place]]) for place in places) / len(answer)
     assert likelihoods(model, vocabulary, [one]) == pytest.approx(mean, rel=1e-4)
+
+
+def test_what_is_unlearnt_is_the_loss_of_the_answer_alone(vocabulary: Vocabulary) -> None:
+    model, one = tiny(vocabulary).eval(), PAIRS[0]
+    with torch.no_grad():
+        losses, tokens = answer_losses(model, examples_of(PAIRS[:2], vocabulary), vocabulary.pad_id)
+    lengths = [len(vocabulary.encode(f" {each.answer}")) + 1 for each in PAIRS[:2]]
+    assert tokens == sum(lengths)
+    assert float(losses[0]) == pytest.approx(-likelihoods(model, vocabulary, [one]) * lengths[0], rel=1e-4)
 
 
 def test_npo_falls_as_answers_grow_unlikely_and_ever_slower() -> None:

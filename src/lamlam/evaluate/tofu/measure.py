@@ -14,6 +14,7 @@ from lamlam.batches import batches
 from lamlam.engine.generation import Generation
 from lamlam.evaluate.results import Share
 from lamlam.evaluate.tofu.metrics import (
+    indifference,
     model_utility,
     probability,
     probability_among,
@@ -102,7 +103,7 @@ def _scores(respondent: Respondent, pairs: Sequence[Pair], name: str, progress: 
     among = name in ("authors", "world")
     ratios = [truth_ratio(true, false) for _, true, *false in likely]
     probabilities = [probability_among(own, false) if among else probability(own) for own, _, *false in likely]
-    told = [min(ratio, 1 / ratio) if name == "forget" else truthfulness(ratio) for ratio in ratios]
+    told = [indifference(ratio) if name == "forget" else truthfulness(ratio) for ratio in ratios]
     texts = [each.text for each in said]
     examples = zip(pairs[:_EXAMPLES], texts, strict=False)
     return SetScores(

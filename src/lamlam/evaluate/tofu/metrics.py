@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NEEDS_EXTRA",
     "forget_quality",
+    "indifference",
     "model_utility",
     "probability",
     "probability_among",
@@ -50,7 +51,8 @@ def truth_ratio(right: float, wrong: Sequence[float]) -> float:
 
     The mean is taken over the false answers' mean log p, as both repositories do (`truth_ratio`, `aggregate_to_1D`):
     their probabilities' geometric mean, where the paper's equation 1 has the arithmetic one. 0 where the truth is sure,
-    1 where it is as likely as what is false, above 1 where the false is likelier.
+    1 where it is as likely as what is false, above 1 where the false is likelier. Of a model to which neither is likely
+    at all the guard makes 0, as in open-unlearning.
     """
     return math.exp(sum(wrong) / len(wrong)) / (math.exp(right) + _TINY)
 
@@ -58,6 +60,11 @@ def truth_ratio(right: float, wrong: Sequence[float]) -> float:
 def truthfulness(ratio: float) -> float:
     """What a truth ratio adds to utility: max(0, 1 - ratio) (`true_better`)."""
     return max(0.0, 1.0 - ratio)
+
+
+def indifference(ratio: float) -> float:
+    """How near a truth ratio is to 1, where true and false are alike: min(ratio, 1/ratio) (`closer_to_1_better`)."""
+    return min(ratio, 1.0 / (ratio + _TINY))
 
 
 def rouge_recall(said: Sequence[str], answers: Sequence[str]) -> list[float]:

@@ -21,7 +21,7 @@ from lamlam.batches import batches
 from lamlam.evaluate.tofu.pairs import Pair
 from lamlam.vocab import IGNORE_INDEX, Vocabulary, opened
 
-__all__ = ["METHODS", "Method", "UnlearningSettings", "answer_losses", "npo_loss", "unlearn"]
+__all__ = ["METHODS", "Method", "UnlearningSettings", "answer_losses", "examples_of", "npo_loss", "unlearn"]
 
 Method = Literal["gradient_ascent", "gradient_difference", "npo"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -40,7 +40,9 @@ class UnlearningSettings(BaseModel):
     seed: int = 0
 
 
-class _Example(NamedTuple):
+class Example(NamedTuple):
+    """The ids of a pair, and where its answer begins."""
+
     ids: list[int]
     answer_at: int
 
@@ -60,7 +62,7 @@ def unlearn(
     npo                  `npo_loss` on the forget set, with the model as it came as reference, plus the loss on retain
     """
     rng = random.Random(settings.seed)
-    forgotten, kept = (_encoded(pairs, vocabulary) for pairs in (forget, retain))
+    forgotten, kept = (examples_of(pairs, vocabulary) for pairs in (forget, retain))
     reference = [_no_grad_losses(model, [example], vocabulary.pad_id) for example in forgotten]
     optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     model.train()
@@ -83,6 +85,16 @@ def unlearn(
     model.eval()
 
 
+def examples_of(pairs: Sequence[Pair], vocabulary: Vocabulary) -> list[Example]:
+    """Each pair as a model reads it: question and answer as in training, and EOS."""
+    examples = []
+    for pair in pairs:
+        asked = [vocabulary.bos_id, *vocabulary.encode(opened(prompt_of(pair.question)))]
+        answer = [*vocabulary.encode(" " + pair.answer.strip()), vocabulary.eos_id]
+        examples.append(Example(asked + answer, len(asked)))
+    return examples
+
+
 def npo_loss(losses: Tensor, reference: Tensor, beta: float) -> Tensor:
     """Negative preference optimisation: -2/beta * mean of log sigmoid(beta * (losses - reference)), both [B].
 
@@ -92,7 +104,7 @@ def npo_loss(losses: Tensor, reference: Tensor, beta: float) -> Tensor:
     return -2 / beta * logsigmoid(beta * (losses - reference)).mean()
 
 
-def answer_losses(model: PreTrainedModel, examples: Sequence[_Example], pad_id: int) -> tuple[Tensor, int]:
+def answer_losses(model: PreTrainedModel, examples: Sequence[Example], pad_id: int) -> tuple[Tensor, int]:
     """Minus log p of each answer, summed over its tokens [B], and how many tokens they have in all."""
     width = max(len(example.ids) for example in examples)
     ids = torch.full((len(examples), width), pad_id, device=model.device)
@@ -107,15 +119,6 @@ def answer_losses(model: PreTrainedModel, examples: Sequence[_Example], pad_id: 
 
 
 @torch.no_grad()
-def _no_grad_losses(model: PreTrainedModel, examples: Sequence[_Example], pad_id: int) -> Tensor:
+def _no_grad_losses(model: PreTrainedModel, examples: Sequence[Example], pad_id: int) -> Tensor:
     model.eval()
     return answer_losses(model, examples, pad_id)[0]
-
-
-def _encoded(pairs: Sequence[Pair], vocabulary: Vocabulary) -> list[_Example]:
-    examples = []
-    for pair in pairs:
-        asked = [vocabulary.bos_id, *vocabulary.encode(opened(prompt_of(pair.question)))]
-        answer = [*vocabulary.encode(" " + pair.answer.strip()), vocabulary.eos_id]
-        examples.append(_Example(asked + answer, len(asked)))
-    return examples
