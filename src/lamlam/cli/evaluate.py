@@ -2,12 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from lamlam.vocab import Arm
 
 __all__ = ["register"]
 
@@ -46,6 +43,7 @@ def register(app: typer.Typer) -> None:
         from lamlam.evaluate.evaluation import Evaluation
         from lamlam.evaluate.suite import Suite
         from lamlam.model.checkpoint import Checkpoint
+        from lamlam.pretrain.recipe import arm_of
 
         settings = DecodingSettings.checked(
             max_tokens=max_tokens, entities=entities, relations=relations, on_miss=on_miss
@@ -57,7 +55,7 @@ def register(app: typer.Typer) -> None:
         for folder in folders:
             evaluation = Evaluation(
                 Checkpoint.load(folder),
-                _arm(folder),
+                arm_of(folder),
                 asked,
                 kb or first / "kb.sqlite",
                 settings,
@@ -106,14 +104,6 @@ def _data(folder: Path | None) -> Path | None:
     """Where the benchmarks' data stands, if anywhere."""
     place = folder or Path(os.environ.get("LAMLAM_DATA", "../shared/data"))
     return place if folder or place.is_dir() else None
-
-
-def _arm(run: Path) -> "Arm":
-    """As the run's recipe says; a checkpoint without one is taken for an LMLM."""
-    from lamlam.pretrain.recipe import load_recipe
-
-    recipe = run / "recipe.yaml"
-    return load_recipe(recipe).arm if recipe.exists() else "lmlm"
 
 
 def _table(name: str, figures: dict[str, Any], seconds: float | None) -> Any:
