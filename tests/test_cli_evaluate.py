@@ -106,3 +106,32 @@ def test_bad_input_is_told_in_one_sentence(run: Path, arguments: list[str], reas
 
 def test_a_folder_without_a_checkpoint_is_told(tmp_path: Path) -> None:
     assert isinstance(invoke(tmp_path).exception, InputError)
+
+
+def test_an_audit_forgets_on_a_copy_and_says_what_is_left(run: Path, tmp_path: Path) -> None:
+    from lamlam.cli.audit import register as register_audit
+
+    app = typer.Typer()
+    register_audit(app)
+    listed = tmp_path / "facts.jsonl"
+    listed.write_text('{"entity": "Ada", "relation": "Birth Place", "value": "Adaville"}\n', encoding="utf-8")
+    before = (run / "kb.sqlite").read_bytes()
+    result = CliRunner().invoke(app, [str(run), "--facts", str(listed), "--max-tokens", "4"])
+    assert result.exit_code == 0, result.output
+    assert "facts forgotten: 1" in result.output
+    figures = json.loads((run / "results.json").read_text(encoding="utf-8"))["audit_facts"]["figures"]["facts"]
+    assert (figures["oracle"]["full"], figures["oracle"]["survival"]) == (1, 0)
+    assert set(figures["model"]) == set(figures["oracle"])
+    assert (run / "kb.sqlite").read_bytes() == before
+
+
+def test_an_audit_says_which_fact_is_not_held(run: Path, tmp_path: Path) -> None:
+    from lamlam.cli.audit import register as register_audit
+
+    app = typer.Typer()
+    register_audit(app)
+    listed = tmp_path / "facts.jsonl"
+    listed.write_text('{"entity": "Ada", "relation": "Birth Place", "value": "Oslo"}\n', encoding="utf-8")
+    result = CliRunner().invoke(app, [str(run), "--facts", str(listed)])
+    assert isinstance(result.exception, InputError)
+    assert "does not hold Ada, Birth Place: Oslo" in str(result.exception)

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from fakes_evaluate import said
-from lamlam.corpus import Probe
+from lamlam.corpus import FactRecord, Probe
 from lamlam.engine.generation import Generation, Lookup
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError
 from lamlam.evaluate.audit.audit import Caller, audit, leakage
 from lamlam.evaluate.audit.countries import VARIANTS, WORDINGS, build_database, read_targets, sampled
+from lamlam.evaluate.audit.listed import listed_bystanders, listed_targets
 from lamlam.evaluate.audit.oracle import OracleCaller
 from lamlam.evaluate.audit.planted import plant
 from lamlam.evaluate.audit.scores import AuditResult, AuditScores
@@ -290,3 +291,30 @@ def test_without_the_closure_doubles_would_bring_facts_back(tmp_path: Path, monk
         kb.add([each.proposition for each in TARGETS])
     monkeypatch.setattr(KnowledgeBase, "forget", retract)
     assert values(scores_of(Honest, path))["wrong_answer"] == 1
+
+
+def test_listed_facts_are_asked_by_probes_wordings_and_aliases(tmp_path: Path) -> None:
+    with KnowledgeBase.open(tmp_path / "kb.sqlite", create=True) as kb:
+        kb.add([("Ada", "Birth Place", "Rome"), ("Ada", "Employer", "Mill"), ("Bo", "Twin Town", "Gent")])
+        kb.add([("Cy", "Birth Place", "Oslo")])
+        kb.alias("Countess", entity="Ada")
+        probes = [Probe("p", "Ada hails from", "Ada", "birth place", ("Rome",), "seen")]
+        first = FactRecord("Ada", "Birth Place", "Rome", entity_aliases=("Countess",))
+        records = [first, FactRecord("Bo", "Twin Town", "Gent")]
+        ada, bo = listed_targets(kb, records, probes)
+        groups = [question.group for question in ada.questions]
+        assert groups == ["probe", "wording", "wording", "wording", "wording", "alias"]
+        assert ada.questions[-1].prompt == "Countess was born in"
+        assert [(question.group, question.prompt) for question in bo.questions] == [("plain", "The twin town of Bo is")]
+        beside = {each.proposition for each in listed_bystanders(kb, [ada, bo])}
+        assert beside == {("Ada", "Employer", "Mill"), ("Cy", "Birth Place", "Oslo")}
+    everything = [ada, bo]
+    found = values(audit(tmp_path / "kb.sqlite", everything, oracle_callers(everything))["oracle"])
+    assert (found["full"], found["survival"]) == (1, 0)
+
+
+def test_a_listed_fact_must_be_held(tmp_path: Path) -> None:
+    with KnowledgeBase.open(tmp_path / "kb.sqlite", create=True) as kb:
+        kb.add([("Ada", "Birth Place", "Rome")])
+        with pytest.raises(InputError, match="does not hold Ada, Birth Place: Oslo"):
+            listed_targets(kb, [FactRecord("Ada", "Birth Place", "Oslo")], [])

@@ -2,13 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from lamlam.evaluate.factscore.settings import JudgeSettings
-    from lamlam.vocab import Arm
 
 __all__ = ["register"]
 
@@ -60,6 +59,7 @@ def register(app: typer.Typer) -> None:
         from lamlam.evaluate.suite import Suite
         from lamlam.evaluate.tasks import HARNESS
         from lamlam.model.checkpoint import Checkpoint
+        from lamlam.pretrain.recipe import arm_of
         from lamlam.report.report import write_report
         from lamlam.report.run import RunResults
 
@@ -74,7 +74,7 @@ def register(app: typer.Typer) -> None:
         for folder in folders:
             evaluation = Evaluation(
                 Checkpoint.load(folder),
-                _arm(folder),
+                arm_of(folder),
                 asked,
                 kb or first / "kb.sqlite",
                 settings,
@@ -143,14 +143,6 @@ def _judge(url: str | None, model: str | None, folder: Path) -> "JudgeSettings |
     if url is None or model is None:
         raise InputError("a judge takes both --judge and --judge-model", field="judge")
     return checked(JudgeSettings, {"url": url, "model": model, "cache": folder / "evaluation" / "judge.sqlite"})
-
-
-def _arm(run: Path) -> "Arm":
-    """As the run's recipe says; a checkpoint without one is taken for an LMLM."""
-    from lamlam.pretrain.recipe import load_recipe
-
-    recipe = run / "recipe.yaml"
-    return load_recipe(recipe).arm if recipe.exists() else "lmlm"
 
 
 def _table(name: str, figures: dict[str, Any], seconds: float | None) -> Any:

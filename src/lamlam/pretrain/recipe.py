@@ -14,7 +14,16 @@ from lamlam.pretrain.offloading import OffloadingSettings
 from lamlam.pretrain.substitution import SubstitutionSettings
 from lamlam.vocab import Arm
 
-__all__ = ["CorpusSource", "FolderSource", "PaperSource", "Recipe", "WebNLGSource", "WorldSource", "load_recipe"]
+__all__ = [
+    "CorpusSource",
+    "FolderSource",
+    "PaperSource",
+    "Recipe",
+    "WebNLGSource",
+    "WorldSource",
+    "arm_of",
+    "load_recipe",
+]
 
 
 class _Settings(BaseModel):
@@ -147,6 +156,12 @@ def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
     for change in changes:
         _set(raw, change, path)
     return checked(Recipe, _expand(raw), path)
+
+
+def arm_of(run: Path) -> Arm:
+    """As the recipe in a run's folder says; a checkpoint without one is taken for an LMLM."""
+    recipe = run / "recipe.yaml"
+    return load_recipe(recipe).arm if recipe.exists() else "lmlm"
 
 
 def _set(raw: dict[str, Any], change: str, path: str | Path) -> None:

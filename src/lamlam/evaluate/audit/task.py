@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lamlam.corpus import Probe
+from lamlam.corpus import FactRecord, Probe
 from lamlam.engine.settings import DecodingSettings
+from lamlam.errors import InputError
 from lamlam.evaluate.audit.audit import Caller, audit, leakage
 from lamlam.evaluate.audit.countries import VARIANTS, build_database, read_targets, sampled
+from lamlam.evaluate.audit.listed import listed_bystanders, listed_targets
 from lamlam.evaluate.audit.oracle import OracleCaller
 from lamlam.evaluate.audit.planted import Planted, plant
 from lamlam.evaluate.audit.scores import AuditResult, AuditScores
@@ -19,7 +21,7 @@ from lamlam.evaluate.results import Result, Share, stated
 from lamlam.evaluate.scratch import scratch_copy
 from lamlam.kb.store import KnowledgeBase
 
-__all__ = ["LeakageResult", "audit_task", "model_callers", "oracle_callers"]
+__all__ = ["LeakageResult", "audit_listed", "audit_task", "model_callers", "oracle_callers"]
 
 _MARGIN = 3
 _NEAREST = {"on_miss": "nearest", "entities": "free", "relations": "free"}
@@ -44,6 +46,27 @@ def audit_task(evaluation: Evaluation) -> dict[str, Result]:
     except MissingData:
         return results
     return results | {"audit_countries": _countries(evaluation, folder)}
+
+
+def audit_listed(evaluation: Evaluation, records: Iterable[FactRecord], neighbours: int) -> AuditResult:
+    """The audit of facts that a user lists. Raises `InputError` for one that the knowledge base does not hold."""
+    evaluation.lmlm_only("audit")
+    with KnowledgeBase.open(evaluation.kb_path) as kb:
+        targets = listed_targets(kb, records, evaluation.corpus.probes)
+        bystanders = listed_bystanders(kb, targets)
+    if not targets:
+        raise InputError("no fact is listed: there is nothing to forget")
+    everything = [*targets, *bystanders]
+    scores = audit(
+        evaluation.kb_path,
+        targets,
+        model_callers(evaluation, everything, forced=True) | oracle_callers(everything),
+        bystanders=bystanders,
+        neighbours=neighbours,
+        seed=evaluation.seed,
+        progress=evaluation.progress,
+    )
+    return AuditResult({"facts": len(targets)}, {"facts": scores})
 
 
 def model_callers(evaluation: Evaluation, targets: Iterable[Target], *, forced: bool) -> dict[str, Caller]:

@@ -1,0 +1,68 @@
+"""`lamlam audit RUN`: forget facts on a copy of the knowledge base, and see whether they are gone."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lamlam.evaluate.audit.scores import AuditScores
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    @app.command()
+    def audit(
+        run: Annotated[Path, typer.Argument(help="The run's folder, with its checkpoint.")],
+        facts: Annotated[Path, typer.Option(help="The facts to forget: JSON Lines, as `kb import` takes them.")],
+        kb: Annotated[str | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
+        prompts: Annotated[
+            Path | None, typer.Option(help="Prompts for these facts, as probes.  [default: RUN/corpus/probes.jsonl]")
+        ] = None,
+        neighbours: Annotated[
+            int, typer.Option(min=0, help="Other facts to ask for with each: so many of its entity, relation, value.")
+        ] = 2,
+        seed: Annotated[int, typer.Option(help="Of the others that are drawn.")] = 0,
+        max_tokens: Annotated[int, typer.Option(min=1, help="Text tokens a completion may have.")] = 24,
+    ) -> None:
+        """Forget facts on a copy of the knowledge base, ask for them before and after, and say what is left."""
+        from rich.console import Console
+
+        from lamlam.corpus import Corpus
+        from lamlam.corpus.files import read_facts, read_probes
+        from lamlam.engine.settings import DecodingSettings
+        from lamlam.evaluate.audit.task import audit_listed
+        from lamlam.evaluate.evaluation import Evaluation
+        from lamlam.evaluate.results import Provenance, append_results
+        from lamlam.kb.store import KnowledgeBase
+        from lamlam.model.checkpoint import Checkpoint
+        from lamlam.pretrain.recipe import arm_of
+
+        settings = DecodingSettings.checked(max_tokens=max_tokens)
+        listed = list(read_facts(facts))
+        asked = prompts or run / "corpus" / "probes.jsonl"
+        probes = list(read_probes(asked)) if prompts or asked.exists() else []
+        place = kb or run / "kb.sqlite"
+        with KnowledgeBase.open(place) as opened:
+            digest = opened.digest()
+        evaluation = Evaluation(
+            Checkpoint.load(run), arm_of(run), Corpus([], {}, [], probes), place, settings, seed=seed, progress=True
+        )
+        result = audit_listed(evaluation, listed, neighbours)
+        append_results(run, {"audit_facts": result}, Provenance(seed, settings.model_dump(), digest))
+        Console().print(_table(result.scores["facts"], result.facts["facts"]))
+        typer.echo(f"The figures stand in {run / 'results.json'}.")
+
+
+def _table(scores: Mapping[str, "AuditScores"], facts: int) -> Any:
+    """A row for each caller, and a column for each share; n/a for a share of nothing."""
+    from rich.table import Table
+
+    names = list(next(iter(scores.values())).shares())
+    table = Table("asked by", *names, title=f"facts forgotten: {facts}", title_justify="left")
+    for caller, each in scores.items():
+        shares = each.shares().values()
+        table.add_row(caller, *(f"{share.value:.3f}" if share.n else "n/a" for share in shares))
+    return table
