@@ -22,7 +22,7 @@ from lamlam.pretrain.recipe import Recipe
 from lamlam.vocab import Arm, Vocabulary
 
 AIMS = {"loss_mask.ratio": "<= 1.02"}
-PAIRS, WARM_UP, BATCH, CONTEXT = 80, 6, 8, 256
+PAIRS, WARM_UP, BATCH, CONTEXT = 40, 6, 8, 256
 
 
 def mask_cost(scratch: Path) -> dict[str, Any]:
