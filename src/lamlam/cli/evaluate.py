@@ -44,6 +44,8 @@ def register(app: typer.Typer) -> None:
         from lamlam.evaluate.suite import Suite
         from lamlam.model.checkpoint import Checkpoint
         from lamlam.pretrain.recipe import arm_of
+        from lamlam.report.report import write_report
+        from lamlam.report.run import RunResults
 
         settings = DecodingSettings.checked(
             max_tokens=max_tokens, entities=entities, relations=relations, on_miss=on_miss
@@ -72,6 +74,9 @@ def register(app: typer.Typer) -> None:
                 for name, figures in outcome.results.items():
                     Console().print(_table(f"{name} ({evaluation.arm})", figures, outcome.seconds))
             typer.echo(f"The figures stand in {folder / 'results.json'}.")
+        report = run / "report.html"
+        write_report(RunResults.read(run, standard), report)
+        typer.echo(f"The report is {report}.")
 
 
 def _known(asked: list[str]) -> list[str]:
@@ -110,21 +115,13 @@ def _table(name: str, figures: dict[str, Any], seconds: float | None) -> Any:
     """The plain numbers of a result, nested names joined by dots; one sentence for a task that was skipped."""
     from rich.table import Table
 
+    from lamlam.evaluate.results import plain_numbers
+
     if "skipped" in figures:
         return f"{name.replace('_', ' ')} was left out: {figures['skipped']}."
     when = "measured before" if seconds is None else f"{seconds:.0f} s"
     table = Table("figure", "value", title=f"{name.replace('_', ' ')}, {when}", title_justify="left")
     table.columns[1].justify = "right"
-    for path, value in _flat(figures):
+    for path, value in plain_numbers(figures):
         table.add_row(path, f"{value:,}" if isinstance(value, int) else f"{value:.4f}")
     return table
-
-
-def _flat(figures: dict[str, Any], above: str = "") -> list[tuple[str, int | float]]:
-    rows: list[tuple[str, int | float]] = []
-    for name, value in figures.items():
-        if isinstance(value, dict):
-            rows += _flat(value, f"{above}{name}.")
-        elif isinstance(value, int | float):
-            rows.append((above + name, value))
-    return rows

@@ -93,5 +93,7 @@ class Evaluation:
         with KnowledgeBase.open(self.kb_path) as kb:
             return complete(self.engine_on(kb), self.corpus.probes, settings, progress=self.progress)
 
-    def engine_on(self, kb: KnowledgeBase) -> Engine:
-        return Engine(self.checkpoint.model, self.checkpoint.vocabulary, kb, batch_size=64)
+    def engine_on(self, kb: KnowledgeBase, checkpoint: Checkpoint | None = None) -> Engine:
+        """An engine of the run's checkpoint, or of another."""
+        decoded = checkpoint or self.checkpoint
+        return Engine(decoded.model, decoded.vocabulary, kb, batch_size=64)

@@ -17,7 +17,7 @@ from lamlam import __version__
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 
-__all__ = ["RESULTS_FILE", "Provenance", "Result", "Share", "append_results", "read_results", "stated"]
+__all__ = ["RESULTS_FILE", "Provenance", "Result", "Share", "append_results", "plain_numbers", "read_results", "stated"]
 
 RESULTS_FILE = "results.json"
 _LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
@@ -129,6 +129,17 @@ def read_results(run: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError("does not hold a JSON object", path=path)
     return content
+
+
+def plain_numbers(figures: Mapping[str, Any], above: str = "") -> list[tuple[str, int | float]]:
+    """The plain numbers of a result in their order, nested names joined by dots; lists are left out."""
+    rows: list[tuple[str, int | float]] = []
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            rows += plain_numbers(value, f"{above}{name}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            rows.append((above + name, value))
+    return rows
 
 
 def _code_revision() -> str:

@@ -14,7 +14,9 @@ from lamlam.evaluate.dynamic import dynamic_perplexity
 from lamlam.evaluate.editing import EditingResult, edit_facts
 from lamlam.evaluate.evaluation import Evaluation, Unfit
 from lamlam.evaluate.forgetting import ForgettingResult, forget_facts
+from lamlam.evaluate.memorisation import memorisation
 from lamlam.evaluate.new_knowledge import new_knowledge_task
+from lamlam.evaluate.offloading import offloading
 from lamlam.evaluate.perplexity import PerplexityResult, perplexity
 from lamlam.evaluate.results import Result
 from lamlam.kb.store import KnowledgeBase
@@ -110,6 +112,8 @@ TASKS: Mapping[str, Task] = {
         Task("completion", "facts that the model says, with and without lookups", _completion),
         Task("perplexity", "static, normalized and dynamic, by class of token", _perplexity),
         Task("editing", "changed facts: said at once, and nothing else altered", _editing, ("lmlm",)),
+        Task("memorisation", "what the weights know, beside the same model without the mask", memorisation, ("lmlm",)),
+        Task("offloading", "how it goes as more of the facts are looked up", offloading, ("lmlm",)),
         Task("forgetting", "erased facts: gone, and nothing put in their place", _forgetting, ("lmlm",)),
         Task("audit", "what is left of erased facts: in the weights, by way of lookups, beside them", audit_task),
         Task(

@@ -12,7 +12,7 @@ from lamlam.markup import AnnotatedDocument
 from lamlam.model.likelihood import token_log_probs
 from lamlam.vocab import IGNORE_INDEX, Arm, Encoded, Kind, Vocabulary, encode, labels
 
-__all__ = ["Loss", "losses_by_class"]
+__all__ = ["Loss", "call_losses", "losses_by_class"]
 
 _CLASSES = {
     "text": (Kind.TEXT, Kind.EOS),
@@ -67,20 +67,51 @@ def _loss(log_probs: Sequence[npt.NDArray], masks: Sequence[npt.NDArray[np.bool_
     return Loss(-total, sum(int(mask.sum()) for mask in masks))
 
 
+def call_losses(
+    model: PreTrainedModel,
+    vocabulary: Vocabulary,
+    documents: Sequence[AnnotatedDocument],
+    arm: Arm,
+    *,
+    batch_tokens: int = 4096,
+    progress: bool = False,
+) -> list[list[Loss]]:
+    """For each document and each of its calls: the loss on the words of the text that state its value.
+
+    A call whose value the text does not state as it is has a loss over no tokens.
+    """
+    encoded = [encode(document, vocabulary, arm) for document in documents]
+    log_probs = token_log_probs(model, [each.ids for each in encoded], vocabulary.pad_id, batch_tokens, progress)
+    return [
+        [Loss(-float(row[places].sum()), len(places)) for places in _stated_places(document, each, vocabulary)]
+        for document, each, row in zip(documents, encoded, log_probs, strict=True)
+    ]
+
+
 def _stated(document: AnnotatedDocument, encoded: Encoded, vocabulary: Vocabulary) -> npt.NDArray[np.bool_]:
-    """Which tokens of T_org state the value of a call that stands before them, as a mask of the length of the ids.
+    """Which tokens of T_org state the value of a call that stands before them, as a mask of the length of the ids."""
+    mask = np.zeros(len(encoded.kinds), dtype=bool)
+    for places in _stated_places(document, encoded, vocabulary):
+        mask[places] = True
+    return mask
+
+
+def _stated_places(document: AnnotatedDocument, encoded: Encoded, vocabulary: Vocabulary) -> list[npt.NDArray[np.intp]]:
+    """For each call the places, in the ids, of the tokens of T_org that state its value; none where it is not stated.
 
     Both arms have the same text tokens, so the calls' places among them are read from the LMLM's ids.
     """
     with_calls = np.array(encode(document, vocabulary, "lmlm").kinds)
     text_before_call = np.cumsum(with_calls == Kind.TEXT)[with_calls == Kind.END]
     text_at = np.flatnonzero(np.array(encoded.kinds) == Kind.TEXT)
-    mask = np.zeros(len(encoded.kinds), dtype=bool)
+    stated: list[npt.NDArray[np.intp]] = []
     for call, first in zip(document.calls, text_before_call, strict=True):
+        count = 0
         if document.text.startswith(call.value, call.at):
             following = [encoded.ids[index] for index in text_at[first : first + len(call.value.encode()) + 1]]
-            mask[text_at[first : first + _tokens_spelling(call.value, following, vocabulary)]] = True
-    return mask
+            count = _tokens_spelling(call.value, following, vocabulary)
+        stated.append(text_at[first : first + count])
+    return stated
 
 
 def _tokens_spelling(value: str, ids: Sequence[int], vocabulary: Vocabulary) -> int:

@@ -8,6 +8,7 @@ from lamlam.corpus import Corpus
 from lamlam.corpus.files import documents_from_paper, load_corpus
 from lamlam.corpus.holdout import hold_out_documents
 from lamlam.markup import AnnotatedDocument
+from lamlam.pretrain.offloading import offload
 from lamlam.pretrain.recipe import CorpusSource, FolderSource, PaperSource, Recipe, WebNLGSource
 from lamlam.pretrain.substitution import Substitution
 from lamlam.vocab import Arm, Encoded, Vocabulary, encode
@@ -17,8 +18,9 @@ __all__ = ["mixture", "read_corpora", "train_vocabulary"]
 
 
 def read_corpora(recipe: Recipe) -> list[Corpus]:
-    """The recipe's corpora in its order, their calls with the values that a lookup returns."""
-    return [_read(source, recipe.seed).with_looked_up_values() for source in recipe.corpora]
+    """The recipe's corpora in its order, with calls for what it offloads, and in them all values of a lookup."""
+    corpora = [_read(source, recipe.seed) for source in recipe.corpora]
+    return [corpus.with_looked_up_values() for corpus in offload(corpora, recipe.offloading, recipe.seed)]
 
 
 def _read(source: CorpusSource, seed: int) -> Corpus:

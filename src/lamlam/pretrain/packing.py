@@ -28,10 +28,11 @@ _OPEN_ROWS = 64
 class PackedFile(Dataset[dict[str, torch.Tensor]]):
     """Rows of a packed folder as training examples. Raises `InputError` when the folder is not one."""
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, mask_values: bool = True) -> None:
         path = Path(folder) / "packed.json"
         if not path.is_file():
             raise InputError("holds no packed file (packed.json is missing)", path=folder)
+        self.mask_values = mask_values
         self.meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         shape = (self.meta["rows"], self.meta["context"])
         self.ids = np.memmap(Path(folder) / "ids.bin", np.dtype(self.meta["dtype"]), "r", shape=shape)
@@ -45,7 +46,7 @@ class PackedFile(Dataset[dict[str, torch.Tensor]]):
         ids, kinds = self.ids[row].astype(np.int64), np.asarray(self.kinds[row])
         return {
             "input_ids": torch.from_numpy(ids),
-            "labels": torch.from_numpy(labels(ids, kinds)),
+            "labels": torch.from_numpy(labels(ids, kinds, self.mask_values)),
             "position_ids": torch.from_numpy(_positions(kinds)),
         }
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lamlam.checked import checked
 from lamlam.errors import InputError
+from lamlam.pretrain.offloading import OffloadingSettings
 from lamlam.pretrain.substitution import SubstitutionSettings
 from lamlam.vocab import Arm
 
@@ -95,6 +96,7 @@ class TrainingSettings(_Settings):
     muon_learning_rate: float = Field(default=0.02, gt=0.0)
     warmup: float = Field(default=0.05, ge=0.0, lt=1.0, description="share of the steps")
     weight_decay: float = Field(default=0.1, ge=0.0)
+    mask_values: bool = Field(default=True, description="values carry no loss; off: for comparison")
     bf16: bool = True
     evaluations: int = Field(default=10, ge=0, description="times the held-out documents are scored while training")
     heldout: int = Field(default=200, ge=1, description="held-out documents a group that are scored while training")
@@ -110,6 +112,7 @@ class Recipe(_Settings):
     corpora: tuple[CorpusSource, ...] = Field(min_length=1)
     vocabulary: VocabularySettings = VocabularySettings()
     model: ModelSettings = ModelSettings()
+    offloading: OffloadingSettings = OffloadingSettings()
     training: TrainingSettings = TrainingSettings()
 
 

@@ -108,7 +108,7 @@ def pretrain(recipe: Recipe, folder: str | Path, corpora: list[Corpus] | None = 
     if run.summary.exists():
         return Checkpoint.load(run.folder).model
     vocabulary = Vocabulary.load(run.folder)
-    packed = PackedFile(run.packed)
+    packed = PackedFile(run.packed, mask_values=recipe.training.mask_values)
     model = build_model(recipe.model.preset, vocabulary, seed=recipe.seed, overrides=recipe.model.overrides)
     steps = _steps(recipe.training, len(packed))
     trainer = Trainer(

@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, ScalarFo
 
 from lamlam.report.run import Curve
 
-__all__ = ["Bar", "Series", "bars", "curves", "points"]
+__all__ = ["Bar", "Dot", "Series", "bars", "curves", "points", "scatter"]
 
 # Placeholder -> what the page puts in its place.
 _COLOURS = {
@@ -60,6 +60,16 @@ class Bar:
     colour: str
     value: float
     interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One dot of a scatter, with its label beside it."""
+
+    label: str
+    colour: str
+    x: float
+    y: float
 
 
 def curves(panels: Sequence[tuple[str, Sequence[Series]]], ylabel: str, *, log: bool = False) -> str:
@@ -118,6 +128,46 @@ def bars(panels: Sequence[tuple[str, Sequence[Bar]]]) -> str:
             axis.spines["bottom"].set_bounds(0, 1)
         figure.tight_layout(w_pad=2)
         return _svg(figure)
+
+
+def scatter(dots: Sequence[Dot], xlabel: str, ylabel: str, level: tuple[float, str] | None = None) -> str:
+    """Dots with their labels; `level` is a height to compare with, and what it is called."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8.2, 4.2))
+        axis = figure.subplots()
+        for dot in dots:
+            axis.plot(dot.x, dot.y, "o", color=_placeholder(dot.colour), markersize=7)
+        for dot, height in zip(dots, _apart(dots), strict=True):
+            place: Any = {"xytext": (9, height), "textcoords": "offset points", "va": "center", "fontsize": 9}
+            axis.annotate(dot.label, (dot.x, dot.y), color=_placeholder(dot.colour), **place)
+        if level is not None:
+            axis.axhline(level[0], color=_placeholder("soft"), linewidth=0.8, linestyle=(0, (3, 2)))
+            axis.annotate(
+                level[1],
+                (1, level[0]),
+                (0, 3),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                ha="right",
+                color=_placeholder("soft"),
+                fontsize=9,
+            )
+        axis.set_xlabel(xlabel)
+        axis.set_ylabel(ylabel)
+        axis.margins(x=0.18, y=0.15)
+        _dress(axis)
+        figure.tight_layout()
+        return _svg(figure)
+
+
+def _apart(dots: Sequence[Dot]) -> list[float]:
+    """Heights of the labels beside their dots, in points: one below another where dots lie on each other."""
+    wide, high = (max(v) - min(v) or 1.0 for v in ([dot.x for dot in dots], [dot.y for dot in dots]))
+    heights = []
+    for index, dot in enumerate(dots):
+        near = [o for o in dots[:index] if abs(o.x - dot.x) < 0.15 * wide and abs(o.y - dot.y) < 0.04 * high]
+        heights.append(-11.0 * len(near))
+    return heights
 
 
 def _line(axis: Axes, series: Series) -> None:

@@ -5,41 +5,23 @@ escapes whatever it is given, and only the drawings, which hold labels of this p
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from lamlam import __version__
 from lamlam.evaluate.completion import BUCKETS
+from lamlam.evaluate.results import plain_numbers
 from lamlam.files import atomic_write
-from lamlam.report.figures import Bar, Series, bars, curves, points
+from lamlam.report.drawing import Drawing, bar_drawing, curve_drawing
+from lamlam.report.evidence import EVIDENCE
+from lamlam.report.figures import Bar, Series, points
 from lamlam.report.headline import ARMS, GROUPS, changes, headline
 from lamlam.report.run import RunResults
 from lamlam.report.trace import Statement, Trace
 
 __all__ = ["write_report"]
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """A figure of the page: an SVG element, its title, what to see in it, and the same for those who cannot."""
-
-    name: str
-    title: str
-    caption: str
-    alt: str
-    svg: str
-
-    @property
-    def element(self) -> Markup:
-        """The SVG with ids of its own, since all drawings share one page."""
-        svg = self.svg
-        for before in ('id="', "url(#", 'href="#'):
-            svg = svg.replace(before, f"{before}{self.name}-")
-        return Markup(svg.replace("<svg ", '<svg aria-hidden="true" ', 1))
 
 
 def write_report(run: RunResults | str | Path, out: str | Path) -> None:
@@ -59,7 +41,8 @@ def write_report(run: RunResults | str | Path, out: str | Path) -> None:
         version=__version__,
         rows=headline(results),
         cards=changes(results),
-        drawings=[drawing for draw in _DRAWINGS if (drawing := draw(results)) is not None],
+        drawings=[drawing for draw in (*_DRAWINGS, *EVIDENCE) if (drawing := draw(results)) is not None],
+        measured=[_measured(*found) for found in results.all_tasks()],
         traces=[_shown(trace, number) for number, trace in enumerate(results.traces, 1)],
         examples=_examples(results),
         seconds=_seconds(results),
@@ -77,7 +60,7 @@ def _perplexity(run: RunResults) -> Drawing | None:
             Series("LMLM, static", "lmlm", run.curve("lmlm", group, "static"), dashed=True),
         ]
         panels.append((GROUPS.get(group, group), [each for each in series if each.points]))
-    return _curves(
+    return curve_drawing(
         panels,
         "perplexity",
         "Perplexity over training",
@@ -101,18 +84,7 @@ def _value_loss(run: RunResults) -> Drawing | None:
     )
     if any("stating" in each.label for _, of in panels for each in of):
         caption += " “Stating them” is the same words in the text."
-    return _curves(panels, "loss, nats a token", "Loss on values over training", caption)
-
-
-def _curves(
-    panels: list[tuple[str, list[Series]]], ylabel: str, title: str, caption: str, *, log: bool = False
-) -> Drawing | None:
-    panels = [(name, series) for name, series in panels if series]
-    if not panels:
-        return None
-    ends = "; ".join(f"{name}: {each.label} ends at {each.points[-1][1]:.2f}" for name, of in panels for each in of)
-    name = title.lower().replace(" ", "-")
-    return Drawing(name, title, caption, f"{title}. {ends}.", curves(panels, ylabel, log=log))
+    return curve_drawing(panels, "loss, nats a token", "Loss on values over training", caption)
 
 
 def _mentions(run: RunResults) -> Drawing | None:
@@ -154,7 +126,7 @@ def _with_and_without(run: RunResults) -> Drawing | None:
             ("standard", "standard", f"standard.{group}"),
         )
         panels.append((title, [bar for label, colour, path in wanted if (bar := _bar(run, label, colour, path))]))
-    return _bars(
+    return bar_drawing(
         panels,
         "lookups",
         "With and without the knowledge base",
@@ -175,7 +147,7 @@ def _edit_and_forget(run: RunResults) -> Drawing | None:
         _bar(run, "after: another value", "lmlm", "forget.detail.wrong_answer", "forget.wrong_answer"),
         _bar(run, "other facts lost", "lmlm", "forget.detail.collateral", "forget.collateral"),
     ]
-    return _bars(
+    return bar_drawing(
         [("edited facts", [bar for bar in edit if bar]), ("forgotten facts", [bar for bar in forget if bar])],
         "edits",
         "Before and after edits and forgetting",
@@ -187,14 +159,6 @@ def _edit_and_forget(run: RunResults) -> Drawing | None:
 def _always_before(run: RunResults, path: str) -> Bar | None:
     """The bar of the answers before: all are right, since such facts alone are chosen."""
     return None if run.number(path) is None else Bar("before: old value", "off", 1.0)
-
-
-def _bars(panels: list[tuple[str, list[Bar]]], name: str, title: str, caption: str) -> Drawing | None:
-    panels = [(heading, of) for heading, of in panels if of]
-    if not panels:
-        return None
-    alt = "; ".join(f"{heading}: " + ", ".join(f"{b.label} {100 * b.value:.1f}%" for b in of) for heading, of in panels)
-    return Drawing(name, title, caption, f"{title}. {alt}.", bars(panels))
 
 
 def _bar(run: RunResults, label: str, colour: str, path: str, plain: str | None = None) -> Bar | None:
@@ -233,6 +197,22 @@ def _examples(run: RunResults) -> list[dict[str, Any]]:
     """What the model said before and after, for a few edited and forgotten facts."""
     found = ((kind, run.figure(f"{kind}.examples") or []) for kind in ("edit", "forget"))
     return [{"kind": kind, **example} for kind, examples in found for example in examples]
+
+
+def _measured(arm: str, name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """A task's result as rows of a table: every plain number in it, by its dotted name."""
+    figures = entry["figures"]
+    rows = [
+        (path, f"{value:,}" if isinstance(value, int) else f"{value:.4f}") for path, value in plain_numbers(figures)
+    ]
+    return {
+        "name": name.replace("_", " "),
+        "arm": ARMS[arm],
+        "rows": rows,
+        "skipped": figures.get("skipped"),
+        "seed": entry.get("seed"),
+        "quick": (entry.get("settings") or {}).get("quick", False),
+    }
 
 
 def _seconds(run: RunResults) -> list[tuple[str, str]]:

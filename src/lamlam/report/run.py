@@ -2,6 +2,7 @@
 
 RUN/results.json             figures of both arms, nested: lmlm.seen.accuracy, standard.perplexity, edit.success, ...
 RUN/{lmlm,standard}/metrics.jsonl   one JSON object a line; those with "group" are measured on held-out documents
+RUN/{lmlm,standard}/results.json    what `lamlam evaluate` measured of each arm; in RUN itself where RUN is one run
 RUN/traces.json              generated texts with the facts behind them
 """
 
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lamlam.errors import InputError
-from lamlam.evaluate.results import read_results
+from lamlam.evaluate.results import RESULTS_FILE, read_results
 from lamlam.report.trace import Trace, read_traces
 
 __all__ = ["Curve", "RunResults"]
@@ -24,18 +25,48 @@ _ARMS = ("lmlm", "standard")
 
 @dataclass(frozen=True, slots=True)
 class RunResults:
-    """A run's figures, the lines that its arms wrote while training, and its traces."""
+    """A run's figures, the lines that its arms wrote while training, its traces, and what each arm was measured by.
+
+    `tasks` holds, for each arm, the entries of its own results.json: those that `lamlam evaluate` writes.
+    """
 
     results: dict[str, Any]
     metrics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     traces: list[Trace] = field(default_factory=list)
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, folder: str | Path) -> "RunResults":
-        """Raises `InputError` when the results are missing or a file in the folder is broken."""
+    def read(cls, folder: str | Path, standard: str | Path | None = None) -> "RunResults":
+        """A folder with runs of both arms, or one run and, where it is named, the `standard` one beside it.
+
+        Raises `InputError` when there are no results or a file is broken.
+        """
         folder = Path(folder)
-        metrics = {arm: _lines(folder / arm / "metrics.jsonl") for arm in _ARMS}
-        return cls(read_results(folder), metrics, read_traces(folder))
+        found = read_results(folder) if (folder / RESULTS_FILE).exists() else {}
+        whole = any(arm in found for arm in _ARMS)
+        if whole or any((folder / arm).is_dir() for arm in _ARMS):
+            runs = {arm: folder / arm for arm in _ARMS}
+        else:
+            runs = {_arm_of(found): folder} | ({} if standard is None else {"standard": Path(standard)})
+        tasks = {arm: _entries(run) for arm, run in runs.items()}
+        results = found if whole else _summary(tasks)
+        if not found and not any(tasks.values()):
+            raise InputError("holds no results", path=folder)
+        metrics = {arm: _lines(run / "metrics.jsonl") for arm, run in runs.items()}
+        return cls(results, metrics, read_traces(folder), tasks)
+
+    def measured(self, arm: str, task: str, *path: str) -> Any:
+        """A result of `lamlam evaluate`, or the figure at a path in it; None where there is none or it was left out."""
+        found = self.tasks.get(arm, {}).get(task, {}).get("figures")
+        if not found or "skipped" in found:
+            return None
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        return found
+
+    def all_tasks(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Arm, name and entry of everything that was measured."""
+        return [(arm, name, entry) for arm, entries in self.tasks.items() for name, entry in entries.items()]
 
     def figure(self, path: str) -> Any:
         """The figure at a dotted path; None where the run has none."""
@@ -59,6 +90,35 @@ class RunResults:
     def groups(self) -> list[str]:
         """The groups of held-out documents that were measured during training, "seen" first."""
         return sorted({str(line["group"]) for lines in self.metrics.values() for line in lines if "group" in line})
+
+
+def _entries(run: Path) -> dict[str, Any]:
+    """What `lamlam evaluate` wrote into a run's results, by name."""
+    if not (run / RESULTS_FILE).exists():
+        return {}
+    return {name: entry for name, entry in read_results(run).items() if isinstance(entry, dict) and "figures" in entry}
+
+
+def _arm_of(results: dict[str, Any]) -> str:
+    """The arm that a run's results were measured as."""
+    arms = {(entry.get("settings") or {}).get("arm") for entry in results.values() if isinstance(entry, dict)}
+    return "standard" if arms == {"standard"} else "lmlm"
+
+
+def _summary(tasks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The figures of a pair under the names of the demo's results, from those of each arm's own tasks."""
+    found = {arm: {name: entry["figures"] for name, entry in entries.items()} for arm, entries in tasks.items()}
+    summary: dict[str, Any] = {arm: dict(figures.get("completion", {})) for arm, figures in found.items()}
+    lmlm = found.get("lmlm", {})
+    if "completion_db_off" in lmlm:
+        off = dict(lmlm["completion_db_off"])
+        summary["lmlm"]["db_off"] = off.pop("all", {}) | off
+    if "perplexity" in lmlm:
+        summary["lmlm"]["perplexity"] = lmlm["perplexity"]
+    if "perplexity" in found.get("standard", {}):
+        summary["standard"]["perplexity"] = found["standard"]["perplexity"].get("perplexity")
+    names = {"edit": "editing", "forget": "forgetting"}
+    return summary | {key: lmlm[name] for key, name in names.items() if name in lmlm and "skipped" not in lmlm[name]}
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -39,6 +39,8 @@ class Kind(IntEnum):
 
 _WITHOUT_LOSS = np.zeros(len(Kind), dtype=bool)
 _WITHOUT_LOSS[[Kind.VALUE, Kind.END, Kind.BOS, Kind.PAD]] = True
+_NEVER_TRAINED = np.zeros(len(Kind), dtype=bool)
+_NEVER_TRAINED[[Kind.BOS, Kind.PAD]] = True
 
 
 @dataclass(slots=True)
@@ -90,6 +92,12 @@ def encode_call(call: Call, vocabulary: Vocabulary, out: Encoded) -> None:
     out.add([vocabulary.end_id], Kind.END)
 
 
-def labels(ids: npt.NDArray[np.integer], kinds: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """Labels of the shape of `ids`, int64: the ids, with `IGNORE_INDEX` where a token carries no loss."""
-    return np.where(_WITHOUT_LOSS[kinds], IGNORE_INDEX, ids).astype(np.int64)
+def labels(
+    ids: npt.NDArray[np.integer], kinds: npt.NDArray[np.integer], mask_values: bool = True
+) -> npt.NDArray[np.int64]:
+    """Labels of the shape of `ids`, int64: the ids, with `IGNORE_INDEX` where a token carries no loss.
+
+    With `mask_values` off, values and `<|db_end|>` carry loss like everything else: for comparison.
+    """
+    without = _WITHOUT_LOSS if mask_values else _NEVER_TRAINED
+    return np.where(without[kinds], IGNORE_INDEX, ids).astype(np.int64)

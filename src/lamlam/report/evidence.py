@@ -1,0 +1,160 @@
+"""The drawings of what `lamlam evaluate` measured beyond the loop itself, a function a task.
+
+Each takes the run and gives a drawing, or None where the run was not measured so. The paper (arXiv 2505.15962) has the
+same comparisons over training, by knowledge of masked values, by share of offloaded facts and for unlearning.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from lamlam.report.drawing import Drawing, bar_drawing, curve_drawing
+from lamlam.report.figures import Bar, Dot, Series, points, scatter
+from lamlam.report.headline import ARMS, GROUPS
+from lamlam.report.run import RunResults
+
+__all__ = ["EVIDENCE"]
+
+
+def _memorisation(run: RunResults) -> Drawing | None:
+    told = run.measured("lmlm", "memorisation")
+    if told is None:
+        return None
+    panels = []
+    for group in told["curves"]["masked"]:
+        series = [
+            Series("mask on", "lmlm", _pairs(told["curves"]["masked"].get(group))),
+            Series("mask off", "standard", _pairs(told["curves"]["unmasked"].get(group))),
+        ]
+        drawn = [each for each in series if each.points]
+        floor = told["floor_loss"].get(group)
+        if drawn and floor is not None:
+            ends = [place for place, _ in drawn[0].points]
+            drawn.append(Series("guess from the relation", "off", [(ends[0], floor), (ends[-1], floor)], dashed=True))
+        panels.append((GROUPS.get(group, group), drawn))
+    return curve_drawing(
+        panels,
+        "loss, nats a token",
+        "What the weights learn of values, with the mask and without",
+        "Loss on the values inside calls of held-out documents, with values masked from the loss and with values learnt. A "
+        "guess from the relation alone knows how often training gives each value.",
+    )
+
+
+def _offloading(run: RunResults) -> Drawing | None:
+    told = run.measured("lmlm", "offloading")
+    if told is None:
+        return None
+    steps = told["steps"]
+    shares = sorted({step["share"] for step in steps})
+    series = []
+    for policy, colour in (("random", "off"), ("hardest", "lmlm")):
+        # Nothing and everything offloaded are the same for both policies.
+        of = sorted((s for s in steps if s["policy"] == policy or s["share"] in (0, 1)), key=lambda s: s["share"])
+        for group, dashed in (("seen", False), ("unseen", True)):
+            found = [step for step in of if group in step]
+            line = [(float(shares.index(step["share"])), step[group]["accuracy"]) for step in found]
+            intervals = [tuple(step[group]["interval"]) for step in found]
+            series.append(Series(f"{policy}, {group}", colour, line, dashed, intervals))
+    labels = [f"{100 * share:.0f}%" for share in shares]
+    title = "Facts right as more of them are looked up"
+    perplexities = ", ".join(
+        f"{100 * step['share']:.0f}% {step['policy']} {step['perplexity']['normalized']:.2f} / "
+        f"{step['perplexity']['dynamic']:.2f}"
+        for step in steps
+    )
+    caption = f"A model trained for each share. Perplexity, normalized / dynamic: {perplexities}."
+    svg = points(labels, [each for each in series if each.points], "share of the facts that are looked up", "accuracy")
+    return Drawing("offloading", title, caption, f"{title}. {caption}", svg)
+
+
+def _tofu(run: RunResults) -> Drawing | None:
+    dots = []
+    for arm in ARMS:
+        for point in (run.measured(arm, "tofu") or {}).get("points", ()):
+            quality, utility = point["forget_quality"], point["utility"]
+            if quality is not None and utility is not None:
+                dots.append(Dot(point["method"].replace("_", " "), arm, utility, math.log10(max(quality, 1e-20))))
+    if not dots:
+        return None
+    title = "Unlearning: forget quality against utility (TOFU)"
+    caption = (
+        "Up and to the right is better: the model answers as one that never saw the forgotten authors, and still "
+        "answers about all else. Forget quality is the p-value of a two-sample test, drawn as its logarithm."
+    )
+    alt = "; ".join(f"{ARMS[dot.colour]} {dot.label}: utility {dot.x:.2f}, log10 p {dot.y:.1f}" for dot in dots)
+    svg = scatter(dots, "model utility", "forget quality, log₁₀ p", level=(math.log10(0.05), "p = 0.05"))
+    return Drawing("tofu", title, caption, f"{title}. {alt}.", svg)
+
+
+def _language(run: RunResults) -> Drawing | None:
+    panels = []
+    fields = sorted({field for arm in ARMS for field in (run.measured(arm, "blimp") or {}).get("by_field", {})})
+    for field in fields:
+        found = [(arm, run.measured(arm, "blimp", "by_field", field, "detail", "text")) for arm in ARMS]
+        panels.append((field.replace("_", " "), [_share_bar(ARMS[arm], arm, share) for arm, share in found if share]))
+    return bar_drawing(
+        panels,
+        "language",
+        "Language: minimal pairs (BLiMP)",
+        "How often the grammatical sentence of a pair is the likelier one; 50% is chance. Likelihoods are over text "
+        "tokens alone.",
+    )
+
+
+def _audit(run: RunResults) -> Drawing | None:
+    told = run.measured("lmlm", "audit")
+    panels = []
+    names = {"full": "right, fact there", "survival": "survives", "wrong_answer": "another value", "collateral": "lost"}
+    for database, callers in (told or {}).items():
+        for caller, colour in (("model", "lmlm"), ("model_nearest", "off")):
+            detail = callers.get(caller, {}).get("detail", {}) if isinstance(callers, Mapping) else {}
+            found = [_share_bar(label, colour, detail[name]) for name, label in names.items() if name in detail]
+            way = "ours" if caller == "model" else "nearest neighbour"
+            panels.append((f"{database.replace('_', ' ')}: {way}", found))
+    return bar_drawing(
+        panels[:4],
+        "audit",
+        "Audit of forgetting, by what a miss returns",
+        "Facts that have near-doubles and aliases are forgotten. Ours says that nothing was found; the nearest "
+        "neighbour, which other systems return, is another fact's value.",
+    )
+
+
+def _changes(run: RunResults) -> Drawing | None:
+    panels: list[tuple[str, list[Bar]]] = []
+    told = run.measured("lmlm", "counterfact") or {}
+    for number, step in _edits(told):
+        detail = step.get("detail", {})
+        names = {"efficacy": "efficacy", "generalisation": "other wordings", "specificity": "specificity"}
+        found = [_share_bar(label, "lmlm", detail[name]) for name, label in names.items() if name in detail]
+        panels.append((f"{number:,} edits" if number != 1 else "1 edit", found))
+    return bar_drawing(
+        panels,
+        "counterfact",
+        "Editing, in sequence",
+        "Efficacy: the new value is said. Specificity: what is said of other facts is as before all edits.",
+    )
+
+
+def _edits(told: Mapping[str, Any]) -> Iterable[tuple[int, Mapping[str, Any]]]:
+    return [(int(step["edits"]), step) for step in told.get("steps", ())]
+
+
+def _share_bar(label: str, colour: str, share: Mapping[str, Any]) -> Bar:
+    low, high = share["interval"]
+    return Bar(label, colour, share["share"] or 0.0, (low, high))
+
+
+def _pairs(line: Iterable[Iterable[float]] | None) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in line or ()]
+
+
+EVIDENCE: tuple[Callable[[RunResults], Drawing | None], ...] = (
+    _memorisation,
+    _offloading,
+    _tofu,
+    _audit,
+    _changes,
+    _language,
+)
