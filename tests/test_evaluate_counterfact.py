@@ -117,8 +117,10 @@ def test_an_honest_reader_takes_edits_one_by_one_and_in_sequence(kb_path: Path) 
             "consequence_in_text": 1,
         }
     assert [result.scores[step].shares()["efficacy"].n for step in result.scores] == [8, 10, 60]
-    assert result.figures()["edits_10"]["edits"] == 10
-    assert result.figures()["edits_1000"]["edits"] < 1000, "there are not as many facts, and that is said"
+    figures = result.figures()
+    assert (figures["edits_10"]["edits"], figures["edits_10"]["efficacy"]) == (10, 1)
+    assert figures["edits_1000"]["edits"] < 1000, "there are not as many facts, and that is said"
+    assert [step["edits"] for step in figures["steps"]] == [1, 10, figures["edits_1000"]["edits"]]
 
 
 def test_a_model_that_knows_by_heart_takes_none(kb_path: Path) -> None:

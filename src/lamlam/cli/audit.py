@@ -57,12 +57,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _table(scores: Mapping[str, "AuditScores"], facts: int) -> Any:
-    """A row for each caller, and a column for each share; n/a for a share of nothing."""
+    """A row for each share, and a column for each caller; n/a for a share of nothing."""
     from rich.table import Table
 
-    names = list(next(iter(scores.values())).shares())
-    table = Table("asked by", *names, title=f"facts forgotten: {facts}", title_justify="left")
-    for caller, each in scores.items():
-        shares = each.shares().values()
-        table.add_row(caller, *(f"{share.value:.3f}" if share.n else "n/a" for share in shares))
+    table = Table("", *(caller.replace("_", " ") for caller in scores), title=f"facts forgotten: {facts}")
+    columns = [each.shares() for each in scores.values()]
+    for name in columns[0]:
+        values = (shares[name].value for shares in columns)
+        table.add_row(name, *("n/a" if value != value else f"{value:.3f}" for value in values))
     return table

@@ -142,7 +142,7 @@ def _changes(run: RunResults) -> Drawing | None:
         "consequence": "what follows",
     }
     panels = []
-    for told in (run.measured("lmlm", "counterfact") or {}).values():
+    for told in (run.measured("lmlm", "counterfact") or {}).get("steps", ()):
         number, detail = told["edits"], told["detail"]
         found = [_share_bar(label, "lmlm", detail[name]) for name, label in names.items() if detail[name]["n"]]
         panels.append(("1 edit" if number == 1 else f"{number:,} edits", found))

@@ -96,4 +96,10 @@ class CounterfactResult:
     task: str = "counterfact"
 
     def figures(self) -> dict[str, Any]:
-        return {name: scores.figures() for name, scores in self.scores.items()}
+        """The shares of each step as plain numbers, and under `steps` all that is known of it."""
+        steps = {name: scores.figures() for name, scores in self.scores.items()}
+        plain = {
+            name: {figure: step[figure] for figure in ("edits", *self.scores[name].shares())}
+            for name, step in steps.items()
+        }
+        return plain | {"steps": list(steps.values())}
