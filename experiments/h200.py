@@ -16,6 +16,7 @@ in `<out>/<stage>.json`; a stage at 30M also leaves its LMLM there, in bfloat16,
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ from lamlam.vocab import Arm, Vocabulary
 STAGES = ("world-30m", "world-124m", "real-30m", "real-124m")
 TASKS = ("completion", "perplexity")
 AIM = {"utilisation at 124M": ">= 0.4"}
+DATA = os.environ.get("LAMLAM_DATA", "../shared/data")
 RESERVE = 45.0  # seconds of a call that are left for saving a state
 
 SHAPES: dict[str, dict[str, Any]] = {"30m": {"preset": "llama-30m"}, "124m": {"preset": "gpt2-124m"}}
@@ -165,7 +167,9 @@ def figures(run: Run) -> dict[str, Any]:
     results = folder / "results.json"
     return {
         "ended": ended,
-        "recipe": yaml.safe_load((run.folder / "recipe.yaml").read_text(encoding="utf-8")),
+        "recipe": yaml.safe_load(
+            (run.folder / "recipe.yaml").read_text(encoding="utf-8").replace(DATA, "$LAMLAM_DATA")
+        ),
         "last": trained[-1] if trained else None,
         "tokens_per_second": median(trained, "tokens_per_second"),
         "utilisation": median(trained, "utilisation"),
