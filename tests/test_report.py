@@ -228,7 +228,11 @@ def test_what_was_measured_besides_is_drawn_and_listed(run: Path) -> None:
         "offloading": {"steps": [{"policy": "random", "share": each / 2} | step for each in range(3)]},
         "audit": {"world": {"facts": 9, "model": detail, "model_nearest": detail}},
         "counterfact": {"steps": [{"edits": 1, "detail": {name: share_of(3, 4) for name in edits}}]},
-        "tofu": {"points": [{"method": "forget", "forget_quality": 0.4, "utility": 0.5, "parts": {}}]},
+        "tofu": {
+            "points": [
+                {"method": "forget", "forget_quality": 0.4, "utility": 0.0, "utility_on_retain": 0.5, "parts": {}}
+            ]
+        },
         "blimp": {"by_field": {"syntax": {"text": 0.6, "detail": {"text": share_of(6, 10)}}}, HOSTILE: 1.5},
         "popqa": {"skipped": HOSTILE},
     }

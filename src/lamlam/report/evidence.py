@@ -69,21 +69,26 @@ def _offloading(run: RunResults) -> Drawing | None:
 
 
 def _tofu(run: RunResults) -> Drawing | None:
-    dots = []
-    for arm in ARMS:
-        for point in (run.measured(arm, "tofu") or {}).get("points", ()):
-            quality, utility = point["forget_quality"], point["utility"]
-            if quality is not None and utility is not None:
-                dots.append(Dot(point["method"].replace("_", " "), arm, utility, math.log10(max(quality, 1e-20))))
+    found = [(arm, point) for arm in ARMS for point in (run.measured(arm, "tofu") or {}).get("points", ())]
+    # Utility is a harmonic mean, and 0 where a model knows nothing of one of its nine parts: small ones know no author.
+    key = "utility" if any(point["utility"] for _, point in found) else "utility_on_retain"
+    dots = [
+        Dot(point["method"].replace("_", " "), arm, point[key], math.log10(max(point["forget_quality"], 1e-20)))
+        for arm, point in found
+        if point[key] is not None and point["forget_quality"] is not None
+    ]
     if not dots:
         return None
     title = "Unlearning: forget quality against utility (TOFU)"
+    what = (
+        "Utility is that of the nine parts" if key == "utility" else "Utility is that of the retain set's three parts"
+    )
     caption = (
         "Up and to the right is better: the model answers as one that never saw the forgotten authors, and still "
-        "answers about all else. Forget quality is the p-value of a two-sample test, drawn as its logarithm."
+        f"answers about all else. Forget quality is the p-value of a two-sample test, drawn as its logarithm. {what}."
     )
     alt = "; ".join(f"{ARMS[dot.colour]} {dot.label}: utility {dot.x:.2f}, log10 p {dot.y:.1f}" for dot in dots)
-    svg = scatter(dots, "model utility", "forget quality, log₁₀ p", level=(math.log10(0.05), "p = 0.05"))
+    svg = scatter(dots, "utility", "forget quality, log₁₀ p", level=(math.log10(0.05), "p = 0.05"))
     return Drawing("tofu", title, caption, f"{title}. {alt}.", svg)
 
 

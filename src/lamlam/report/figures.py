@@ -122,7 +122,7 @@ def bars(panels: Sequence[tuple[str, Sequence[Bar]]]) -> str:
             axis.set_yticks(range(len(of)), [bar.label for bar in of])
             axis.set_ylim(rows - 0.4, -0.6)
             axis.set_title(title, loc="left", fontsize=10, color=_placeholder("ink"))
-            _share_axis(axis, "x")
+            _share_axis(axis, "x", ticks=5 if len(panels) < 3 else 3)
             _dress(axis, grid="x")
             axis.spines["left"].set_visible(False)
             axis.spines["bottom"].set_bounds(0, 1)
@@ -165,7 +165,7 @@ def _apart(dots: Sequence[Dot]) -> list[float]:
     wide, high = (max(v) - min(v) or 1.0 for v in ([dot.x for dot in dots], [dot.y for dot in dots]))
     heights = []
     for index, dot in enumerate(dots):
-        near = [o for o in dots[:index] if abs(o.x - dot.x) < 0.15 * wide and abs(o.y - dot.y) < 0.04 * high]
+        near = [o for o in dots[:index] if abs(o.x - dot.x) < 0.15 * wide and abs(o.y - dot.y) < 0.06 * high]
         heights.append(-11.0 * len(near))
     return heights
 
@@ -221,11 +221,11 @@ def _log_scale(axis: Axes) -> None:
     axis.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _share_axis(axis: Axes, which: Literal["x", "y"]) -> None:
+def _share_axis(axis: Axes, which: Literal["x", "y"], ticks: int = 5) -> None:
     """A little over 0 to 1, so that whiskers and figures at either end stay inside."""
-    limits, ticks = (-0.02, 1.04) if which == "y" else (0, 1.22), [0, 0.25, 0.5, 0.75, 1]
+    limits, places = (-0.02, 1.04) if which == "y" else (0, 1.22), [tick / (ticks - 1) for tick in range(ticks)]
     (axis.set_ylim if which == "y" else axis.set_xlim)(*limits)
-    (axis.set_yticks if which == "y" else axis.set_xticks)(ticks, [f"{100 * tick:.0f}%" for tick in ticks])
+    (axis.set_yticks if which == "y" else axis.set_xticks)(places, [f"{100 * place:.0f}%" for place in places])
 
 
 def _legend(figure: Figure, axis: Axes) -> None:
