@@ -3,8 +3,8 @@
     lamlam evaluate runs/demo --quick
     python experiments/evidence.py --run runs/demo
 
-Lists (examples, points of curves, outcomes by pair) are left out; what remains are figures with counts and intervals, and
-for each the seed, settings, digest of the knowledge base, revision of the code and versions.
+Lists (examples, outcomes by pair) are left out; what remains are figures with counts and intervals, and for each the
+seed, settings, digest of the knowledge base, revision of the code and versions.
 """
 
 import argparse

@@ -161,13 +161,14 @@ def scatter(dots: Sequence[Dot], xlabel: str, ylabel: str, level: tuple[float, s
 
 
 def _apart(dots: Sequence[Dot]) -> list[float]:
-    """Heights of the labels beside their dots, in points: one below another where dots lie on each other."""
+    """How far, in points, each label is moved up or down, so that labels of dots side by side stand one below another."""
     wide, high = (max(v) - min(v) or 1.0 for v in ([dot.x for dot in dots], [dot.y for dot in dots]))
-    heights = []
-    for index, dot in enumerate(dots):
-        near = [o for o in dots[:index] if abs(o.x - dot.x) < 0.15 * wide and abs(o.y - dot.y) < 0.06 * high]
-        heights.append(-11.0 * len(near))
-    return heights
+    in_points = [dot.y / high * 180 for dot in dots]  # the height of the drawing that dots take up, about
+    placed: dict[int, float] = {}
+    for index in sorted(range(len(dots)), key=lambda index: -in_points[index]):
+        beside = [at for other, at in placed.items() if abs(dots[other].x - dots[index].x) < 0.3 * wide]
+        placed[index] = min([in_points[index], *(at - 12 for at in beside)])
+    return [placed[index] - at for index, at in enumerate(in_points)]
 
 
 def _line(axis: Axes, series: Series) -> None:
