@@ -161,7 +161,7 @@ def scatter(dots: Sequence[Dot], xlabel: str, ylabel: str, level: tuple[float, s
 
 
 def _apart(dots: Sequence[Dot]) -> list[float]:
-    """How far, in points, each label is moved up or down, so that labels of dots side by side stand one below another."""
+    """How far, in points, each label is moved, so that those of dots side by side stand one below another."""
     wide, high = (max(v) - min(v) or 1.0 for v in ([dot.x for dot in dots], [dot.y for dot in dots]))
     in_points = [dot.y / high * 180 for dot in dots]  # the height of the drawing that dots take up, about
     placed: dict[int, float] = {}
