@@ -156,14 +156,14 @@ def test_others_are_compared_with_before_the_first_edit_and_not_with_half_way(kb
 def test_single_edits_are_taken_back_and_the_users_file_is_left_alone(kb_path: Path) -> None:
     before = kb_path.read_bytes()
 
-    class Counting(Reader):
-        def answer(self, wording: int, entity: str, relation: str) -> str:
-            texts.add(tuple(sorted(fact.value for fact in self.kb.facts())))
-            return super().answer(wording, entity, relation)
+    class Watching(Reader):
+        def generate(self, asked: Sequence[str], settings: DecodingSettings) -> list[Generation]:
+            states.append({(fact.entity, fact.relation, fact.value) for fact in self.kb.facts()})
+            return super().generate(asked, settings)
 
-    texts: set[tuple[str, ...]] = set()
-    counterfact(Counting, kb_path, SETTINGS, sizes=(1,), single=3, asked=1)
-    assert len(texts) <= 5, "the first state, three single edits and one in sequence"
+    states: list[set[tuple[str, str, str]]] = []
+    counterfact(Watching, kb_path, SETTINGS, sizes=(5,), single=5, asked=1)
+    assert {len(state - states[0]) for state in states} == {0, 1, 5}, "one at a time, and then all"
     assert kb_path.read_bytes() == before
 
 
