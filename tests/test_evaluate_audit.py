@@ -226,6 +226,29 @@ def test_the_weights_alone_are_asked_without_lookups(kb_path: Path) -> None:
         assert leakage(Half(kb), TARGETS, SETTINGS) == Share(24, 48)
 
 
+class Counting:
+    """One model, as an evaluation hands it to several callers; it counts the prompts that it reads without lookups."""
+
+    def __init__(self) -> None:
+        self.off = 0
+
+    def engine_on(self, kb: KnowledgeBase) -> OracleCaller:
+        outer = self
+
+        class Counted(Honest):
+            def generate(self, prompts: Sequence[str], settings: DecodingSettings) -> list[Generation]:
+                outer.off += 0 if settings.lookups else len(prompts)
+                return super().generate(prompts, settings)
+
+        return Counted(kb)
+
+
+def test_the_same_weights_are_asked_without_lookups_once_for_all_callers(kb_path: Path) -> None:
+    model, nearest = Counting(), SETTINGS.model_copy(update={"on_miss": "nearest"})
+    audit(kb_path, TARGETS, {"ours": Caller(model.engine_on, SETTINGS), "nearest": Caller(model.engine_on, nearest)})
+    assert model.off == len({probe.id for target in TARGETS for probe in target.questions})
+
+
 def test_a_fact_that_is_not_there_cannot_be_forgotten(kb_path: Path) -> None:
     stranger = Target("Nobody", "Employer", "Firm 1", TARGETS[0].questions)
     with pytest.raises(InputError, match="there is no entity"):

@@ -18,7 +18,7 @@ from lamlam.evaluate.answers import gives
 from lamlam.evaluate.results import Share
 from lamlam.kb.names import normalise
 
-__all__ = ["BUCKETS", "CompletionResult", "Generator", "ProbeRecord", "Scores", "complete"]
+__all__ = ["BUCKETS", "CompletionResult", "Generator", "ProbeRecord", "Scores", "ask_each", "complete"]
 
 BUCKETS: tuple[tuple[str, int, int | None], ...] = (
     ("1", 1, 1),
@@ -151,6 +151,12 @@ def complete(
         for index, generation in zip(batch, generations, strict=True):
             records[index] = judge(probes[index], generation)
     return CompletionResult(tuple(records[index] for index in range(len(probes))))
+
+
+def ask_each(engine: Generator, probes: Iterable[Probe], settings: DecodingSettings) -> dict[str, ProbeRecord]:
+    """The record of each probe, by its id; one that occurs twice is asked once."""
+    records = complete(engine, list({probe.id: probe for probe in probes}.values()), settings).records
+    return {record.probe.id: record for record in records}
 
 
 def judge(probe: Probe, generation: Generation) -> ProbeRecord:

@@ -5,7 +5,7 @@ asked the same of the same copies, so that they differ in nothing else.
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,7 @@ from lamlam.corpus import Probe
 from lamlam.engine.settings import DecodingSettings
 from lamlam.evaluate.audit.scores import AuditCase, AuditScores, Bystander
 from lamlam.evaluate.audit.target import Proposition, Target, batches_apart, neighbours_of
-from lamlam.evaluate.completion import Generator, ProbeRecord, complete
+from lamlam.evaluate.completion import Generator, ProbeRecord, ask_each
 from lamlam.evaluate.forgetting import replaced
 from lamlam.evaluate.results import Share
 from lamlam.evaluate.scratch import scratch_copy
@@ -46,16 +46,8 @@ class _Batch:
         return [*chain(*own), *(probe for probe, _ in self.neighbours)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    """What a caller said to each question, by its id."""
-
-    records: Mapping[str, ProbeRecord]
-
-    @classmethod
-    def of(cls, engine: Generator, questions: Iterable[Probe], settings: DecodingSettings) -> "_Answers":
-        records = complete(engine, list({probe.id: probe for probe in questions}.values()), settings).records
-        return cls({record.probe.id: record for record in records})
+_Answers = Mapping[str, ProbeRecord]
+"""What a caller said to each question, by its id."""
 
 
 def audit(
@@ -86,7 +78,7 @@ def audit(
             _forget(kb, batch.targets)
             left = {target.relation: [f.value for f in kb.facts(relation=target.relation)] for target in batch.targets}
             for name, caller in callers.items():
-                on = _Answers.of(caller.engine_on(kb), batch.questions(), caller.settings)
+                on = ask_each(caller.engine_on(kb), batch.questions(), caller.settings)
                 cases[name] += _cases(batch.targets, full[name], on, off[name], left)
                 bystanding[name] += _bystanders(batch, full[name], on)
     return {name: AuditScores(tuple(cases[name]), tuple(bystanding[name])) for name in callers}
@@ -94,8 +86,8 @@ def audit(
 
 def leakage(engine: Generator, targets: Sequence[Target], settings: DecodingSettings) -> Share:
     """L of a model that makes no lookups: the questions that it answers right by its weights."""
-    answers = _Answers.of(engine, (probe for target in targets for probe in target.questions), _without(settings))
-    return Share.of([record.right for record in answers.records.values()])
+    answers = ask_each(engine, (probe for target in targets for probe in target.questions), _without(settings))
+    return Share.of([record.right for record in answers.values()])
 
 
 def _with_neighbours(batch: Sequence[Target], pool: Sequence[Target], each: int, rng: random.Random) -> _Batch:
@@ -108,14 +100,14 @@ def _before(
 ) -> tuple[dict[str, _Answers], dict[str, _Answers]]:
     """FULL and DEL-OFF, by caller. Without lookups nothing is asked of the knowledge base: it may be whole as well."""
     full: dict[str, _Answers] = {}
-    off: dict[tuple[int, DecodingSettings], _Answers] = {}
+    off: dict[tuple[Callable[[KnowledgeBase], Generator], DecodingSettings], _Answers] = {}
     weights: dict[str, _Answers] = {}
     with scratch_copy(kb_path) as kb:
         for name, caller in callers.items():
             engine, settings = caller.engine_on(kb), _without(caller.settings)
-            full[name] = _Answers.of(engine, questions, caller.settings)
-            key = id(caller.engine_on), settings
-            off[key] = weights[name] = off.get(key) or _Answers.of(engine, own, settings)
+            full[name] = ask_each(engine, questions, caller.settings)
+            key = caller.engine_on, settings
+            off[key] = weights[name] = off.get(key) or ask_each(engine, own, settings)
     return full, weights
 
 
@@ -143,17 +135,17 @@ def _cases(
     targets: Sequence[Target], full: _Answers, on: _Answers, off: _Answers, left: Mapping[str, Sequence[str]]
 ) -> list[AuditCase]:
     return [
-        AuditCase(full.records[probe.id], after, off.records[probe.id], replaced(after, left[target.relation]))
+        AuditCase(full[probe.id], after, off[probe.id], replaced(after, left[target.relation]))
         for target in targets
         for probe in target.questions
-        for after in [on.records[probe.id]]
+        for after in [on[probe.id]]
     ]
 
 
 def _bystanders(batch: _Batch, full: _Answers, on: _Answers) -> list[Bystander]:
     return [
-        Bystander(before, shared, not on.records[probe.id].right)
+        Bystander(before, shared, not on[probe.id].right)
         for probe, shared in batch.neighbours
-        for before in [full.records[probe.id]]
+        for before in [full[probe.id]]
         if before.right
     ]

@@ -13,7 +13,7 @@ from rich.progress import track
 
 from lamlam.corpus import Probe
 from lamlam.engine.settings import DecodingSettings
-from lamlam.evaluate.completion import Generator, ProbeRecord, complete
+from lamlam.evaluate.completion import Generator, ProbeRecord, ask_each
 from lamlam.evaluate.counterfact.plan import Edit, EditPlan, Questions
 from lamlam.evaluate.counterfact.scores import CounterfactResult, EditedAnswers, EditScores
 from lamlam.evaluate.editing import NothingToChange
@@ -27,7 +27,6 @@ SIZES = (100, 10_000)
 
 
 def counterfact_task(evaluation: Evaluation) -> dict[str, CounterfactResult]:
-    evaluation.lmlm_only("counterfact")
     result = counterfact(
         evaluation.engine_on,
         evaluation.kb_path,
@@ -85,7 +84,7 @@ def _edit(kb: KnowledgeBase, edit: Edit) -> int:
 
 
 def _before(engine: Generator, questions: Sequence[Questions], settings: DecodingSettings) -> Mapping[str, ProbeRecord]:
-    return _answers(engine, [probe for each in questions for probe in (each.asked, *each.neighbours)], settings)
+    return ask_each(engine, [probe for each in questions for probe in (each.asked, *each.neighbours)], settings)
 
 
 def _alone(
@@ -112,9 +111,9 @@ def _ask(
     before: Mapping[str, ProbeRecord],
     settings: DecodingSettings,
 ) -> list[EditedAnswers]:
-    now = _answers(engine, [p for each in questions for p in (each.asked, *each.reworded, *each.neighbours)], settings)
+    now = ask_each(engine, [p for each in questions for p in (each.asked, *each.reworded, *each.neighbours)], settings)
     hops = {each.asked.id: pair for each in questions if (pair := each.second_hops(kb)) is not None}
-    then = _answers(engine, [probe for pair in hops.values() for probe in pair], settings)
+    then = ask_each(engine, [probe for pair in hops.values() for probe in pair], settings)
     return [_answered(each, before, now, hops.get(each.asked.id, ()), then) for each in questions]
 
 
@@ -133,9 +132,3 @@ def _answered(
         neighbours=[(before[probe.id], now[probe.id]) for probe in each.neighbours],
         onward=[then[probe.id] for probe in hops],
     )
-
-
-def _answers(engine: Generator, probes: Sequence[Probe], settings: DecodingSettings) -> dict[str, ProbeRecord]:
-    """What is said to each probe, by its id; one that occurs twice is asked once."""
-    records = complete(engine, list({probe.id: probe for probe in probes}.values()), settings).records
-    return {record.probe.id: record for record in records}
