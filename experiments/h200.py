@@ -16,7 +16,6 @@ in `<out>/<stage>.json`; a stage at 30M also leaves its LMLM there, in bfloat16,
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -35,7 +34,7 @@ from lamlam.evaluate.suite import Suite
 from lamlam.files import atomic_write
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.weights import load_model
-from lamlam.pretrain.recipe import Recipe, load_recipe
+from lamlam.pretrain.recipe import Recipe, data_folder, load_recipe
 from lamlam.pretrain.trainer import whole_state
 from lamlam.pretrain.training import Run, TimeIsUp, pretrain
 from lamlam.vocab import Arm, Vocabulary
@@ -43,7 +42,6 @@ from lamlam.vocab import Arm, Vocabulary
 STAGES = ("world-30m", "world-124m", "real-30m", "real-124m")
 TASKS = ("completion", "perplexity")
 AIM = {"utilisation at 124M": ">= 0.4"}
-DATA = os.environ.get("LAMLAM_DATA", "../shared/data")
 RESERVE = 45.0  # seconds of a call that are left for saving a state
 
 SHAPES: dict[str, dict[str, Any]] = {"30m": {"preset": "llama-30m"}, "124m": {"preset": "gpt2-124m"}}
@@ -168,7 +166,7 @@ def figures(run: Run) -> dict[str, Any]:
     return {
         "ended": ended,
         "recipe": yaml.safe_load(
-            (run.folder / "recipe.yaml").read_text(encoding="utf-8").replace(DATA, "$LAMLAM_DATA")
+            (run.folder / "recipe.yaml").read_text(encoding="utf-8").replace(data_folder(), "$LAMLAM_DATA")
         ),
         "last": trained[-1] if trained else None,
         "tokens_per_second": median(trained, "tokens_per_second"),

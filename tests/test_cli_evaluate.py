@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 import typer
-from transformers import LlamaConfig, LlamaForCausalLM
 from typer.testing import CliRunner, Result
 
+from fakes_model import tiny_llama
 from lamlam.cli.evaluate import register
 from lamlam.corpus import Corpus, FactRecord, Probe
 from lamlam.corpus.files import save_corpus
@@ -43,16 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with KnowledgeBase.open(folder / "kb.sqlite", create=True) as kb:
         kb.add(facts)
     vocabulary = Vocabulary.train([d.text for d in documents], 300)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=128,
-    )
-    Checkpoint(LlamaForCausalLM(config), vocabulary).save(folder)
+    Checkpoint(tiny_llama(vocabulary, context=128), vocabulary).save(folder)
     return folder
 
 

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig
 
+from fakes_model import tiny_llama
 from lamlam.engine.engine import Engine
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError
@@ -143,16 +144,7 @@ def test_text_that_no_longer_fits_into_the_context_is_counted_and_told(vocabular
 
 def test_without_calls_it_is_the_plain_perplexity_of_the_text() -> None:
     vocabulary = Vocabulary.train(["Ada was born in Rome."], 300)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=64,
-    )
-    model = LlamaForCausalLM(config)
+    model = tiny_llama(vocabulary, layers=2)
     documents = [AnnotatedDocument("1", "Ada was born in Rome."), AnnotatedDocument("2", "Rome was in Ada, born in.")]
     plain = perplexity(model, vocabulary, documents, "standard")
     result = dynamic_perplexity(Engine(model, vocabulary, OneFact()), documents, DecodingSettings(lookups=False))

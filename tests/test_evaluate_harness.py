@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
+from fakes_model import tiny_llama
 from lamlam.corpus import Corpus
 from lamlam.engine.engine import Engine
 from lamlam.engine.settings import DecodingSettings
@@ -47,16 +47,7 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     with KnowledgeBase.open(folder / "kb.sqlite", create=True) as kb:
         kb.add([("Ada", "Birth Place", "Rome")])
     vocabulary = Vocabulary.train(["question and answer, one or two"], 300)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=96,
-    )
-    checkpoint = Checkpoint(LlamaForCausalLM(config), vocabulary)
+    checkpoint = Checkpoint(tiny_llama(vocabulary, context=96), vocabulary)
     return Evaluation(checkpoint, "lmlm", Corpus([], {}, []), folder / "kb.sqlite", DecodingSettings(), quick=True)
 
 

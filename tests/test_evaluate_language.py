@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
+from fakes_model import tiny_llama
 from lamlam.errors import InputError
 from lamlam.evaluate.language.pairs import Pair, Scorer, judge_pairs, read_pairs, scorers
 from lamlam.evaluate.language.parity import parity, write_parity
@@ -106,16 +106,7 @@ def test_a_mean_takes_its_groups_for_independent() -> None:
 @pytest.fixture(scope="module")
 def checkpoint() -> Checkpoint:
     vocabulary = Vocabulary.train(["good and bad sentences of words"], 300)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=64,
-    )
-    return Checkpoint(LlamaForCausalLM(config), vocabulary)
+    return Checkpoint(tiny_llama(vocabulary), vocabulary)
 
 
 def test_text_leaves_the_control_tokens_out_of_the_softmax(checkpoint: Checkpoint) -> None:

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 
+from fakes_model import tiny_llama
 from lamlam.errors import InputError
 from lamlam.evaluate.perplexity import perplexity
 from lamlam.markup import AnnotatedDocument, Call
@@ -27,16 +28,7 @@ def vocabulary() -> Vocabulary:
 
 @pytest.fixture(scope="module")
 def model(vocabulary: Vocabulary) -> LlamaForCausalLM:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=64,
-    )
-    return LlamaForCausalLM(config)
+    return tiny_llama(vocabulary)
 
 
 class Scripted(torch.nn.Module):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
+from fakes_model import tiny_llama
 from lamlam.corpus import Corpus, FactRecord
 from lamlam.errors import InputError
 from lamlam.markup import AnnotatedDocument, Call
@@ -57,9 +57,7 @@ def test_a_larger_share_holds_the_smaller_one() -> None:
 
 def untrained(folder: Path, documents: list[AnnotatedDocument]) -> Checkpoint:
     vocabulary = Vocabulary.train([each.text for each in documents], 400)
-    torch.manual_seed(0)
-    shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    checkpoint = Checkpoint(LlamaForCausalLM(LlamaConfig(vocab_size=len(vocabulary), **shape)), vocabulary)
+    checkpoint = Checkpoint(tiny_llama(vocabulary, context=2048), vocabulary)
     checkpoint.save(folder)
     return checkpoint
 

@@ -1,6 +1,5 @@
 """`lamlam evaluate RUN`: measure a trained run and write the figures into its `results.json`."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -128,7 +127,9 @@ def _folders(run: Path, standard: Path | None) -> list[Path]:
 
 def _data(folder: Path | None) -> Path | None:
     """Where the benchmarks' data stands, if anywhere."""
-    place = folder or Path(os.environ.get("LAMLAM_DATA", "../shared/data"))
+    from lamlam.pretrain.recipe import data_folder
+
+    place = folder or Path(data_folder())
     return place if folder or place.is_dir() else None
 
 
@@ -149,7 +150,7 @@ def _table(name: str, figures: dict[str, Any], seconds: float | None) -> Any:
     """The plain numbers of a result, nested names joined by dots; one sentence for a task that was skipped."""
     from rich.table import Table
 
-    from lamlam.evaluate.results import plain_numbers
+    from lamlam.evaluate.results import plain_numbers, written
 
     if "skipped" in figures:
         return f"{name.replace('_', ' ')} was left out: {figures['skipped']}."
@@ -157,5 +158,5 @@ def _table(name: str, figures: dict[str, Any], seconds: float | None) -> Any:
     table = Table("figure", "value", title=f"{name.replace('_', ' ')}, {when}", title_justify="left")
     table.columns[1].justify = "right"
     for path, value in plain_numbers(figures, detail=False):
-        table.add_row(path, f"{value:,}" if isinstance(value, int) else f"{value:.4f}")
+        table.add_row(path, written(value))
     return table

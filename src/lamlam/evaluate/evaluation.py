@@ -67,29 +67,38 @@ class Evaluation:
             raise MissingData("is not there", path=path)
         return path
 
-    def workspace(self, name: str) -> Path:
-        """The folder in which a task keeps what it makes. Raises `Unfit` for a checkpoint without a run's folder."""
+    @property
+    def run_folder(self) -> Path:
+        """The run's own folder. Raises `Unfit` for a checkpoint without one."""
         if self.folder is None:
             raise Unfit("models must be trained for this: it takes the folder of a run")
-        return self.folder / "evaluation" / name
+        return self.folder
+
+    def workspace(self, name: str) -> Path:
+        """The folder in which a task keeps what it makes. Raises `Unfit` for a checkpoint without a run's folder."""
+        return self.run_folder / "evaluation" / name
 
     def lmlm_only(self, task: str) -> None:
         """Raises `Unfit` for the standard arm."""
         if self.arm == "standard":
             raise Unfit(f"a standard model makes no lookups: {task} is for an LMLM alone")
 
+    @property
+    def settings_off(self) -> DecodingSettings:
+        """The settings with lookups forbidden."""
+        return self.settings.model_copy(update={"lookups": False})
+
     def answered(self) -> CompletionResult:
         """What the model says to the probes, used as it is meant to be; asked once."""
         if "answered" not in self._memory:
-            off = self.settings.model_copy(update={"lookups": False})
-            settings = off if self.arm == "standard" else self.settings
+            settings = self.settings_off if self.arm == "standard" else self.settings
             self._memory["answered"] = self._complete(settings)
         return self._memory["answered"]
 
     def answered_without_lookups(self) -> CompletionResult:
         """The same with lookups forbidden; asked once."""
         if "off" not in self._memory:
-            self._memory["off"] = self._complete(self.settings.model_copy(update={"lookups": False}))
+            self._memory["off"] = self._complete(self.settings_off)
         return self._memory["off"]
 
     def _complete(self, settings: DecodingSettings) -> CompletionResult:
@@ -98,7 +107,5 @@ class Evaluation:
         with KnowledgeBase.open(self.kb_path) as kb:
             return complete(self.engine_on(kb), self.corpus.probes, settings, progress=self.progress)
 
-    def engine_on(self, kb: KnowledgeBase, checkpoint: Checkpoint | None = None) -> Engine:
-        """An engine of the run's checkpoint, or of another."""
-        decoded = checkpoint or self.checkpoint
-        return Engine(decoded.model, decoded.vocabulary, kb, batch_size=64)
+    def engine_on(self, kb: KnowledgeBase) -> Engine:
+        return Engine(self.checkpoint.model, self.checkpoint.vocabulary, kb, batch_size=64)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Mean", "clustered"]
+from lamlam.evaluate.results import Z95
 
-_Z95 = 1.959963984540054
+__all__ = ["Mean", "clustered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Mean:
 
     def as_json(self, name: str) -> dict[str, Any]:
         """The mean under `name`, with `n` and the 95% interval of the normal distribution around it."""
-        spread = _Z95 * self.error
+        spread = Z95 * self.error
         interval = None if math.isnan(spread) else [round(self.value - spread, 6), round(self.value + spread, 6)]
         return {name: None if math.isnan(self.value) else round(self.value, 6), "n": self.n, "interval": interval}
 

@@ -8,17 +8,16 @@ knows relations but no facts.
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lamlam.corpus import Corpus, Probe
 from lamlam.corpus.lines import read_entries
-from lamlam.evaluate.completion import CompletionResult, complete
+from lamlam.evaluate.completion import CompletionResult
 from lamlam.evaluate.evaluation import Evaluation
 from lamlam.evaluate.results import Share
 from lamlam.evaluate.twins import Twins
-from lamlam.kb.store import KnowledgeBase
 from lamlam.markup import AnnotatedDocument
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.vocab import Vocabulary
@@ -94,9 +93,8 @@ def memorisation(evaluation: Evaluation) -> dict[str, MemorisationResult]:
 
     Where all tokens of the recipe are trained on, the run itself is the masked one.
     """
-    evaluation.lmlm_only("memorisation")
-    twins, folder = Twins(evaluation), evaluation.workspace("twins").parent.parent
-    masked = twins.train("masked", {}) if evaluation.quick else folder
+    twins = Twins(evaluation)
+    masked = twins.train("masked", {}) if evaluation.quick else evaluation.run_folder
     folders = {"masked": masked, "unmasked": twins.train("unmasked", {"training.mask_values": False})}
     corpus, vocabulary = evaluation.corpus, evaluation.checkpoint.vocabulary
     prior = RelationPrior(corpus.train)
@@ -111,15 +109,10 @@ def memorisation(evaluation: Evaluation) -> dict[str, MemorisationResult]:
 
 
 def _answers(evaluation: Evaluation, folder: Path) -> dict[str, CompletionResult]:
-    """What the model in a folder says, with lookups and without."""
-    checkpoint, probes = Checkpoint.load(folder), evaluation.corpus.probes
-    with KnowledgeBase.open(evaluation.kb_path) as kb:
-        engine = evaluation.engine_on(kb, checkpoint)
-        off = evaluation.settings.model_copy(update={"lookups": False})
-        return {
-            use: complete(engine, probes, settings, progress=evaluation.progress)
-            for use, settings in (("on", evaluation.settings), ("off", off))
-        }
+    """What the model in a folder says, with lookups and without; the run's own has been asked already, or will be."""
+    own = folder == evaluation.run_folder
+    asked = evaluation if own else replace(evaluation, checkpoint=Checkpoint.load(folder))
+    return {"on": asked.answered(), "off": asked.answered_without_lookups()}
 
 
 def _curves(metrics: Path, corpus: Corpus) -> dict[str, list[tuple[float, float]]]:

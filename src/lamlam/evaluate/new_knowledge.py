@@ -20,6 +20,7 @@ from lamlam.kb.names import normalise
 from lamlam.kb.store import KnowledgeBase
 from lamlam.world import World, WorldSettings
 from lamlam.world.questions import question
+from lamlam.world.wordings import DEMO_WORDINGS
 
 __all__ = [
     "GROUPS",
@@ -43,7 +44,6 @@ GROUPS = (SEEN, LETTERS, NEW, KNOWN)
 """Of an entity that is new, in a relation of the training text; the same where entity or value has letters that this
 text lacks; of a new entity in a relation that it lacks; and in such a relation of an entity that was known before."""
 _OTHER_WORLD = 1_000_003  # added to a seed, so that no run's world is this one
-_WORDINGS = 4  # the first of each relation, which stand in every world's training text
 
 Slot = tuple[str, str]
 
@@ -106,8 +106,8 @@ def new_knowledge_task(evaluation: Evaluation) -> dict[str, NewKnowledgeResult]:
         facts = new_facts(kb, evaluation.corpus, evaluation.size(300, 40), evaluation.seed)
         engine = evaluation.engine_on(kb)
         if evaluation.arm == "standard":
-            off = evaluation.settings.model_copy(update={"lookups": False})
-            return {"new_knowledge": NewKnowledgeResult(complete(engine, [fact.probe for fact in facts], off))}
+            asked = [fact.probe for fact in facts]
+            return {"new_knowledge": NewKnowledgeResult(complete(engine, asked, evaluation.settings_off))}
         return {"new_knowledge": add_and_ask(kb, engine, facts, evaluation.settings)}
 
 
@@ -140,7 +140,7 @@ def new_facts(kb: KnowledgeBase, corpus: Corpus, each: int, seed: int) -> list[N
         group = NEW if normalise(slot[1]) not in seen else SEEN if plain else LETTERS
         by_group[group].append(slot)
     facts = [
-        NewFact(slots[slot], question(*slot, slots[slot], rng.randrange(_WORDINGS), group=group))
+        NewFact(slots[slot], question(*slot, slots[slot], rng.randrange(DEMO_WORDINGS), group=group))
         for group, new in by_group.items()
         for slot in rng.sample(new, min(each, len(new)))
     ]
@@ -169,7 +169,7 @@ def _of_known_entities(
         if (owner, relation) not in taken and not kb.lookup(owner, relation).found:
             taken.add((owner, relation))
             values = slots[entity, relation]
-            asked = question(owner, relation, values, rng.randrange(_WORDINGS), group=KNOWN)
+            asked = question(owner, relation, values, rng.randrange(DEMO_WORDINGS), group=KNOWN)
             facts.append(NewFact(values, asked))
     return facts
 

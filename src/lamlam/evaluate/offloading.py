@@ -5,18 +5,15 @@ A model is trained for each share of the facts, which are chosen at random or ha
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
 from pathlib import Path
 from typing import Any
 
 from lamlam.corpus.files import load_corpus
-from lamlam.evaluate.completion import CompletionResult, complete
-from lamlam.evaluate.dynamic import dynamic_perplexity
-from lamlam.evaluate.evaluation import Evaluation, Unfit
-from lamlam.evaluate.perplexity import PerplexityResult, perplexity
+from lamlam.evaluate.completion import CompletionResult
+from lamlam.evaluate.evaluation import Evaluation
+from lamlam.evaluate.heldout import perplexities
+from lamlam.evaluate.perplexity import PerplexityResult
 from lamlam.evaluate.twins import Twins
-from lamlam.kb.store import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
 
 __all__ = ["OffloadingResult", "OffloadingStep", "offloading"]
@@ -58,7 +55,6 @@ def offloading(evaluation: Evaluation) -> dict[str, OffloadingResult]:
 
     What is hard is told by the twin that offloads nothing: it has read the same texts without a call.
     """
-    evaluation.lmlm_only("offloading")
     twins = Twins(evaluation)
     steps = [_measured(evaluation, policy, share, _twin(twins, policy, share)) for policy, share in _plan(evaluation)]
     return {"offloading": OffloadingResult(twins.tokens, tuple(steps))}
@@ -80,19 +76,7 @@ def _twin(twins: Twins, policy: str, share: float) -> Path:
 
 
 def _measured(evaluation: Evaluation, policy: str, share: float, folder: Path) -> OffloadingStep:
-    checkpoint, corpus = Checkpoint.load(folder), load_corpus(folder / "corpus")
-    most = evaluation.size(*_HELDOUT)
-    groups = [documents[:most] for documents in corpus.heldout.values() if documents]
-    if not groups or not corpus.probes:
-        raise Unfit("the corpus has no held-out documents or no probes to measure offloading by")
-    progress = evaluation.progress
-    with KnowledgeBase.open(evaluation.kb_path) as kb:
-        engine = evaluation.engine_on(kb, checkpoint)
-        dynamic = [
-            dynamic_perplexity(engine, each, evaluation.settings, sample=evaluation.sample, progress=progress)
-            for each in groups
-        ]
-        said = complete(engine, corpus.probes, evaluation.settings, progress=progress)
-    read = [perplexity(checkpoint.model, checkpoint.vocabulary, each, "lmlm", progress=progress) for each in groups]
-    whole = replace(reduce(add, read), dynamic=reduce(add, dynamic))
-    return OffloadingStep(policy, share, whole, said)
+    corpus, most = load_corpus(folder / "corpus"), evaluation.size(*_HELDOUT)
+    heldout = {group: documents[:most] for group, documents in corpus.heldout.items()}
+    twin = replace(evaluation, checkpoint=Checkpoint.load(folder), corpus=replace(corpus, heldout=heldout))
+    return OffloadingStep(policy, share, perplexities(twin)["perplexity"], twin.answered())

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lamlam.evaluate.answers import gives
-from lamlam.evaluate.results import Share
+from lamlam.evaluate.results import Share, stated
 
 __all__ = ["RULES", "WITHIN", "Overlap", "clause", "shares"]
 
@@ -64,9 +64,8 @@ class Overlap:
 def shares(overlaps: Sequence[Overlap]) -> dict[str, Any]:
     """Each rule's share of all cases under its name, the mean of `f1`, `n`, and counts and intervals in `detail`."""
     by_rule = {rule: Share.of([getattr(each, rule) for each in overlaps]) for rule in RULES}
-    detail = {rule: share.as_json("share") for rule, share in by_rule.items()}
     f1 = round(sum(each.f1 for each in overlaps) / len(overlaps), 6) if overlaps else None
-    return {rule: each["share"] for rule, each in detail.items()} | {"f1": f1, "n": len(overlaps), "detail": detail}
+    return stated(by_rule) | {"f1": f1, "n": len(overlaps)}
 
 
 def clause(text: str, like: str = "") -> str:

@@ -17,11 +17,23 @@ from lamlam import __version__
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 
-__all__ = ["RESULTS_FILE", "Provenance", "Result", "Share", "append_results", "plain_numbers", "read_results", "stated"]
+__all__ = [
+    "RESULTS_FILE",
+    "Z95",
+    "Provenance",
+    "Result",
+    "Share",
+    "append_results",
+    "plain_numbers",
+    "read_results",
+    "stated",
+    "written",
+]
 
 RESULTS_FILE = "results.json"
 _LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
-_Z95 = 1.959963984540054
+Z95 = 1.959963984540054
+"""How many standard deviations to either side hold 95% of a normal distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +60,9 @@ class Share:
         """The 95% Wilson score interval (Wilson 1927, equation for the binomial proportion); (0, 1) for no cases."""
         if not self.n:
             return 0.0, 1.0
-        share, z2 = self.value, _Z95**2
+        share, z2 = self.value, Z95**2
         centre = share + z2 / (2 * self.n)
-        spread = _Z95 * math.sqrt(share * (1 - share) / self.n + z2 / (4 * self.n**2))
+        spread = Z95 * math.sqrt(share * (1 - share) / self.n + z2 / (4 * self.n**2))
         scale = 1 + z2 / self.n
         return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
@@ -145,6 +157,11 @@ def plain_numbers(figures: Mapping[str, Any], above: str = "", *, detail: bool =
         elif isinstance(value, int | float) and not isinstance(value, bool):
             rows.append((above + name, value))
     return rows
+
+
+def written(number: int | float) -> str:
+    """A figure as it is shown: counts whole, all else with four places."""
+    return f"{number:,}" if isinstance(number, int) else f"{number:.4f}"
 
 
 def _code_revision() -> str:

@@ -18,8 +18,8 @@ from lamlam.evaluate.editing import NothingToChange
 from lamlam.evaluate.evaluation import Evaluation, MissingData, Unfit
 from lamlam.evaluate.results import RESULTS_FILE, Provenance, Result, append_results, read_results
 from lamlam.evaluate.tasks import TASKS, run_task
-from lamlam.files import file_digest
 from lamlam.kb.store import KnowledgeBase
+from lamlam.model.weights import weight_digests
 
 __all__ = ["Outcome", "Skipped", "Suite"]
 
@@ -51,6 +51,7 @@ class Suite:
         self.evaluation, self.folder = evaluation, Path(folder)
         with KnowledgeBase.open(evaluation.kb_path) as kb:
             self._kb_digest = kb.digest()
+        self._key = self._depends()
 
     def tasks(self) -> list[str]:
         """All tasks that are for this arm."""
@@ -74,7 +75,7 @@ class Suite:
             results = {task: Skipped(task, str(error))}
         seconds = round(time.monotonic() - started, 1)
         provenance = Provenance(self.evaluation.seed, self._settings(), self._kb_digest)
-        append_results(self.folder, results, provenance, {"of": task, "key": self._key(), "seconds": seconds})
+        append_results(self.folder, results, provenance, {"of": task, "key": self._key, "seconds": seconds})
         return Outcome(task, {name: result.figures() for name, result in results.items()}, seconds)
 
     def _measured(self, task: str) -> dict[str, dict[str, Any]]:
@@ -84,7 +85,7 @@ class Suite:
             name: entry["figures"]
             for name, entry in read_results(self.folder).items()
             if isinstance(entry, dict)
-            and (entry.get("of"), entry.get("key")) == (task, self._key())
+            and (entry.get("of"), entry.get("key")) == (task, self._key)
             and "skipped" not in entry["figures"]
         }
 
@@ -97,12 +98,11 @@ class Suite:
             own["judge"] = asked.judge.model
         return own | {"decoding": asked.settings.model_dump()}
 
-    def _key(self) -> str:
+    def _depends(self) -> str:
         """What results depend on, as one short digest."""
-        weights = sorted(self.folder.glob("model*.safetensors"))
         depends = {
             "version": __version__,
-            "weights": [file_digest(path) for path in weights],
+            "weights": weight_digests(self.folder),
             "knowledge_base": self._kb_digest,
             "seed": self.evaluation.seed,
             "settings": self._settings(),

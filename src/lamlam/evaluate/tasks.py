@@ -1,32 +1,28 @@
 """The tasks of `lamlam evaluate`, by name."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
+from dataclasses import dataclass
 from typing import TypeVar, get_args
 
 from lamlam.errors import InputError
 from lamlam.evaluate.audit.task import audit_task
 from lamlam.evaluate.completion import CompletionResult
 from lamlam.evaluate.counterfact.counterfact import counterfact_task
-from lamlam.evaluate.dynamic import dynamic_perplexity
 from lamlam.evaluate.editing import EditingResult, edit_facts
-from lamlam.evaluate.evaluation import Evaluation, Unfit
+from lamlam.evaluate.evaluation import Evaluation
 from lamlam.evaluate.factscore.biographies import factscore
 from lamlam.evaluate.forgetting import ForgettingResult, forget_facts
+from lamlam.evaluate.heldout import perplexities
 from lamlam.evaluate.language.harness import harness
 from lamlam.evaluate.language.pairs import blimp
 from lamlam.evaluate.memorisation import memorisation
 from lamlam.evaluate.new_knowledge import new_knowledge_task
 from lamlam.evaluate.offloading import offloading
-from lamlam.evaluate.perplexity import PerplexityResult, perplexity
 from lamlam.evaluate.results import Result
 from lamlam.evaluate.slots.pararel import pararel
 from lamlam.evaluate.slots.popqa import popqa
 from lamlam.evaluate.slots.trex import trex
 from lamlam.evaluate.tofu import tofu
-from lamlam.kb.store import KnowledgeBase
 from lamlam.vocab import Arm
 
 __all__ = ["HARNESS", "TASKS", "Task", "run_task"]
@@ -71,34 +67,6 @@ def _completion(evaluation: Evaluation) -> dict[str, CompletionResult]:
     return answered | {"completion_db_off": evaluation.answered_without_lookups()}
 
 
-def _perplexity(evaluation: Evaluation) -> dict[str, PerplexityResult]:
-    """On each group of held-out documents and on all of them."""
-    groups = {group: documents for group, documents in evaluation.corpus.heldout.items() if documents}
-    if not groups:
-        raise Unfit("the corpus has no held-out documents to measure perplexity on")
-    checkpoint, progress = evaluation.checkpoint, evaluation.progress
-    results = {
-        f"perplexity_{group}": perplexity(
-            checkpoint.model, checkpoint.vocabulary, documents, evaluation.arm, progress=progress
-        )
-        for group, documents in groups.items()
-    }
-    if evaluation.arm == "lmlm":
-        with KnowledgeBase.open(evaluation.kb_path) as kb:
-            engine = evaluation.engine_on(kb)
-            for group, documents in groups.items():
-                dynamic = dynamic_perplexity(
-                    engine,
-                    documents,
-                    evaluation.settings,
-                    sample=evaluation.sample,
-                    seed=evaluation.seed,
-                    progress=progress,
-                )
-                results[f"perplexity_{group}"] = replace(results[f"perplexity_{group}"], dynamic=dynamic)
-    return {"perplexity": reduce(add, results.values())} | results
-
-
 def _editing(evaluation: Evaluation) -> dict[str, EditingResult]:
     return {"editing": _on_a_copy(evaluation, edit_facts)}
 
@@ -124,7 +92,7 @@ TASKS: Mapping[str, Task] = {
     task.name: task
     for task in (
         Task("completion", "facts that the model says, with and without lookups", _completion),
-        Task("perplexity", "static, normalized and dynamic, by class of token", _perplexity),
+        Task("perplexity", "static, normalized and dynamic, by class of token", perplexities),
         Task("editing", "changed facts: said at once, and nothing else altered", _editing, ("lmlm",)),
         Task("memorisation", "what the weights know, beside the same model without the mask", memorisation, ("lmlm",)),
         Task("offloading", "how it goes as more of the facts are looked up", offloading, ("lmlm",)),

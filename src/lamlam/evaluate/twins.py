@@ -4,12 +4,13 @@ A twin stands in a folder of its own, under the run's `evaluation` folder, and i
 cut off goes on, one that has ended is not trained again.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lamlam.evaluate.evaluation import Evaluation, Unfit
-from lamlam.pretrain.recipe import Recipe, load_recipe
+from lamlam.pretrain.recipe import load_recipe
 from lamlam.pretrain.training import pretrain
 
 __all__ = ["Twins"]
@@ -26,11 +27,10 @@ class Twins:
 
     def __init__(self, evaluation: Evaluation) -> None:
         self._evaluation = evaluation
-        self._place = evaluation.workspace("twins")
-        recipe = self._place.parent.parent / "recipe.yaml"
-        if not recipe.exists():
+        self._path = evaluation.run_folder / "recipe.yaml"
+        if not self._path.exists():
             raise Unfit("models must be trained for this: the run's folder holds no recipe.yaml")
-        self._recipe = load_recipe(recipe)
+        self._recipe = load_recipe(self._path)
 
     @property
     def tokens(self) -> int:
@@ -43,20 +43,11 @@ class Twins:
 
         It has the run's own tokenizer, so that losses are over the same tokens.
         """
-        folder = self._place / f"{name}-{self.tokens}"
+        folder = self._evaluation.workspace("twins") / f"{name}-{self.tokens}"
         quick = {f"training.{key}": value for key, value in _QUICK.items()} if self._evaluation.quick else {}
         common: dict[str, Any] = {"name": name, "training.tokens": self.tokens}
         if self._recipe.model.path is None:
-            common["vocabulary.path"] = str(self._place.parent.parent)
-        pretrain(self._changed(common | quick | dict(changes)), folder)
+            common["vocabulary.path"] = str(self._evaluation.run_folder)
+        fields = common | quick | dict(changes)
+        pretrain(load_recipe(self._path, [f"{name}={json.dumps(value)}" for name, value in fields.items()]), folder)
         return folder
-
-    def _changed(self, changes: Mapping[str, Any]) -> Recipe:
-        fields = self._recipe.model_dump(mode="json")
-        for name, value in changes.items():
-            *above, last = name.split(".")
-            place = fields
-            for part in above:
-                place = place[part]
-            place[last] = value
-        return Recipe.model_validate(fields)

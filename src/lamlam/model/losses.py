@@ -53,13 +53,25 @@ def losses_by_class(
     "trained" are all tokens that carry loss in training; "stated" the words of the text that state the value of a call
     before them: what knowing a fact, or having looked it up, is worth.
     """
-    encoded = [encode(document, vocabulary, arm) for document in documents]
-    log_probs = token_log_probs(model, [each.ids for each in encoded], vocabulary.pad_id, batch_tokens, progress)
+    encoded, log_probs = _read(model, vocabulary, documents, arm, batch_tokens, progress)
     kinds = [np.array(each.kinds) for each in encoded]
     trained = [labels(np.array(each.ids), kind) != IGNORE_INDEX for each, kind in zip(encoded, kinds, strict=True)]
     stated = [_stated(document, each, vocabulary) for document, each in zip(documents, encoded, strict=True)]
     classes = {name: _loss(log_probs, [np.isin(kind, of) for kind in kinds]) for name, of in _CLASSES.items()}
     return classes | {"trained": _loss(log_probs, trained), "stated": _loss(log_probs, stated)}
+
+
+def _read(
+    model: PreTrainedModel,
+    vocabulary: Vocabulary,
+    documents: Sequence[AnnotatedDocument],
+    arm: Arm,
+    batch_tokens: int,
+    progress: bool,
+) -> tuple[list[Encoded], list[npt.NDArray[np.float64]]]:
+    """The documents as the arm has them, and the log p of each token, [T]."""
+    encoded = [encode(document, vocabulary, arm) for document in documents]
+    return encoded, token_log_probs(model, [e.ids for e in encoded], vocabulary.pad_id, batch_tokens, progress)
 
 
 def _loss(log_probs: Sequence[npt.NDArray], masks: Sequence[npt.NDArray[np.bool_]]) -> Loss:
@@ -80,8 +92,7 @@ def call_losses(
 
     A call whose value the text does not state as it is has a loss over no tokens.
     """
-    encoded = [encode(document, vocabulary, arm) for document in documents]
-    log_probs = token_log_probs(model, [each.ids for each in encoded], vocabulary.pad_id, batch_tokens, progress)
+    encoded, log_probs = _read(model, vocabulary, documents, arm, batch_tokens, progress)
     return [
         [Loss(-float(row[places].sum()), len(places)) for places in _stated_places(document, each, vocabulary)]
         for document, each, row in zip(documents, encoded, log_probs, strict=True)

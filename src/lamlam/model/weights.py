@@ -7,8 +7,9 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from lamlam.errors import InputError
+from lamlam.files import file_digest
 
-__all__ = ["load_model"]
+__all__ = ["load_model", "weight_digests"]
 
 
 def load_model(folder: str | Path) -> PreTrainedModel:
@@ -32,3 +33,8 @@ def load_model(folder: str | Path) -> PreTrainedModel:
     if report["missing_keys"] or report["mismatched_keys"]:
         raise InputError("the weights do not fit the model of config.json", path=path)
     return model
+
+
+def weight_digests(folder: str | Path) -> list[str]:
+    """The digest of each file of weights in a folder: what tells one checkpoint from another."""
+    return [file_digest(path) for path in sorted(Path(folder).glob("model*.safetensors"))]

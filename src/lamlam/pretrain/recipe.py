@@ -22,6 +22,7 @@ __all__ = [
     "WebNLGSource",
     "WorldSource",
     "arm_of",
+    "data_folder",
     "load_recipe",
 ]
 
@@ -158,6 +159,11 @@ def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
     return checked(Recipe, _expand(raw), path)
 
 
+def data_folder() -> str:
+    """Where public data stands, as LAMLAM_DATA says, or `../shared/data`."""
+    return os.environ.get("LAMLAM_DATA", "../shared/data")
+
+
 def arm_of(run: Path) -> Arm:
     """As the recipe in a run's folder says; a checkpoint without one is taken for an LMLM."""
     recipe = run / "recipe.yaml"
@@ -184,5 +190,5 @@ def _expand(value: Any) -> Any:
     if isinstance(value, list):
         return [_expand(item) for item in value]
     if isinstance(value, str) and value.startswith("$LAMLAM_DATA"):
-        return os.environ.get("LAMLAM_DATA", "../shared/data") + value.removeprefix("$LAMLAM_DATA")
+        return data_folder() + value.removeprefix("$LAMLAM_DATA")
     return value

@@ -156,7 +156,7 @@ def _changes(run: RunResults) -> Drawing | None:
         "counterfact",
         "Edits, one after another",
         "Efficacy: the new value is said. Specificity: what is said of other facts is as before any edit. What "
-        "follows: the text goes on about the new value and says what is true of it.",
+        "follows: the new value, asked about next, has what is true of it said.",
     )
 
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lamlam import __version__
 from lamlam.evaluate.completion import BUCKETS
-from lamlam.evaluate.results import plain_numbers
+from lamlam.evaluate.results import plain_numbers, written
 from lamlam.files import atomic_write
 from lamlam.report.drawing import Drawing, bar_drawing, curve_drawing
 from lamlam.report.evidence import EVIDENCE
@@ -202,9 +202,7 @@ def _examples(run: RunResults) -> list[dict[str, Any]]:
 def _measured(arm: str, name: str, entry: dict[str, Any]) -> dict[str, Any]:
     """A task's result as rows of a table: every plain number in it, by its dotted name."""
     figures = entry["figures"]
-    rows = [
-        (path, f"{value:,}" if isinstance(value, int) else f"{value:.4f}") for path, value in plain_numbers(figures)
-    ]
+    rows = [(path, written(number)) for path, number in plain_numbers(figures)]
     return {
         "name": name.replace("_", " "),
         "arm": ARMS[arm],

@@ -15,11 +15,10 @@ from lamlam.world.population import Population
 from lamlam.world.questions import possessive
 from lamlam.world.schema import Entity
 from lamlam.world.settings import Size
-from lamlam.world.wordings import INTRODUCTIONS, WORDINGS
+from lamlam.world.wordings import DEMO_WORDINGS, INTRODUCTIONS, WORDINGS
 
 __all__ = ["Fact", "Narrator", "Text"]
 
-_DEMO_WORDINGS = 4
 _INTRODUCED = 0.25  # of the texts begin with a sentence that states no fact
 _JOINED = 0.25  # of the sentences are joined with the one before, where both allow it
 _CONTINUED = 0.35  # of the texts go on about a second entity, where they name one
@@ -60,7 +59,7 @@ class Narrator:
     def __init__(self, population: Population, size: Size, rng: Random) -> None:
         self._population = population
         self._rng = rng
-        limit = _DEMO_WORDINGS if size == "demo" else None
+        limit = DEMO_WORDINGS if size == "demo" else None
         self._introductions = INTRODUCTIONS[:limit]
         self._wordings = {relation: wordings[:limit] for relation, wordings in WORDINGS.items()}
 

@@ -5,7 +5,10 @@ which relation is meant, whatever the kind of the subject: no two relations shar
 depends on the value. Wordings have no full stop: those that begin with `{subject}` can also follow an "and".
 """
 
-__all__ = ["INTRODUCTIONS", "WORDINGS"]
+__all__ = ["DEMO_WORDINGS", "INTRODUCTIONS", "WORDINGS"]
+
+DEMO_WORDINGS = 4
+"""How many wordings of a relation, the first ones, the demo's texts have: those that every world's texts have."""
 
 # Sentences that name an entity and state nothing of it.
 INTRODUCTIONS: tuple[str, ...] = (

@@ -4,7 +4,7 @@ What was answered before comes from the cache. Reading the answer is left to `an
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lamlam.annotate.chat.answer import Answer
@@ -57,22 +57,12 @@ class ChatClient:
         Raises as `ask` does, and `Refused` where the server will have neither.
         """
         bodies = [self.body(said, name, schema), self.body(said, name, None)]
-        for body in bodies:
-            if (known := self._cache.get(body)) is not None:
-                return known
-        try:
-            body, answer = bodies[0], self._answer(bodies[0])
-        except Refused as error:
-            if error.status not in _UNFIT:
-                raise
-            body, answer = bodies[1], self._answer(bodies[1])
-        self._cache.put(body, answer)
-        return answer
+        known = self._known(bodies)
+        return known if known is not None else self._first_taken(bodies)[1]
 
     def known(self, document: AnnotatedDocument) -> Answer | None:
         """The answer that the cache holds, in whichever form."""
-        requests = (self.request(document, form) for form in self.forms)
-        return next((answer for request in requests if (answer := self._cache.get(request)) is not None), None)
+        return self._known(self.request(document, form) for form in self.forms)
 
     def ask(self, document: AnnotatedDocument) -> Answer:
         """The model's answer about one piece of text; a refusal of this text by the server is an answer, too.
@@ -82,9 +72,26 @@ class ChatClient:
         known = self.known(document)
         if known is not None:
             return known
+        tried = self._tried
+        try:
+            place, answer = self._first_taken(self.request(document, form) for form in tried)
+        except Refused as error:
+            if error.status not in _UNFIT:
+                raise
+            return Answer(str(error), refused=True)
+        self._tried = (tried[place],)
+        return answer
+
+    def _known(self, bodies: Iterable[Mapping[str, Any]]) -> Answer | None:
+        return next((answer for body in bodies if (answer := self._cache.get(body)) is not None), None)
+
+    def _first_taken(self, bodies: Iterable[Mapping[str, Any]]) -> tuple[int, Answer]:
+        """Which of the requests the server takes, the first that it does, and its answer, which is kept.
+
+        Raises `Refused` where it takes none, or refuses one for another reason than what it asks for.
+        """
         refusal: Refused | None = None
-        for form in self._tried:
-            body = self.request(document, form)
+        for place, body in enumerate(bodies):
             try:
                 answer = self._answer(body)
             except Refused as error:
@@ -92,10 +99,10 @@ class ChatClient:
                     raise
                 refusal = error
                 continue
-            self._tried = (form,)
             self._cache.put(body, answer)
-            return answer
-        return Answer(str(refusal), refused=True)
+            return place, answer
+        assert refusal is not None
+        raise refusal
 
     def stop(self) -> None:
         if self._server is not None:

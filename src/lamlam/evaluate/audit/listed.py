@@ -12,11 +12,11 @@ from lamlam.kb.fact import Fact
 from lamlam.kb.names import normalise
 from lamlam.kb.store import KnowledgeBase
 from lamlam.world.questions import answers_of, prompts
+from lamlam.world.wordings import DEMO_WORDINGS
 
 __all__ = ["listed_bystanders", "listed_targets"]
 
 _BESIDE = 50
-_WORDINGS = 4
 
 
 def listed_targets(kb: KnowledgeBase, records: Iterable[FactRecord], probes: Iterable[Probe]) -> list[Target]:
@@ -66,7 +66,7 @@ def _target(fact: Fact, aliases: Sequence[str], known: dict[tuple[str, str], lis
 
 def _worded(fact: Fact, answers: Sequence[str]) -> Iterator[Probe]:
     """The fact in the world's first wordings, or in the plainest one."""
-    worded = prompts(fact.entity, fact.relation)[:_WORDINGS]
+    worded = prompts(fact.entity, fact.relation)[:DEMO_WORDINGS]
     group = "wording" if worded else "plain"
     for number, prompt in enumerate(worded or [f"The {fact.relation.lower()} of {fact.entity} is"]):
         name = f"{fact.id}|{fact.entity}|{number}"

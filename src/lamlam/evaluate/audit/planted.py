@@ -16,7 +16,7 @@ from lamlam.kb.fact import Fact
 from lamlam.kb.store import KnowledgeBase
 from lamlam.world.names import NameForge
 from lamlam.world.questions import question
-from lamlam.world.wordings import WORDINGS
+from lamlam.world.wordings import DEMO_WORDINGS, WORDINGS
 
 __all__ = ["Planted", "plant"]
 
@@ -69,7 +69,7 @@ def plant(kb: KnowledgeBase, probes: Iterable[Probe], number: int, seed: int) ->
             kb.add([(namesake, fact.relation, other), double])
             kb.alias(alias, entity=fact.entity)
             targets.append(_target(fact, facts[fact], alias, double))
-            asked = question(namesake, fact.relation, [other], rng.randrange(4), group="namesake")
+            asked = question(namesake, fact.relation, [other], rng.randrange(DEMO_WORDINGS), group="namesake")
             namesakes.append(Target(namesake, fact.relation, other, (asked,)))
     rest = [Target(f.entity, f.relation, f.value, (p,)) for f, p in facts.items() if f not in chosen]
     return Planted(targets, [*namesakes, *rest])

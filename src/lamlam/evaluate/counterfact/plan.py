@@ -10,10 +10,10 @@ from lamlam.evaluate.rivals import Rivals
 from lamlam.kb.fact import Fact
 from lamlam.kb.store import KnowledgeBase
 from lamlam.world.questions import prompts, question
+from lamlam.world.wordings import DEMO_WORDINGS
 
 __all__ = ["Edit", "EditPlan", "Questions"]
 
-_WORDINGS = 4  # the first of each relation, which stand in every world's training text
 _NEIGHBOURS = 3
 
 
@@ -81,14 +81,14 @@ class EditPlan:
     def _questions(self, edit: Edit) -> Questions:
         fact, rng = edit.fact, self._rng
         worded = [question(fact.entity, fact.relation, [fact.value], n) for n in range(self._wordings(fact))]
-        asked = rng.randrange(min(_WORDINGS, len(worded)))
+        asked = rng.randrange(min(DEMO_WORDINGS, len(worded)))
         alike = self._like[fact.relation, fact.value] or self._like[fact.relation, None]
         near = rng.sample(alike, min(_NEIGHBOURS, len(alike)))
         return Questions(
             edit,
             worded[asked],
             tuple(probe for number, probe in enumerate(worded) if number != asked),
-            tuple(question(n.entity, n.relation, [n.value], rng.randrange(_WORDINGS)) for n in near),
+            tuple(question(n.entity, n.relation, [n.value], rng.randrange(DEMO_WORDINGS)) for n in near),
             self._onward(edit.new),
         )
 

@@ -25,6 +25,7 @@ from lamlam.evaluate.overlap import clause
 from lamlam.evaluate.results import Share
 from lamlam.evaluate.slots.filling import Filling, SlotResult, fill, fitting
 from lamlam.evaluate.slots.relations import Wording, relations
+from lamlam.world.questions import answers_of
 
 __all__ = ["Consistency", "consistency", "pararel", "pararel_probes"]
 
@@ -84,7 +85,7 @@ def pararel(evaluation: Evaluation) -> dict[str, ParaRelResult]:
 def pararel_probes(name: str, relation: Wording, objects: dict[str, list[str]]) -> list[Probe]:
     """The probes of each subject, one a wording; every object that the data gives a subject is right."""
     return [
-        Probe(f"{name}-{subject}-{number}", prompt, subject, relation.label, _answers(values), name)
+        Probe(f"{name}-{subject}-{number}", prompt, subject, relation.label, answers_of(values), name)
         for subject, values in objects.items()
         for number, prompt in enumerate(relation.prompts(subject))
     ]
@@ -100,10 +101,6 @@ def consistency(records: Iterable[ProbeRecord]) -> Consistency:
     same = [_agreement([_said(each, objects[each.probe.relation]) for each in wordings]) for wordings in facts.values()]
     right = [all(record.right for record in wordings) for wordings in facts.values()]
     return Consistency(Mean.of(each for each in same if each is not None), Share.of(right))
-
-
-def _answers(values: Sequence[str]) -> tuple[str, ...]:
-    return tuple(values) if len(values) == 1 else (", ".join(values), *values)
 
 
 def _said(record: ProbeRecord, objects: set[str]) -> str:

@@ -17,9 +17,10 @@ from lamlam.annotate.spans import facts_in
 from lamlam.corpus import Corpus
 from lamlam.evaluate.tofu.pairs import Pair
 from lamlam.evaluate.tofu.unlearning import Method, UnlearningSettings, unlearn
-from lamlam.files import atomic_write, file_digest
+from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument
 from lamlam.model.checkpoint import Checkpoint
+from lamlam.model.weights import weight_digests
 from lamlam.pretrain.recipe import FolderSource, ModelSettings, Recipe, TrainingSettings, load_recipe
 from lamlam.pretrain.substitution import SubstitutionSettings
 from lamlam.pretrain.training import Run, pretrain
@@ -44,8 +45,8 @@ class Workshop:
 
     def fine_tune(self, name: str, corpus: Corpus) -> Run:
         """The run of a model that was trained further on a corpus; its knowledge base holds the corpus's facts."""
-        run = Run(self.folder / name)
-        pretrain(self._recipe(name, corpus, run), run.folder, [corpus.with_looked_up_values()])
+        run, looked_up = Run(self.folder / name), corpus.with_looked_up_values()
+        pretrain(self._recipe(f"tofu-{name}-{self._digest(corpus)}", looked_up, run), run.folder, [looked_up])
         return run
 
     def unlearn(
@@ -86,8 +87,7 @@ class Workshop:
     def _recipe(self, name: str, corpus: Corpus, run: Run) -> Recipe:
         training, substitution = self._settings
         context = min(_CONTEXT, int(self.checkpoint.model.config.max_position_embeddings))
-        looked_up = corpus.with_looked_up_values().train
-        once = sum(len(encode(each, self.checkpoint.vocabulary, self.arm).ids) for each in looked_up)
+        once = sum(len(encode(each, self.checkpoint.vocabulary, self.arm).ids) for each in corpus.train)
         changes = {
             "tokens": once * self.epochs,  # packed one after another, so that each pass is substituted afresh
             "epochs": 1.0,
@@ -98,7 +98,7 @@ class Workshop:
             "checkpoints": 4,
         }
         return Recipe(
-            name=f"tofu-{name}-{self._digest(corpus)}",
+            name=name,
             arm=self.arm,
             seed=self.seed,
             corpora=(FolderSource(kind="folder", path=str(run.corpus), substitution=substitution),),
@@ -107,9 +107,8 @@ class Workshop:
         )
 
     def _digest(self, corpus: Corpus) -> str:
-        weights = [file_digest(path) for path in sorted(self.base.glob("model*.safetensors"))]
         texts = [(document.text, [str(call) for call in document.calls]) for document in corpus.train]
-        return hashlib.sha256(json.dumps([weights, texts]).encode()).hexdigest()[:8]
+        return hashlib.sha256(json.dumps([weight_digests(self.base), texts]).encode()).hexdigest()[:8]
 
 
 def corpus_of(pairs: Sequence[Pair], annotator: Annotator) -> Corpus:

@@ -100,8 +100,9 @@ def compare(evaluation: Evaluation, sets: TofuSets, sizes: TofuSizes, folder: Pa
 
     Raises `Unfit` for a checkpoint without a run's folder.
     """
-    base = evaluation.workspace("tofu").parents[1]
-    workshop = Workshop(base, evaluation.checkpoint, evaluation.arm, folder, sizes.epochs, evaluation.seed)
+    workshop = Workshop(
+        evaluation.run_folder, evaluation.checkpoint, evaluation.arm, folder, sizes.epochs, evaluation.seed
+    )
     annotator = _annotator(evaluation)
     corpus = corpus_of([*sets.forget, *sets.retain], annotator)
     saw = workshop.fine_tune("finetuned", corpus)
