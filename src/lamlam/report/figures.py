@@ -177,10 +177,14 @@ def _line(axis: Axes, series: Series) -> None:
         x,
         y,
         color=_placeholder(series.colour),
-        linestyle=(0, (3, 2)) if series.dashed else "-",
+        linestyle=_dash(series),
         marker="o" if len(x) == 1 else "",
         label=series.label,
     )
+
+
+def _dash(series: Series) -> Any:
+    return (0, (3, 2)) if series.dashed else "-"
 
 
 def _points(axis: Axes, series: Series, shift: float) -> None:
@@ -190,7 +194,8 @@ def _points(axis: Axes, series: Series, shift: float) -> None:
         [high - value for value, (_, high) in zip(y, series.intervals, strict=True)],
     ]
     colour = _placeholder(series.colour)
-    axis.errorbar(x, y, yerr=spread, color=colour, marker="o", markersize=5, elinewidth=1.2, label=series.label)
+    style: Any = {"linestyle": _dash(series), "marker": "o", "markersize": 5, "elinewidth": 1.2}
+    axis.errorbar(x, y, yerr=spread, color=colour, label=series.label, **style)
 
 
 def _bar(axis: Axes, row: int, bar: Bar) -> None:
