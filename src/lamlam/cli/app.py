@@ -10,7 +10,7 @@ from lamlam.errors import LamLamError
 
 __all__ = ["app", "main"]
 
-_VERBS = ("annotate", "audit", "demo", "evaluate", "generate", "kb", "pretrain", "world")
+_VERBS = ("annotate", "audit", "demo", "evaluate", "generate", "kb", "pretrain", "serve", "world")
 
 app = typer.Typer(
     name="lamlam",

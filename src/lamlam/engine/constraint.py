@@ -13,7 +13,7 @@ from torch import Tensor
 from lamlam.engine.lexicon import Lexicon
 from lamlam.engine.mentions import Mentions
 from lamlam.engine.settings import DecodingSettings
-from lamlam.engine.source import FactSource
+from lamlam.engine.source import FactSource, as_of
 
 __all__ = ["CallConstraint", "Continuation", "NameSet", "Names"]
 
@@ -50,8 +50,8 @@ class CallConstraint:
     """The names that one sequence's calls may use."""
 
     def __init__(self, lexicon: Lexicon, kb: FactSource, settings: DecodingSettings) -> None:
-        self._lexicon, self._kb, self._settings = lexicon, kb, settings
-        self._mentions = Mentions(kb)
+        self._lexicon, self._kb, self._settings = lexicon, as_of(kb, settings.revision), settings
+        self._mentions = Mentions(self._kb)
 
     def entities(self, context: str) -> Names | None:
         """The entities for a call that follows `context`; None where any text may be written.

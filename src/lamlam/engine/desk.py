@@ -10,7 +10,7 @@ from concurrent.futures import wait as wait_for
 from typing import cast
 
 from lamlam.engine.sequence import Sequence as TokenSequence
-from lamlam.engine.source import FactSource
+from lamlam.engine.source import FactSource, as_of
 from lamlam.errors import LamLamError
 from lamlam.kb.fact import Resolution
 
@@ -81,17 +81,25 @@ def _answers_of_opened(opened: Future[FactSource], sequences: Sequence[TokenSequ
 
 
 def _answers(source: FactSource, sequences: Sequence[TokenSequence]) -> list[Answer]:
-    """Look up the calls of some sequences; a miss becomes the nearest fact where that is asked for.
+    """Look up the calls of some sequences, those of one revision together.
 
     Where that fails, each is asked for alone, so that the fault is told to those alone whom it concerns.
     """
     try:
-        found = source.lookup_many([sequence.query for sequence in sequences])
-        return [
-            (each, source.nearest(*each.query) if each.wants_nearest and not resolution.found else resolution)
-            for each, resolution in zip(sequences, found, strict=True)
-        ]
+        by_revision: dict[int | None, list[TokenSequence]] = {}
+        for sequence in sequences:
+            by_revision.setdefault(sequence.revision, []).append(sequence)
+        return [answer for revision, of in by_revision.items() for answer in _found(as_of(source, revision), of)]
     except LamLamError as error:
         if len(sequences) == 1:
             return [(sequences[0], error)]
         return [answer for sequence in sequences for answer in _answers(source, [sequence])]
+
+
+def _found(source: FactSource, sequences: Sequence[TokenSequence]) -> list[Answer]:
+    """What the source answers; a miss becomes the nearest fact where that is asked for."""
+    found = source.lookup_many([sequence.query for sequence in sequences])
+    return [
+        (each, source.nearest(*each.query) if each.wants_nearest and not resolution.found else resolution)
+        for each, resolution in zip(sequences, found, strict=True)
+    ]

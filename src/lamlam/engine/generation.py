@@ -55,7 +55,8 @@ class Generation:
     and could not be kept from it. A call that was dropped leaves nothing in `ids`. `refused_calls` counts where the
     model's likeliest token was a call and `max_calls_in_a_row` forbade it, and the call that was cut. `log_probs`,
     where the settings ask for them, stand beside `ids`: natural logarithms, the model's own, before penalties,
-    temperature and constraints; None for what was not chosen but given.
+    temperature and constraints; None for what was not chosen but given. `revision` is that of the knowledge base which
+    the settings asked for.
     """
 
     prompt: str
@@ -66,6 +67,7 @@ class Generation:
     kinds: tuple[Kind, ...]
     log_probs: tuple[float | None, ...] = ()
     refused_calls: int = 0
+    revision: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """An object for JSON, without the ids."""

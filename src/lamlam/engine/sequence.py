@@ -113,6 +113,11 @@ class Sequence:
         return self._settings.on_miss == "nearest"
 
     @property
+    def revision(self) -> int | None:
+        """The revision of the knowledge base that answers its calls; None for the knowledge base as it stands."""
+        return self._settings.revision
+
+    @property
     def is_ready(self) -> bool:
         """Whether the model can read on in it."""
         return self.state not in (State.WAITING, State.DONE)
@@ -301,6 +306,7 @@ class Sequence:
             kinds=tuple(self._encoded.kinds),
             refused_calls=self._refused_calls,
             log_probs=tuple(self._log_probs.get(at) for at in range(len(self.ids))) if self._log_probs else (),
+            revision=self.revision,
         )
 
     def take_events(self) -> list[Event]:

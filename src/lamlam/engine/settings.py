@@ -47,6 +47,9 @@ class DecodingSettings(BaseModel):
     on_miss: Literal["unknown", "drop", "nearest"] = Field(
         default="unknown", description="enter the word, undo the call, or take the nearest fact"
     )
+    revision: int | None = Field(
+        default=None, ge=0, lt=2**63, description="ask the knowledge base as it stood then; None for as it stands"
+    )
 
     @classmethod
     def checked(cls, **fields: Any) -> Self:

@@ -1,11 +1,12 @@
 """What the engine asks of a knowledge base."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from lamlam.errors import LamLamError
 from lamlam.kb.fact import Resolution
 
-__all__ = ["FactSource"]
+__all__ = ["FactSource", "as_of"]
 
 
 class FactSource(Protocol):
@@ -30,3 +31,16 @@ class FactSource(Protocol):
     def relations_of(self, entity: str) -> Sequence[str]:
         """Names of the relations that the entity has; none for an entity that is not known."""
         ...
+
+
+def as_of(source: FactSource, revision: int | None) -> FactSource:
+    """The source as it stood at a revision; itself where none is given.
+
+    Raises `LamLamError` when the source has no such revision, or keeps none.
+    """
+    if revision is None:
+        return source
+    at: Callable[[int], FactSource] | None = getattr(source, "at", None)
+    if at is None:
+        raise LamLamError("this source of facts keeps no revisions")
+    return at(revision)

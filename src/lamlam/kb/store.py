@@ -20,7 +20,7 @@ from lamlam.kb.changes import Changes
 from lamlam.kb.closure import Closure, Selection
 from lamlam.kb.connect import connect
 from lamlam.kb.database import Database
-from lamlam.kb.fact import Fact, Resolution, Source
+from lamlam.kb.fact import Fact, Source
 from lamlam.kb.forget import Forgetter
 from lamlam.kb.log import Revision, read_log
 from lamlam.kb.reader import Reader
@@ -327,14 +327,15 @@ class KnowledgeBase(View):
 
     # Reading, beyond what a view reads
 
+    @property
+    def revision(self) -> int:
+        """The number of the latest revision; 0 before anything was written."""
+        return int(self._database.scalar("SELECT max(id) FROM revision") or 0)
+
     def at(self, revision: int) -> View:
         """The knowledge base as it stood after a revision; read-only. What was forgotten since is in no view."""
         reader = Reader(self._database, revision)
         return View(reader, Resolver(reader, self._tombstones))
-
-    def nearest(self, entity: str, relation: str) -> Resolution:
-        """The most similar fact by string, whatever it is: what others do. For comparison only."""
-        return self._resolver.nearest(entity, relation)
 
     def history(
         self, fact_id: int | None = None, *, entity: str | None = None, relation: str | None = None

@@ -31,6 +31,10 @@ class View:
         with self._reader.database.snapshot():
             return self._resolver.lookup_many(list(pairs))
 
+    def nearest(self, entity: str, relation: str) -> Resolution:
+        """The most similar fact by string, whatever it is: what others do. For comparison only."""
+        return self._resolver.nearest(entity, relation)
+
     def fact(self, fact_id: int) -> Fact:
         """A fact by its id, whether or not it still holds. Raises `InputError` when there is none."""
         fact = self._reader.fact(fact_id)

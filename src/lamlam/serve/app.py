@@ -1,0 +1,72 @@
+"""The application: routes, faults, limits and the page, put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import Response
+from fastapi.staticfiles import StaticFiles
+
+from lamlam.serve import completions, facts
+from lamlam.serve.access import Access, Reader
+from lamlam.serve.batch import RunningBatch, Stopped
+from lamlam.serve.documents import Documents
+from lamlam.serve.errors import handle_faults
+from lamlam.serve.knowledge import Knowledge
+from lamlam.serve.metrics import Metrics
+from lamlam.serve.settings import ServeSettings
+from lamlam.serve.site import Served, Site, SiteOf
+
+__all__ = ["build_app"]
+
+_PAGE = Path(__file__).parent / "page"
+
+
+def build_app(served: Served, access: Access, settings: ServeSettings | None = None) -> FastAPI:
+    """An ASGI application that serves a model and its knowledge base.
+
+    Raises `InputError` when the knowledge base or the documents are not there; the model is opened as it starts.
+    """
+    settings = settings or ServeSettings()
+    site = Site(
+        served=served,
+        settings=settings,
+        batch=RunningBatch(served.open_engine, settings.max_waiting),
+        knowledge=Knowledge(served.kb),
+        documents=Documents(served.documents),
+        access=access,
+        metrics=Metrics(),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        site.batch.start()
+        yield
+        site.batch.close()
+        site.knowledge.close()
+
+    app = FastAPI(title="LamLam", version=version("lamlam"), lifespan=lifespan)
+    app.state.site = site
+    handle_faults(app)
+    app.include_router(completions.router)
+    app.include_router(facts.router)
+    _watching(app)
+    app.mount("/", StaticFiles(directory=_PAGE, html=True), name="page")
+    return app
+
+
+def _watching(app: FastAPI) -> None:
+    @app.get("/healthz", tags=["watching"])
+    async def healthz(site: SiteOf) -> dict[str, str]:
+        """Whether the model runs and the knowledge base answers; 503 otherwise. Takes no token."""
+        if not site.batch.alive:
+            raise Stopped("the model has stopped: the server must be started again")
+        await site.knowledge.read(lambda kb: kb.revision)
+        return {"status": "ok"}
+
+    @app.get("/metrics", tags=["watching"], response_class=Response)
+    async def metrics(site: SiteOf, _: Reader) -> Response:
+        """Counters for Prometheus."""
+        return Response(site.metrics.text(), media_type="text/plain; version=0.0.4")

@@ -1,0 +1,173 @@
+"""The engine's running batch, shared by all requests: one thread steps it, requests join and leave from the loop.
+
+Each text is written from one revision of the knowledge base, the latest when it was begun, so that a writer never shows
+in the middle of an answer.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+
+from lamlam.engine import DecodingSettings, Done, Engine, Event, Generation
+from lamlam.engine.sequence import Sequence as TokenSequence
+from lamlam.errors import InputError, LamLamError
+
+__all__ = ["Full", "RunningBatch", "Stopped"]
+
+
+class Full(LamLamError):
+    """More texts are being written, or wait, than the server takes on."""
+
+
+class Stopped(LamLamError):
+    """The thread that runs the model has ended."""
+
+
+@dataclass(eq=False, slots=True)
+class _Text:
+    """One text on its way: what was asked for, which of its request's it is, and the sequence once it has begun."""
+
+    prompt: str
+    settings: DecodingSettings
+    number: int
+    inbox: "_Inbox"
+    sequence: TokenSequence | None = None
+
+
+class _Inbox:
+    """Where the events of one request's texts arrive in the loop that waits for them."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._arrived: asyncio.Queue[tuple[int, Event] | LamLamError] = asyncio.Queue()
+
+    async def events(self, texts: int) -> AsyncIterator[tuple[int, Event]]:
+        """What happens in which text, until all are done."""
+        while texts:
+            arrived = await self._arrived.get()
+            if isinstance(arrived, LamLamError):
+                raise arrived
+            yield arrived
+            texts -= isinstance(arrived[1], Done)
+
+    def put(self, *arrived: "tuple[int, Event] | LamLamError") -> None:
+        """From any thread; a loop that has ended waits for none."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(lambda: [self._arrived.put_nowait(each) for each in arrived])
+
+
+class RunningBatch:
+    """An engine in a thread of its own, opened there. `most` is how many texts are taken on at a time."""
+
+    def __init__(self, open_engine: Callable[[], AbstractContextManager[Engine]], most: int) -> None:
+        self._open, self._most = open_engine, most
+        self._requests: queue.SimpleQueue[tuple[bool, _Text] | None] = queue.SimpleQueue()
+        self._held: set[_Text] = set()  # those whose requests have not ended
+        self._running: dict[_Text, None] = {}  # of the thread
+        self._closed, self._lock = False, threading.Lock()
+        self._thread = threading.Thread(target=self._work, name="lamlam-batch", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; texts on their way end with `Stopped`."""
+        self._requests.put(None)
+        self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def held(self) -> int:
+        """How many texts are being written or wait."""
+        return len(self._held)
+
+    @contextmanager
+    def writing(self, prompts: Sequence[str], settings: DecodingSettings) -> Iterator[AsyncIterator[tuple[int, Event]]]:
+        """The events of each continuation, `settings.samples` for each prompt, numbered; `Done` is the last of each.
+
+        What is not done at the end is cancelled. Raises `Full` or `Stopped`; reading events raises `InputError` where a
+        prompt is too long or a revision is not there, and `LamLamError` where the knowledge base fails.
+        """
+        wanted = [(prompt, one) for prompt in prompts for one in settings.of_samples()]
+        if len(self._held) + len(wanted) > self._most:
+            raise Full(f"{len(self._held)} texts are being written or wait, and {self._most} can at most: try again")
+        inbox = _Inbox()
+        texts = [_Text(prompt, one, number, inbox) for number, (prompt, one) in enumerate(wanted)]
+        with self._lock:
+            if self._closed:
+                raise Stopped("the model has stopped: the server must be started again")
+            for text in texts:
+                self._requests.put((True, text))
+        self._held.update(texts)
+        try:
+            yield inbox.events(len(texts))
+        finally:
+            self._held.difference_update(texts)
+            for text in texts:
+                self._requests.put((False, text))
+
+    async def generate(self, prompts: Sequence[str], settings: DecodingSettings) -> list[Generation]:
+        """Continue each prompt; all or none. Raises as `writing` and its events do."""
+        done: dict[int, Generation] = {}
+        with self.writing(prompts, settings) as events:
+            async for number, event in events:
+                if isinstance(event, Done):
+                    done[number] = event.generation
+        return [done[number] for number in sorted(done)]
+
+    # In the thread
+
+    def _work(self) -> None:
+        try:
+            with self._open() as engine:
+                while self._take_requests(engine):
+                    engine.step()
+                    self._hand_out()
+        finally:
+            with self._lock:
+                self._closed = True
+            for text in self._held.copy():
+                text.inbox.put(Stopped("the server is closing"))
+
+    def _take_requests(self, engine: Engine) -> bool:
+        """Let texts begin and end, and wait for one where there is nothing else to do; False when all is to end."""
+        while True:
+            try:
+                request = self._requests.get(block=not self._running)
+            except queue.Empty:
+                return True
+            if request is None:
+                return False
+            begins, text = request
+            if begins:
+                self._begin(engine, text)
+            elif text in self._running:
+                del self._running[text]
+                assert text.sequence is not None
+                engine.cancel(text.sequence)
+
+    def _begin(self, engine: Engine, text: _Text) -> None:
+        settings = text.settings
+        try:
+            if settings.revision is None:
+                settings = settings.model_copy(update={"revision": getattr(engine.kb, "revision", None)})
+            text.sequence = engine.submit(text.prompt, settings)
+            self._running[text] = None
+        except LamLamError as error:
+            text.inbox.put(InputError(str(error)))
+
+    def _hand_out(self) -> None:
+        for text in list(self._running):
+            assert text.sequence is not None
+            if happened := text.sequence.take_events():
+                text.inbox.put(*((text.number, event) for event in happened))
+            if text.sequence.error is not None:
+                text.inbox.put(text.sequence.error)
+            if text.sequence.done:
+                del self._running[text]
