@@ -7,7 +7,7 @@ in the middle of an answer.
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -56,7 +56,11 @@ class _Inbox:
     def put(self, *arrived: "tuple[int, Event] | LamLamError") -> None:
         """From any thread; a loop that has ended waits for none."""
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(lambda: [self._arrived.put_nowait(each) for each in arrived])
+            self._loop.call_soon_threadsafe(self._put, arrived)
+
+    def _put(self, arrived: "Iterable[tuple[int, Event] | LamLamError]") -> None:
+        for each in arrived:
+            self._arrived.put_nowait(each)
 
 
 class RunningBatch:
