@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from lamlam.engine import DecodingSettings, Done, Engine, Event, Generation
 from lamlam.engine.sequence import Sequence as TokenSequence
-from lamlam.errors import InputError, LamLamError
+from lamlam.errors import InputError, LamLamError, StoreError
 
 __all__ = ["Full", "RunningBatch", "Stopped"]
 
@@ -164,7 +164,7 @@ class RunningBatch:
             text.sequence = engine.submit(text.prompt, settings)
             self._running[text] = None
         except LamLamError as error:
-            text.inbox.put(InputError(str(error)))
+            text.inbox.put(error if isinstance(error, StoreError) else InputError(str(error)))
 
     def _hand_out(self) -> None:
         for text in list(self._running):
