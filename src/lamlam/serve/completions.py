@@ -47,7 +47,7 @@ def model(name: str, site: SiteOf, _: Reader) -> Model:
 
 
 @router.post("/completions", response_model=Completion)
-async def complete(asked: CompletionRequest, site: SiteOf, _: Reader, request: Request) -> Response | Completion:
+async def complete(asked: CompletionRequest, site: SiteOf, _: Reader, request: Request) -> Response:
     """Continue a text. Facts are looked up on the way, for each text in one revision of the knowledge base."""
     settings = _settings(asked, site)
     answer = _Answer(asked, site.served.name, site.served.vocabulary)
@@ -61,7 +61,8 @@ async def complete(asked: CompletionRequest, site: SiteOf, _: Reader, request: R
         await asyncio.wait((writing, leaving), return_when=asyncio.FIRST_COMPLETED)
         if not writing.done():
             return Response(status_code=_CLIENT_LEFT)
-        return answer.whole(site.counted(writing.result()))
+        completion = answer.whole(site.counted(writing.result()))
+        return Response(completion.model_dump_json(), media_type="application/json")
     finally:
         writing.cancel()
         leaving.cancel()
@@ -108,9 +109,9 @@ async def _chunks(answer: "_Answer", site: Site, settings: DecodingSettings) -> 
 
 async def _stream(first: Completion, chunks: AsyncIterator[Completion]) -> AsyncIterator[bytes]:
     try:
-        yield _event(first.model_dump(exclude_none=True))
+        yield _event(first.model_dump())
         async for chunk in chunks:
-            yield _event(chunk.model_dump(exclude_none=True))
+            yield _event(chunk.model_dump())
         yield _DONE
     except LamLamError as error:
         fault = fault_of(error)
@@ -140,17 +141,17 @@ class _Answer:
 
     def piece(self, number: int, event: Event) -> Choice | None:
         """What a stream tells of an event; the first of a text begins with the prompt where that is asked for."""
+        if isinstance(event, CallBegun):
+            return None
         prompt = ""
-        if self.asked.echo and number not in self._begun and not isinstance(event, CallBegun):
+        if self.asked.echo and number not in self._begun:
             prompt = self.asked.prompts[number // (self.asked.n or 1)].rstrip()
         self._begun.add(number)
         if isinstance(event, TextWritten):
             return Choice(index=number, text=prompt + event.text)
         if isinstance(event, CallResolved):
             return Choice(index=number, text=prompt, lookups=self._lookups([event.lookup], 0))
-        if isinstance(event, Done):
-            return self._choice(number, event.generation).model_copy(update={"text": prompt})
-        return None
+        return self._choice(number, event.generation).model_copy(update={"text": prompt})
 
     def usage(self, generations: list[Generation]) -> Usage:
         """A prompt counts once, however often it is continued."""
