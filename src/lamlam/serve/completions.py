@@ -30,6 +30,7 @@ router = APIRouter(prefix="/v1", tags=["completions"])
 
 _DONE = format_sse_event(data_str="[DONE]")
 _STREAMED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # a proxy must not hold it back
+_EVENTS = {"text/event-stream": {"schema": {"type": "string"}}}  # where a stream is asked for
 _CLIENT_LEFT = 499  # nobody reads it, but it is counted
 
 
@@ -46,7 +47,7 @@ def model(name: str, site: SiteOf, _: Reader) -> Model:
     return Model(id=name, created=site.started)
 
 
-@router.post("/completions", response_model=Completion)
+@router.post("/completions", response_model=Completion, responses={200: {"content": _EVENTS}})
 async def complete(asked: CompletionRequest, site: SiteOf, _: Reader, request: Request) -> Response:
     """Continue a text. Facts are looked up on the way, for each text in one revision of the knowledge base."""
     settings = _settings(asked, site)

@@ -14,7 +14,7 @@ Stop = Annotated[str, Field(min_length=1, max_length=200)]
 class CompletionRequest(BaseModel):
     """What is asked for. Fields of the protocol that this server has no use for must be empty or at their default."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     model: str | None = Field(default=None, description="The served model's name; may be left out.")
     prompt: str | list[str] = Field(description="One text to continue, or several.")
@@ -31,8 +31,8 @@ class CompletionRequest(BaseModel):
         default=None, ge=0, le=1, description="Tell the log-probability of each token that was chosen."
     )
     best_of: int | None = Field(default=None, ge=1, description="Must equal n.")
-    frequency_penalty: Literal[0] | None = None
-    presence_penalty: Literal[0] | None = None
+    frequency_penalty: float | None = Field(default=None, ge=0, le=0)
+    presence_penalty: float | None = Field(default=None, ge=0, le=0)
     logit_bias: dict[str, float] | None = Field(default=None, max_length=0)
     suffix: Literal[""] | None = None
     user: str | None = Field(default=None, description="Not used.")
@@ -65,6 +65,8 @@ class CompletionRequest(BaseModel):
 
 
 class StreamOptions(BaseModel):
+    model_config = ConfigDict(strict=True)
+
     include_usage: bool | None = None
 
 

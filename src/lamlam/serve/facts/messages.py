@@ -69,7 +69,7 @@ RevisionNumber = Annotated[int, Field(ge=0, le=MOST)]
 
 
 class _Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)  # "no" does not mean false where facts are erased
 
 
 # What is asked
