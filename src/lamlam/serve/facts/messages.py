@@ -121,7 +121,7 @@ class Reasoned(_Asked):
 class NewAlias(_Asked):
     """Another name for an entity, a relation, or a value: exactly one of them is given."""
 
-    name: Value
+    name: Name
     entity: Name | None = None
     relation: Name | None = None
     value: Value | None = None
