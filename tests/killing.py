@@ -5,8 +5,10 @@ A forked child serves: the process that it is forked from has imported all, so t
 
 import json
 import multiprocessing
+import os
 import random
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx2
 import uvicorn
@@ -80,7 +83,8 @@ def _serving(place: Place, access: Access) -> Iterator[tuple[int, Any]]:
     context.set_forkserver_preload(["killing"])
     ours, theirs = context.Pipe()
     server = context.Process(target=_serve, args=(place.address, access.path, theirs))
-    server.start()
+    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):  # else it cannot import what it is to
+        server.start()
     theirs.close()
     try:
         assert ours.poll(60)
