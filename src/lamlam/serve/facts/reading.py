@@ -55,7 +55,9 @@ def known_fact(kb: KnowledgeBase, fact_id: int) -> kb.Fact:
 async def count(site: SiteOf, _: Reader) -> Counts:
     """Count what the knowledge base holds. Where that takes long, counts may be those of a minute ago."""
     stats = await site.knowledge.count("stats", lambda kb: kb.stats())
-    return Counts(**asdict(stats), revision=await site.knowledge.read(lambda kb: kb.revision))
+    frequent = [{"name": name, "facts": facts} for name, facts in stats.frequent]
+    revision = await site.knowledge.read(lambda kb: kb.revision)
+    return Counts.model_validate(asdict(stats) | {"frequent": frequent, "revision": revision})
 
 
 @router.get("/lookup")
