@@ -105,7 +105,7 @@ class RunningBatch:
         texts = [_Text(prompt, one, number, inbox) for number, (prompt, one) in enumerate(wanted)]
         with self._lock:
             if self._closed:
-                raise Stopped("the model has stopped: the server must be started again")
+                raise Stopped("the model has stopped")
             for text in texts:
                 self._requests.put((True, text))
         self._held.update(texts)
@@ -137,7 +137,7 @@ class RunningBatch:
             with self._lock:
                 self._closed = True
             for text in self._held.copy():
-                text.inbox.put(Stopped("the server is closing"))
+                text.inbox.put(Stopped("the model has stopped"))
 
     def _take_requests(self, engine: Engine) -> bool:
         """Let texts begin and end, and wait for one where there is nothing else to do; False when all is to end."""
