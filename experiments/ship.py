@@ -107,13 +107,14 @@ def examples(probes: Sequence[Probe]) -> Iterator[str]:
 
 def manifest_of(run: Path, corpus: Corpus, folder: Path) -> dict[str, Any]:
     """What the folder was made of and what is in it."""
-    recipe = load_recipe(run / "recipe.yaml")
     demo = read_results(run.parent) if (run.parent / "results.json").exists() else {}
     with tempfile.TemporaryDirectory() as temporary, KnowledgeBase.open(f"{temporary}/kb.sqlite", create=True) as kb:
         kb.load(corpus.facts)
         figures = compare(kb, corpus.probes, run, folder)
         digest = kb.digest()
-    files = {path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)} for path in sorted(folder.iterdir())}
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)} for path in sorted(folder.iterdir())
+    }
     return {
         "bytes": sum(file["bytes"] for file in files.values()),
         "figures": figures,
@@ -123,7 +124,9 @@ def manifest_of(run: Path, corpus: Corpus, folder: Path) -> dict[str, Any]:
             "weights": weight_digests(run),
             "provenance": demo.get("provenance"),
         },
-        "shipped": Provenance(recipe.seed, recipe.model_dump(mode="json"), digest).as_json(),
+        "shipped": Provenance(
+            load_recipe(run / "recipe.yaml").seed, {"decoding": _SETTINGS.model_dump()}, digest
+        ).as_json(),
     }
 
 

@@ -1,17 +1,17 @@
-"""`lamlam serve RUN`: an HTTP API that OpenAI's clients speak, and a page on which facts can be changed."""
+"""`lamlam serve [RUN]`: an HTTP API that OpenAI's clients speak, and a page on which facts can be changed."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from ipaddress import ip_address
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lamlam.errors import InputError
+
 if TYPE_CHECKING:
-    from lamlam.engine import Engine
     from lamlam.serve.access import Access
-    from lamlam.serve.site import Served
+    from lamlam.serve.listener import Listener
+    from lamlam.serve.places import Places
 
 __all__ = ["register"]
 
@@ -19,68 +19,82 @@ __all__ = ["register"]
 def register(app: typer.Typer) -> None:
     @app.command()
     def serve(
-        run: Annotated[Path, typer.Argument(help="The run's folder, with its checkpoint.")],
-        kb: Annotated[str | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
+        run: Annotated[
+            Path | None,
+            typer.Argument(
+                help="The run's folder, with its checkpoint.  [default: runs/demo/lmlm, if there, else the shipped model]"
+            ),
+        ] = None,
+        kb: Annotated[
+            str | None,
+            typer.Option(
+                help="The knowledge base: a file, or postgresql://…; the shipped model's is made where there is none."
+                "  [default: RUN/kb.sqlite]"
+            ),
+        ] = None,
         documents: Annotated[
             Path | None, typer.Option(help="Texts of the facts' sources.  [default: RUN/corpus, if there]")
         ] = None,
         host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
         port: Annotated[int, typer.Option(help="The port to listen at.")] = 8000,
         tokens: Annotated[Path | None, typer.Option(help="The file of tokens.  [default: RUN/tokens.json]")] = None,
+        data: Annotated[
+            Path | None,
+            typer.Option(help="Serve the shipped model, with its facts and tokens in this folder of yours."),
+        ] = None,
     ) -> None:
         """Serve a model and its knowledge base: an API, and a page on which facts can be changed and forgotten."""
-        import uvicorn
+        from lamlam.serve.listener import Listener
 
-        from lamlam.serve import build_app
-        from lamlam.serve.access import Access
-
-        served = _served(run, kb, documents)
-        access = Access(tokens or run / "tokens.json", open_reads=_is_loopback(host))
-        _first_tokens(access)
-        uvicorn.run(build_app(served, access), host=host, port=port, log_level="warning", server_header=False)
-
-
-def _served(run: Path, kb: str | None, documents: Path | None) -> "Served":
-    from lamlam.engine import Engine
-    from lamlam.kb import KnowledgeBase
-    from lamlam.kb.connect import is_url
-    from lamlam.model.checkpoint import Checkpoint
-    from lamlam.serve.site import Served
-
-    checkpoint, address = Checkpoint.load(run), kb or str(run / "kb.sqlite")
-
-    @contextmanager
-    def open_engine() -> "Iterator[Engine]":
-        again = (lambda: KnowledgeBase.open(address)) if is_url(address) else None
-        with KnowledgeBase.open(address) as facts:
-            engine = Engine(checkpoint.model, checkpoint.vocabulary, facts, open_source=again)
-            try:
-                yield engine
-            finally:
-                engine.close()
-
-    return Served(
-        name=run.resolve().name,
-        vocabulary=checkpoint.vocabulary,
-        generation_config=checkpoint.model.generation_config,
-        open_engine=open_engine,
-        kb=address,
-        documents=documents or (run / "corpus" if (run / "corpus").is_dir() else None),
-    )
+        listener = Listener(host, port)
+        try:
+            places = _places(run, kb, data)
+            _serve(listener, replace(places, documents=documents or places.documents, tokens=tokens or places.tokens))
+        finally:
+            listener.close()
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _places(run: Path | None, kb: str | None, data: Path | None) -> "Places":
+    """What is to be served; says which."""
+    from lamlam.serve.places import DEMO, Places, holds_checkpoint
+
+    if run is not None and data is not None:
+        raise InputError("--data is for the shipped model: a run keeps its facts and tokens in its own folder")
+    if run is None and (data is not None or not holds_checkpoint(DEMO)):
+        places, which = (
+            Places.of_shipped(data, kb),
+            "the model that comes with LamLam; its facts, yours to change, stand",
+        )
+    else:
+        places, which = Places.of_run(run or DEMO), f"{run or DEMO}; its facts stand"
+    # An address that was given may hold a password, and is not told again.
+    typer.echo(f"Serving {which} {f'in {places.kb}' if kb is None else 'where --kb says'}.")
+    return places if kb is None else replace(places, kb=kb)
 
 
-def _first_tokens(access: "Access") -> None:
-    """Make a token of each role where there are none yet, and tell them this once."""
+def _serve(listener: "Listener", places: "Places") -> None:
+    from transformers.utils.logging import disable_progress_bar
+
+    from lamlam.serve import build_app
+    from lamlam.serve.access import Access
+    from lamlam.serve.opening import open_served
+
+    disable_progress_bar()
+    access = Access(places.tokens, open_reads=listener.loopback)
+    app = build_app(open_served(places), access)
+    token = _first_tokens(access)
+    typer.echo(f"Open {listener.url}{f'#token={token}' if token else ''}")
+    listener.run(app)
+
+
+def _first_tokens(access: "Access") -> str | None:
+    """Make a token of each role where there are none yet, and tell them this once; the last, which allows all."""
     from lamlam.serve.access import Role
 
-    if access.empty:
-        typer.echo("Tokens, told this once; only digests are kept:")
-        for role in Role:
-            typer.echo(f"  {role:8} {access.create(role, role)}")
+    if not access.empty:
+        return None
+    made = {role: access.create(role, role) for role in Role}
+    typer.echo(f"Tokens, told this once; {access.path} holds their digests alone:")
+    for role, token in made.items():
+        typer.echo(f"  {role:8} {token}")
+    return made[Role.ERASER]

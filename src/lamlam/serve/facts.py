@@ -15,5 +15,6 @@ router = APIRouter(prefix="/kb", tags=["knowledge base"])
 
 @router.get("")
 async def stats(site: SiteOf, _: Reader) -> dict[str, Any]:
-    """Count what the knowledge base holds."""
-    return await site.knowledge.read(lambda kb: asdict(kb.stats()) | {"revision": kb.revision})
+    """Count what the knowledge base holds. `examples` are prompts to begin with."""
+    counts = await site.knowledge.read(lambda kb: asdict(kb.stats()) | {"revision": kb.revision})
+    return counts | {"examples": site.served.examples}
