@@ -22,13 +22,13 @@ def register(app: typer.Typer) -> None:
         run: Annotated[
             Path | None,
             typer.Argument(
-                help="The run's folder, with its checkpoint.  [default: runs/demo/lmlm, if there, else the shipped model]"
+                help="The run's folder, with its checkpoint.  [default: runs/demo/lmlm, if there, else LamLam's own]"
             ),
         ] = None,
         kb: Annotated[
             str | None,
             typer.Option(
-                help="The knowledge base: a file, or postgresql://…; the shipped model's is made where there is none."
+                help="The knowledge base: a file, or postgresql://…; LamLam's own model has it made where there is none."
                 "  [default: RUN/kb.sqlite]"
             ),
         ] = None,
@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
         tokens: Annotated[Path | None, typer.Option(help="The file of tokens.  [default: RUN/tokens.json]")] = None,
         data: Annotated[
             Path | None,
-            typer.Option(help="Serve the shipped model, with its facts and tokens in this folder of yours."),
+            typer.Option(help="Serve LamLam's own model, with its facts and tokens in this folder."),
         ] = None,
     ) -> None:
         """Serve a model and its knowledge base: an API, and a page on which facts can be changed and forgotten."""
@@ -59,7 +59,7 @@ def _places(run: Path | None, kb: str | None, data: Path | None) -> "Places":
     from lamlam.serve.places import DEMO, Places, holds_checkpoint
 
     if run is not None and data is not None:
-        raise InputError("--data is for the shipped model: a run keeps its facts and tokens in its own folder")
+        raise InputError("--data is for LamLam's own model: a run has its facts and tokens in its folder")
     if run is None and (data is not None or not holds_checkpoint(DEMO)):
         places, which = (
             Places.of_shipped(data, kb),
