@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
         kb: Annotated[
             str | None,
             typer.Option(
-                help="The knowledge base: a file, or postgresql://…; LamLam's own model has it made where there is none."
+                help="The knowledge base: a file, or postgresql://…; with LamLam's model made where missing."
                 "  [default: RUN/kb.sqlite]"
             ),
         ] = None,

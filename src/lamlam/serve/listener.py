@@ -24,7 +24,7 @@ class Listener:
     def __init__(self, host: str, port: int) -> None:
         try:
             family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            self._socket = socket.create_server(address[:2], family=family, backlog=2048)
+            self._socket = socket.create_server((address[0], port), family=family, backlog=2048)
         except (OSError, OverflowError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise InputError(f"cannot listen at {host}, port {port} ({reason}): --port takes another one") from error
