@@ -1,5 +1,6 @@
 """`lamlam serve [RUN]`: an HTTP API that OpenAI's clients speak, and a page on which facts can be changed."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ import typer
 from lamlam.errors import InputError
 
 if TYPE_CHECKING:
+    from lamlam.serve import ServeSettings
     from lamlam.serve.access import Access
     from lamlam.serve.listener import Listener
     from lamlam.serve.places import Places
@@ -42,16 +44,22 @@ def register(app: typer.Typer) -> None:
             Path | None,
             typer.Option(help="Serve LamLam's own model, with its facts and tokens in this folder."),
         ] = None,
+        set_: Annotated[
+            list[str] | None,
+            typer.Option("--set", metavar="KEY=VALUE", help="Change a limit of the server, as max_tokens=100."),
+        ] = None,
     ) -> None:
         """Serve a model and its knowledge base: an API, and a page on which facts can be changed and forgotten."""
+        from lamlam.checked import checked
+        from lamlam.cli.pairs import pairs
+        from lamlam.serve import ServeSettings
         from lamlam.serve.listener import Listener
 
-        listener = Listener(host, port)
-        try:
+        settings = checked(ServeSettings, pairs(set_ or ()))
+        with closing(Listener(host, port)) as listener:
             places = _places(run, kb, data)
-            _serve(listener, replace(places, documents=documents or places.documents, tokens=tokens or places.tokens))
-        finally:
-            listener.close()
+            places = replace(places, documents=documents or places.documents, tokens=tokens or places.tokens)
+            _serve(listener, places, settings)
 
 
 def _places(run: Path | None, kb: str | None, data: Path | None) -> "Places":
@@ -72,7 +80,7 @@ def _places(run: Path | None, kb: str | None, data: Path | None) -> "Places":
     return places if kb is None else replace(places, kb=kb)
 
 
-def _serve(listener: "Listener", places: "Places") -> None:
+def _serve(listener: "Listener", places: "Places", settings: "ServeSettings") -> None:
     from transformers.utils.logging import disable_progress_bar
 
     from lamlam.serve import build_app
@@ -81,7 +89,7 @@ def _serve(listener: "Listener", places: "Places") -> None:
 
     disable_progress_bar()
     access = Access(places.tokens, open_reads=listener.loopback)
-    app = build_app(open_served(places), access)
+    app = build_app(open_served(places, settings.batch_size), access, settings)
     token = _first_tokens(access)
     typer.echo(f"Open {listener.url}{f'#token={token}' if token else ''}")
     listener.run(app)

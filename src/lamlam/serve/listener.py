@@ -45,7 +45,13 @@ class Listener:
 
     def run(self, app: FastAPI) -> None:
         """Serve until Ctrl-C, or SIGTERM: texts on their way are then ended, and told so."""
-        config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=_LAST_SECONDS)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,  # whose address a client has is not for the client to say
+            timeout_graceful_shutdown=_LAST_SECONDS,
+        )
         with suppress(KeyboardInterrupt):
             _Server(config).run([self._socket])
 

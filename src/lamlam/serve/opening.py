@@ -13,15 +13,15 @@ from lamlam.serve.site import Served
 __all__ = ["open_served"]
 
 
-def open_served(places: Places) -> Served:
-    """Read the checkpoint. Raises `InputError` when it cannot be read."""
+def open_served(places: Places, batch_size: int) -> Served:
+    """Read the checkpoint; so many texts will be written at a time. Raises `InputError` when it cannot be read."""
     checkpoint = Checkpoint.load(places.checkpoint)
 
     @contextmanager
     def open_engine() -> Iterator[Engine]:
         again = (lambda: KnowledgeBase.open(places.kb)) if is_url(places.kb) else None
         with KnowledgeBase.open(places.kb) as facts:
-            engine = Engine(checkpoint.model, checkpoint.vocabulary, facts, open_source=again)
+            engine = Engine(checkpoint.model, checkpoint.vocabulary, facts, batch_size=batch_size, open_source=again)
             try:
                 yield engine
             finally:
