@@ -12,7 +12,8 @@ import argparse
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -87,22 +88,25 @@ def write_knowledge(corpus: Corpus, folder: Path) -> None:
     read = ({"id": each.id, "text": each.text} for each in corpus.train if each.id in sources)
     write_objects(read, folder / "documents.jsonl")
     with atomic_write(folder / "examples.json") as file:
-        json.dump({"examples": list(examples(corpus.probes))}, file, indent=1, ensure_ascii=False)
+        json.dump({"examples": examples(corpus.probes)}, file, indent=1, ensure_ascii=False)
         file.write("\n")
 
 
-def examples(probes: Sequence[Probe]) -> Iterator[str]:
-    """Prompts to begin with: each introduction, then each relation once, of seen and unseen entities in turn.
+def examples(probes: Sequence[Probe]) -> list[str]:
+    """Prompts to begin with: an entity introduced and a fact asked for, in turn.
 
-    Entities and questions are the first ones among the probes.
+    There is one for each introduction and each relation. Entities and questions are the first ones among the probes,
+    those of seen and of unseen entities in turn.
     """
     entities = list(dict.fromkeys(probe.entity for probe in probes))
-    for introduction, entity in zip(INTRODUCTIONS, entities, strict=False):
-        yield introduction.format(subject=entity) + "."
+    introduced = [words.format(subject=entity) + "." for words, entity in zip(INTRODUCTIONS, entities, strict=False)]
+    asked = []
     for number, relation in enumerate(dict.fromkeys(probe.relation for probe in probes)):
+        about = [probe for probe in probes if probe.relation == relation]
         group = ("seen", "unseen")[number % 2]
-        asked = [probe for probe in probes if probe.relation == relation]
-        yield next((probe for probe in asked if probe.group == group), asked[0]).prompt
+        asked.append(next((probe for probe in about if probe.group == group), about[0]).prompt)
+    pairs = zip_longest(introduced, asked)
+    return [prompt for pair in pairs for prompt in pair if prompt is not None]
 
 
 def manifest_of(run: Path, corpus: Corpus, folder: Path) -> dict[str, Any]:

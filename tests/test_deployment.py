@@ -29,7 +29,10 @@ def instructions() -> list[tuple[str, str]]:
     """The Dockerfile's instructions with their arguments."""
     lines = [line for line in DOCKERFILE.splitlines() if not line.startswith("#")]
     joined = "\n".join(lines).replace("\\\n", " ")
-    return [(word, " ".join(rest.split())) for word, _, rest in (line.partition(" ") for line in joined.splitlines() if line)]
+    return [
+        (word, " ".join(rest.split()))
+        for word, _, rest in (line.partition(" ") for line in joined.splitlines() if line)
+    ]
 
 
 def of(name: str) -> list[str]:
@@ -64,7 +67,13 @@ def test_what_is_copied_into_the_image_is_there_and_not_ignored() -> None:
             assert (ROOT / source).exists(), source
             assert any(fnmatch.fnmatch(source, name) for name in let_in), f"{source} is ignored"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    needed = {project["project"]["readme"], *project["project"]["license-files"], "pyproject.toml", "constraints.txt", "src"}
+    needed = {
+        project["project"]["readme"],
+        *project["project"]["license-files"],
+        "pyproject.toml",
+        "constraints.txt",
+        "src",
+    }
     assert needed <= {source for *sources, _ in copied for source in sources}
     [extras] = re.findall(r"'\.\[([\w,]+)\]'", DOCKERFILE)
     assert set(extras.split(",")) <= project["project"]["optional-dependencies"].keys()

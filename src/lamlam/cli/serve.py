@@ -39,6 +39,9 @@ def register(app: typer.Typer) -> None:
         ] = None,
         host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
         port: Annotated[int, typer.Option(help="The port to listen at.")] = 8000,
+        closed: Annotated[
+            bool, typer.Option("--closed", help="Reading takes a token on this machine, too: behind a proxy.")
+        ] = False,
         tokens: Annotated[Path | None, typer.Option(help="The file of tokens.  [default: RUN/tokens.json]")] = None,
         data: Annotated[
             Path | None,
@@ -59,7 +62,7 @@ def register(app: typer.Typer) -> None:
         with closing(Listener(host, port)) as listener:
             places = _places(run, kb, data)
             places = replace(places, documents=documents or places.documents, tokens=tokens or places.tokens)
-            _serve(listener, places, settings)
+            _serve(listener, places, settings, open_reads=listener.loopback and not closed)
 
 
 def _places(run: Path | None, kb: str | None, data: Path | None) -> "Places":
@@ -80,7 +83,7 @@ def _places(run: Path | None, kb: str | None, data: Path | None) -> "Places":
     return places if kb is None else replace(places, kb=kb)
 
 
-def _serve(listener: "Listener", places: "Places", settings: "ServeSettings") -> None:
+def _serve(listener: "Listener", places: "Places", settings: "ServeSettings", *, open_reads: bool) -> None:
     from transformers.utils.logging import disable_progress_bar
 
     from lamlam.serve import build_app
@@ -88,7 +91,7 @@ def _serve(listener: "Listener", places: "Places", settings: "ServeSettings") ->
     from lamlam.serve.opening import open_served
 
     disable_progress_bar()
-    access = Access(places.tokens, open_reads=listener.loopback)
+    access = Access(places.tokens, open_reads=open_reads)
     app = build_app(open_served(places, settings.batch_size), access, settings)
     token = _first_tokens(access)
     typer.echo(f"Open {listener.url}{f'#token={token}' if token else ''}")
