@@ -19,7 +19,7 @@ COMPOSE = yaml.safe_load(COMPOSE_TEXT)
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 # Of the compose specification: what these files use, and what a service must not have misspelt.
 SERVICE = {"build", "image", "command", "environment", "volumes", "init", "restart", "secrets", "healthcheck", "ports"}
-# Variables of PostgreSQL's image, of its client library, of Python and of OpenMP; LamLam's server reads none of its own.
+# Variables of PostgreSQL's image and client library, of Python and of libraries: LamLam's server reads none of its own.
 KNOWN = {"PATH", "PGPASSWORD", "PYTHONUNBUFFERED", "OMP_WAIT_POLICY", "TOKENIZERS_PARALLELISM"} | {
     f"POSTGRES_{name}" for name in ("USER", "DB", "PASSWORD_FILE", "INITDB_ARGS")
 }
