@@ -1,5 +1,6 @@
 """`lamlam serve [RUN]`: an HTTP API that OpenAI's clients speak, and a page on which facts can be changed."""
 
+import gc
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -96,6 +97,7 @@ def _serve(listener: "Listener", places: "Places", settings: "ServeSettings", *,
     token = _first_tokens(access)
     typer.echo(f"Open {listener.url}{f'#token={token}' if token else ''}")
     listener.run(app)
+    gc.freeze()  # what is left goes with the process: to look through all of it first takes seconds
 
 
 def _first_tokens(access: "Access") -> str | None:
