@@ -31,7 +31,6 @@ __all__ = [
     "Page",
     "Passage",
     "Passages",
-    "Problem",
     "Reasoned",
     "Relations",
     "Resolution",
@@ -42,7 +41,6 @@ __all__ = [
     "TableReport",
     "ToForget",
     "Undone",
-    "problems",
     "said",
 ]
 
@@ -173,6 +171,11 @@ class Resolution(BaseModel):
     candidates: list[str]
 
 
+class Relation(BaseModel):
+    name: str
+    facts: int
+
+
 class Counts(BaseModel):
     """How much the knowledge base holds, and its latest revision. `frequent` has the relations with the most facts."""
 
@@ -186,7 +189,7 @@ class Counts(BaseModel):
     revisions: int
     tombstones: int
     bytes: int
-    frequent: list[tuple[str, int]]
+    frequent: list[Relation]
     revision: int
     examples: tuple[str, ...] = Field(default=(), description="Prompts to begin with.")
 
@@ -207,11 +210,6 @@ class Page(BaseModel):
 
     facts: list[Fact]
     next: int | None
-
-
-class Relation(BaseModel):
-    name: str
-    facts: int
 
 
 class Relations(BaseModel):
@@ -332,37 +330,6 @@ class RevisionChanges(BaseModel):
     revision: LogEntry
     began: list[Fact]
     ended: list[Fact]
-
-
-class Fault(BaseModel):
-    message: str
-    type: str
-    param: str | None
-    code: int
-
-
-class Problem(BaseModel):
-    """What a refusal says."""
-
-    error: Fault
-
-
-_MEANINGS = {
-    401: "No token, or one that is not known.",
-    403: "The token's role does not allow it.",
-    404: "There is none of this id.",
-    409: "The state of the knowledge base forbids it.",
-    413: "The body is too large.",
-    422: "What was asked is not well-formed; `param` names the field.",
-    429: "Too many requests: try again later.",
-    503: "The knowledge base cannot be reached.",
-}
-
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """How a route may refuse, for its description: what all may answer, and these."""
-    told = sorted({401, 403, 422, 429, 503, *statuses})
-    return {status: {"model": Problem, "description": _MEANINGS[status]} for status in told}
 
 
 def said(facts: Iterable[kb.Fact]) -> list[Fact]:
