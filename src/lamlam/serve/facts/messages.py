@@ -191,6 +191,7 @@ class Counts(BaseModel):
     bytes: int
     frequent: list[Relation]
     revision: int
+    examples: tuple[str, ...] = Field(default=(), description="Prompts to begin with.")
 
 
 class FoundName(BaseModel):
