@@ -1,0 +1,76 @@
+// The view Log: revisions, what began and ended with each, undo, and the certificates of what was forgotten.
+
+import { get, post, request } from "./api.js";
+import { action, button, byId, complain, download, make, plural, say } from "./dom.js";
+import { changed } from "./fact.js";
+import { certificateView } from "./forget.js";
+
+let before = null; // the id before which older revisions are asked for
+
+export function prepare() {
+  byId("log-more").addEventListener("click", () => older().catch(complain));
+  document.addEventListener("changed", () => document.body.dataset.view === "log" && enter());
+}
+
+export function enter() {
+  before = null;
+  older().catch(complain);
+  certificates().catch(complain);
+}
+
+async function older() {
+  const told = await get("/kb/log", { before, limit: 50 });
+  const entries = told.revisions.map(entry);
+  if (before === null) byId("revisions").replaceChildren(...entries);
+  else byId("revisions").append(...entries);
+  before = told.next;
+  byId("log-more").hidden = told.next === null;
+}
+
+const moment = (time) => make("time", { datetime: time }, new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }));
+
+function entry(revision) {
+  const counts = [revision.began && `${plural(revision.began, "fact")} began`, revision.ended && `${plural(revision.ended, "fact")} ended`];
+  const inside = make("div", { class: "inside" });
+  const fill = async () => {
+    const told = await get(`/kb/revisions/${revision.id}`);
+    inside.replaceChildren(facts("Began", told.began), facts("Ended", told.ended));
+  };
+  const opened = (event) => event.currentTarget.open && !inside.hasChildNodes() && fill().catch(complain);
+  const undo = action("Undo", async () => {
+    const told = await post(`/kb/revisions/${revision.id}/undo`, {});
+    say(`Undone by revision ${told.revision}.`);
+    changed();
+  }, { "aria-label": `Undo revision ${revision.id}` });
+  return make("li", { "data-revision": revision.id },
+    make("div", { class: "revision-top" }, make("h3", {}, `${revision.id}. ${revision.action}`), revision.undoable === false ? null : undo),
+    make("p", { class: "hint" }, moment(revision.time), ` by ${revision.actor || "someone without a name"}`),
+    revision.reason ? make("p", { class: "reason" }, `“${revision.reason}”`) : null,
+    make("details", { on: { toggle: opened } }, make("summary", {}, counts.filter(Boolean).join(", ") || "No facts began or ended"), inside));
+}
+
+/** The facts that began or ended with a revision; `told` may be a part of many. */
+function facts(title, told) {
+  const found = Array.isArray(told) ? told : [];
+  if (found.length === 0) return make("span", { hidden: true });
+  return make("div", {}, make("h4", {}, title), make("ul", { class: "facts" }, found.slice(0, 200).map((fact) =>
+    make("li", {}, make("strong", {}, fact.value), ` ${fact.relation} of `, make("a", { href: `#facts?entity=${encodeURIComponent(fact.entity)}` }, fact.entity)))),
+    found.length > 200 ? make("p", { class: "hint" }, `and ${found.length - 200} more`) : null);
+}
+
+async function certificates() {
+  const { certificates: found } = await get("/kb/certificates");
+  byId("certificates").replaceChildren(found.length
+    ? make("ul", { class: "certificates" }, found.map(certificate))
+    : make("p", { class: "hint" }, "Nothing has been forgotten yet."));
+}
+
+function certificate(told) {
+  const save = async () => {
+    const answer = await request(`/kb/certificates/${told.revision}`);
+    download(`lamlam-certificate-${told.revision}.json`, await answer.text(), "application/json");
+  };
+  return make("li", {}, make("details", {},
+    make("summary", {}, `Revision ${told.revision}: ${plural(told.facts.length, "fact")} forgotten, `, moment(told.time)), certificateView(told)),
+    make("div", { class: "actions" }, action("Download", save, { "aria-label": `Download the certificate of revision ${told.revision}` })));
+}

@@ -1,0 +1,77 @@
+// Who asks: the token, which lives as long as the tab, the role it gives, and the dialog that asks for one.
+
+import { byId, say } from "./dom.js";
+
+const KEY = "lamlam-token";
+const ROLES = ["reader", "editor", "eraser"];
+
+let access = { name: "", role: null };
+
+export const token = () => sessionStorage.getItem(KEY);
+export const role = () => access.role;
+export const allows = (needed) => ROLES.indexOf(access.role) >= ROLES.indexOf(needed);
+
+/** Take the token that a start link carries, `#token=...`, and remove it from the address; whether there was one. */
+export function takeFromAddress() {
+  const found = location.hash.match(/^#token=([^&]+)$/);
+  if (!found) return false;
+  sessionStorage.setItem(KEY, decodeURIComponent(found[1]));
+  history.replaceState(null, "", location.pathname + location.search + "#write");
+  return true;
+}
+
+/** Ask the server what this session may do, and show it. */
+export async function refresh() {
+  const headers = token() ? { Authorization: `Bearer ${token()}` } : {};
+  const answer = await fetch("/access", { headers });
+  access = answer.ok ? await answer.json() : { name: "", role: null };
+  byId("access").textContent = token() && access.role && access.name ? `${access.name}: ${access.role}` : "Enter a token";
+  document.dispatchEvent(new Event("access"));
+}
+
+/** What the role lacks for something, as a sentence; "" where it lacks nothing. */
+export function lacks(needed) {
+  if (allows(needed)) return "";
+  const has = token() && access.role ? `Your token is ${a(access.role)}'s; this` : "This";
+  return `${has} takes ${a(needed)}'s token.`;
+}
+
+const a = (word) => (/^[aeiou]/.test(word) ? `an ${word}` : `a ${word}`);
+
+/** Ask for a token, and say why. Resolves to whether one was given. */
+export function enter(why) {
+  const dialog = byId("token-dialog");
+  byId("token-why").textContent = why;
+  byId("token").value = "";
+  byId("token-drop").hidden = !token();
+  dialog.returnValue = "";
+  if (!dialog.open) dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "given"), { once: true });
+  });
+}
+
+/** Let the button at the top and the dialog work. */
+export function prepare() {
+  const dialog = byId("token-dialog");
+  byId("access").addEventListener("click", () => enter(about()));
+  byId("token-cancel").addEventListener("click", () => dialog.close(""));
+  byId("token-drop").addEventListener("click", async () => {
+    sessionStorage.removeItem(KEY);
+    dialog.close("");
+    await refresh();
+  });
+  byId("token-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    sessionStorage.setItem(KEY, byId("token").value.trim());
+    await refresh();
+    dialog.close("given");
+    if (access.name) say(`This token is ${a(access.role)}'s.`);
+  });
+}
+
+function about() {
+  return access.role && token()
+    ? `You use a token of the role ${access.role}. Readers read, editors also change facts, erasers also have them forgotten.`
+    : "Changing facts takes an editor's token, having them forgotten an eraser's.";
+}
