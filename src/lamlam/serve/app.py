@@ -62,7 +62,7 @@ def _watching(app: FastAPI) -> None:
     async def healthz(site: SiteOf) -> dict[str, str]:
         """Whether the model runs and the knowledge base answers; 503 otherwise. Takes no token."""
         if not site.batch.alive:
-            raise Stopped("the model has stopped: the server must be started again")
+            raise Stopped("the model has stopped")
         await site.knowledge.read(lambda kb: kb.revision)
         return {"status": "ok"}
 

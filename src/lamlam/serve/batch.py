@@ -7,7 +7,7 @@ in the middle of an answer.
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -56,7 +56,11 @@ class _Inbox:
     def put(self, *arrived: "tuple[int, Event] | LamLamError") -> None:
         """From any thread; a loop that has ended waits for none."""
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(lambda: [self._arrived.put_nowait(each) for each in arrived])
+            self._loop.call_soon_threadsafe(self._put, arrived)
+
+    def _put(self, arrived: "Iterable[tuple[int, Event] | LamLamError]") -> None:
+        for each in arrived:
+            self._arrived.put_nowait(each)
 
 
 class RunningBatch:
@@ -101,7 +105,7 @@ class RunningBatch:
         texts = [_Text(prompt, one, number, inbox) for number, (prompt, one) in enumerate(wanted)]
         with self._lock:
             if self._closed:
-                raise Stopped("the model has stopped: the server must be started again")
+                raise Stopped("the model has stopped")
             for text in texts:
                 self._requests.put((True, text))
         self._held.update(texts)
@@ -133,7 +137,7 @@ class RunningBatch:
             with self._lock:
                 self._closed = True
             for text in self._held.copy():
-                text.inbox.put(Stopped("the server is closing"))
+                text.inbox.put(Stopped("the model has stopped"))
 
     def _take_requests(self, engine: Engine) -> bool:
         """Let texts begin and end, and wait for one where there is nothing else to do; False when all is to end."""

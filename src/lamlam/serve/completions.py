@@ -108,9 +108,9 @@ async def _chunks(answer: "_Answer", site: Site, settings: DecodingSettings) -> 
 
 async def _stream(first: Completion, chunks: AsyncIterator[Completion]) -> AsyncIterator[bytes]:
     try:
-        yield _event(first.model_dump(exclude_none=True))
+        yield _event(first.model_dump())
         async for chunk in chunks:
-            yield _event(chunk.model_dump(exclude_none=True))
+            yield _event(chunk.model_dump())
         yield _DONE
     except LamLamError as error:
         fault = fault_of(error)
@@ -140,17 +140,17 @@ class _Answer:
 
     def piece(self, number: int, event: Event) -> Choice | None:
         """What a stream tells of an event; the first of a text begins with the prompt where that is asked for."""
+        if isinstance(event, CallBegun):
+            return None
         prompt = ""
-        if self.asked.echo and number not in self._begun and not isinstance(event, CallBegun):
+        if self.asked.echo and number not in self._begun:
             prompt = self.asked.prompts[number // (self.asked.n or 1)].rstrip()
         self._begun.add(number)
         if isinstance(event, TextWritten):
             return Choice(index=number, text=prompt + event.text)
         if isinstance(event, CallResolved):
             return Choice(index=number, text=prompt, lookups=self._lookups([event.lookup], 0))
-        if isinstance(event, Done):
-            return self._choice(number, event.generation).model_copy(update={"text": prompt})
-        return None
+        return self._choice(number, event.generation).model_copy(update={"text": prompt})
 
     def usage(self, generations: list[Generation]) -> Usage:
         """A prompt counts once, however often it is continued."""

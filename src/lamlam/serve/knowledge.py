@@ -1,4 +1,4 @@
-"""The knowledge base behind the routes: connections that are each used by one thread, many that read and one that writes.
+"""The knowledge base behind the routes: each connection is used by one thread; several read, and one writes.
 
 The model's own connection is the running batch's.
 """
@@ -19,7 +19,10 @@ _Answer = TypeVar("_Answer")
 
 
 class Knowledge:
-    """Runs what is to be asked of, or done to, the knowledge base at an address. Raises what `KnowledgeBase.open` does."""
+    """Runs what is to be asked of the knowledge base at an address, or done to it.
+
+    Raises what `KnowledgeBase.open` does.
+    """
 
     def __init__(self, address: str | Path) -> None:
         self._address = address

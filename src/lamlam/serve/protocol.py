@@ -1,12 +1,14 @@
 """Requests and answers of OpenAI's completions protocol, and what is added to it: lookups, and settings of calls."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from lamlam.engine.settings import DecodingSettings
 
 __all__ = ["Choice", "Completion", "CompletionRequest", "LogProbs", "Lookup", "Model", "Models", "Usage"]
+
+Stop = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class CompletionRequest(BaseModel):
@@ -20,7 +22,7 @@ class CompletionRequest(BaseModel):
     temperature: float | None = Field(default=None, ge=0, le=10, description="0 takes the likeliest token.")
     top_p: float | None = Field(default=None, gt=0, le=1)
     n: int | None = Field(default=None, ge=1, description="Continuations of each prompt.")
-    stop: str | list[str] | None = Field(default=None, description="Text before which to end.")
+    stop: Stop | list[Stop] | None = Field(default=None, description="Text before which to end.")
     seed: int | None = Field(default=None, ge=0, lt=2**63)
     stream: bool | None = Field(default=None, description="Answer with server-sent events, as tokens come.")
     stream_options: "StreamOptions | None" = None
