@@ -3,7 +3,7 @@
 import { request } from "./api.js";
 import { action, busy, button, byId, download, field, make, plural, say } from "./dom.js";
 import { changed } from "./fact.js";
-import { lacks } from "./session.js";
+import { note } from "./session.js";
 
 /** `filter()` says which facts the download has. */
 export function prepare(filter) {
@@ -19,7 +19,7 @@ export function prepare(filter) {
 }
 
 async function send(text, query) {
-  return (await request("/kb/facts.csv", { method: "POST", body: text, type: "text/csv", query })).json();
+  return (await request("/kb/facts.csv", { method: "POST", body: text, type: "text/csv", query, needs: "editor" })).json();
 }
 
 /** Show what a file would change, and offer to apply it. */
@@ -37,7 +37,7 @@ async function attempt(text) {
   byId("csv-changes").replaceChildren(
     make("p", {}, `${told.edited.length} would be edited, ${told.added.length} added, ${told.unchanged} stay as they are${told.refused.length ? `, ${told.refused.length} are refused` : ""}.`),
     count ? changes(told) : make("p", { class: "hint" }, "There is nothing to apply."),
-    ...(count ? [reason.box, make("p", { class: "hint" }, lacks("editor")), make("div", { class: "actions" }, apply, button("Leave all as it is", clear))] : []));
+    ...(count ? [reason.box, note("editor"), make("div", { class: "actions" }, apply, button("Leave all as it is", clear))] : []));
 }
 
 function changes({ edited, added, refused }) {

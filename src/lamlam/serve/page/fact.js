@@ -1,9 +1,9 @@
 // One fact: its value, where it was read, what stood in its place before; to be edited in place, retracted, forgotten.
 
-import { ask, get, patch, post } from "./api.js";
+import { get, patch, post } from "./api.js";
 import { action, button, busy, complain, field, make, say } from "./dom.js";
 import { forget } from "./forget.js";
-import { lacks } from "./session.js";
+import { note } from "./session.js";
 import { units } from "./text.js";
 
 /** Tell all views that the knowledge base is another now. */
@@ -38,7 +38,7 @@ function changing(card, fact) {
   const place = make("div", { class: "change" });
   const edit = button("Correct", () => place.replaceChildren(editForm(fact, {
     done: (now) => fill(card, now.id).then(() => card.querySelector("button")?.focus(), complain),
-    cancelled: () => { place.replaceChildren(buttons, note); edit.focus(); },
+    cancelled: () => { place.replaceChildren(buttons, ...notes); edit.focus(); },
   })), { class: "primary" });
   const retract = action("Retract", async () => {
     await post(`/kb/facts/${fact.id}/retract`, {});
@@ -50,13 +50,10 @@ function changing(card, fact) {
     if (await forget({ fact: fact.id }, fact)) card.replaceChildren(make("p", {}, "This fact is forgotten."));
   }, { class: "danger" });
   const buttons = make("div", { class: "actions" }, edit, retract, erase);
-  const note = make("p", { class: "hint" }, [lacks("editor") && `To correct or retract: ${lower(lacks("editor"))}`,
-    lacks("eraser") && `To forget: ${lower(lacks("eraser"))}`].filter(Boolean).join(" "));
-  place.append(buttons, note);
+  const notes = [note("editor", "To correct and retract takes"), note("eraser", "To forget takes")];
+  place.append(buttons, ...notes);
   return place;
 }
-
-const lower = (text) => text.charAt(0).toLowerCase() + text.slice(1);
 
 /** A form that states another value in the fact's place. `done(fact)` gets the new one. */
 export function editForm(fact, { done, cancelled }) {
@@ -125,13 +122,13 @@ export function addForm(entity, relation) {
     });
   };
   const form = make("form", { class: "edit", "aria-label": "Add a fact", on: { submit } }, value.box, reason.box,
-    make("div", { class: "actions" }, save), make("p", { class: "hint" }, lacks("editor")));
+    make("div", { class: "actions" }, save), note("editor"));
   return form;
 }
 
 /** Add one fact and say how it went; whether it is there now. */
 export async function add(fact, extra) {
-  const told = await ask("/kb/facts", { method: "POST", body: { facts: [fact], ...extra } });
+  const told = await post("/kb/facts", { facts: [fact], ...extra });
   if (told.refused.length) {
     say("Refused: this fact was forgotten, and what was forgotten does not come back.", "fault");
     return false;

@@ -7,7 +7,7 @@ import * as csv from "./csv.js";
 import { add, changed, editForm, given } from "./fact.js";
 import { forget } from "./forget.js";
 import * as panel from "./panel.js";
-import { lacks } from "./session.js";
+import { note } from "./session.js";
 
 const PAGE = 50;
 const FILTERS = ["entity", "relation", "text", "source"];
@@ -131,7 +131,7 @@ async function names() {
   byId("entity-card").replaceChildren(make("section", { class: "box", "aria-label": name },
     make("h2", {}, name),
     aliases.length ? make("p", {}, "Also known as ", make("span", { class: "names" }, aliases.map((alias, at) => [at ? ", " : "", make("strong", {}, alias.name)]))) : make("p", { class: "hint" }, "No other names are on record."),
-    make("form", { on: { submit } }, make("div", { class: "fields" }, more.box, reason.box), make("p", { class: "hint" }, lacks("editor")),
+    make("form", { on: { submit } }, make("div", { class: "fields" }, more.box, reason.box), note("editor"),
       make("div", { class: "actions" }, save, action(`Forget all about ${name}`, () => forget({ entity: name }), { class: "danger" })))));
 }
 

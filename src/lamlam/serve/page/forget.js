@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { action, button, byId, complain, download, field, make, plural } from "./dom.js";
-import { lacks } from "./session.js";
+import { note } from "./session.js";
 
 /**
  * Ask whether to forget, beginning with `asked`: `{ fact }`, `{ entity, relation }`, `{ entity }` or `{ source }`. For a
@@ -14,7 +14,8 @@ export function forget(asked, fact = null) {
   const reason = field("Why (may be empty)", { maxlength: 500 });
   const state = { asked, certificate: null };
   const confirm = action("Forget for good", async () => {
-    const told = await post("/kb/forget", { ...state.asked, dry_run: false, ...(reason.input.value.trim() && { reason: reason.input.value.trim() }) });
+    const why = reason.input.value.trim();
+    const told = await post("/kb/forget", { ...state.asked, dry_run: false, ...(why && { reason: why }) }, "eraser");
     state.certificate = told.certificate;
     dialog.replaceChildren(title("Forgotten"), certificateView(told.certificate), make("div", { class: "actions" },
       button("Download the certificate", () => saveCertificate(told.certificate), { class: "primary" }),
@@ -35,7 +36,7 @@ export function forget(asked, fact = null) {
     title("Forget for good"),
     make("p", {}, "What is forgotten is erased from the knowledge base with its history and its sources. It cannot be taken back, and it cannot be added again."),
     fact && scopes(fact, (wanted) => look(wanted).catch(complain)),
-    closure, reason.box, make("p", { class: "hint" }, lacks("eraser")),
+    closure, reason.box, note("eraser"),
     make("div", { class: "actions" }, confirm, button("Keep it", () => dialog.close())),
   );
   dialog.showModal();

@@ -1,15 +1,16 @@
 // Who asks: the token, which lives as long as the tab, the role it gives, and the dialog that asks for one.
 
-import { byId, say } from "./dom.js";
+import { byId, make, say } from "./dom.js";
 
 const KEY = "lamlam-token";
 const ROLES = ["reader", "editor", "eraser"];
 
-let access = { name: "", role: null };
+let access = null; // what the server told of this session; null until it has
 
 export const token = () => sessionStorage.getItem(KEY);
-export const role = () => access.role;
-export const allows = (needed) => ROLES.indexOf(access.role) >= ROLES.indexOf(needed);
+export const known = () => access !== null;
+const role = () => access?.role ?? (access?.open_reads ? "reader" : null);
+const allows = (needed) => ROLES.indexOf(role()) >= ROLES.indexOf(needed);
 
 /** Take the token that a start link carries, `#token=...`, and remove it from the address; whether there was one. */
 export function takeFromAddress() {
@@ -24,17 +25,19 @@ export function takeFromAddress() {
 export async function refresh() {
   const headers = token() ? { Authorization: `Bearer ${token()}` } : {};
   const answer = await fetch("/access", { headers });
-  access = answer.ok ? await answer.json() : { name: "", role: null };
-  byId("access").textContent = token() && access.role && access.name ? `${access.name}: ${access.role}` : "Enter a token";
-  document.dispatchEvent(new Event("access"));
+  access = answer.ok ? await answer.json() : null;
+  byId("access").textContent = token() && access?.name ? `${access.name} (${role()})` : "Token";
+  for (const note of document.querySelectorAll("[data-needs]")) note.textContent = lacks(note.dataset.needs, note.dataset.what);
 }
 
-/** What the role lacks for something, as a sentence; "" where it lacks nothing. */
-export function lacks(needed) {
-  if (allows(needed)) return "";
-  const has = token() && access.role ? `Your token is ${a(access.role)}'s; this` : "This";
-  return `${has} takes ${a(needed)}'s token.`;
+/** What the role lacks for something, as a sentence; "" where it lacks nothing, or is not known. */
+export function lacks(needed, what = "This takes") {
+  if (!known() || allows(needed)) return "";
+  return `${what} ${a(needed)}'s token${access.name ? `; yours is ${a(role())}'s` : ""}.`;
 }
+
+/** A line that says so, and is kept true when another token is given. */
+export const note = (needed, what) => make("p", { class: "hint", "data-needs": needed, "data-what": what }, lacks(needed, what));
 
 const a = (word) => (/^[aeiou]/.test(word) ? `an ${word}` : `a ${word}`);
 
@@ -66,12 +69,12 @@ export function prepare() {
     sessionStorage.setItem(KEY, byId("token").value.trim());
     await refresh();
     dialog.close("given");
-    if (access.name) say(`This token is ${a(access.role)}'s.`);
+    if (access?.name) say(`This token is ${a(role())}'s.`);
   });
 }
 
 function about() {
-  return access.role && token()
-    ? `You use a token of the role ${access.role}. Readers read, editors also change facts, erasers also have them forgotten.`
+  return access?.name
+    ? `You use the token “${access.name}”, which is ${a(role())}'s. Readers read, editors also change facts, erasers also have them forgotten.`
     : "Changing facts takes an editor's token, having them forgotten an eraser's.";
 }
