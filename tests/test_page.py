@@ -158,8 +158,8 @@ def test_from_the_first_question_to_the_certificate(open_page: Opener, server: S
     page.get_by_role("button", name="Ask again").first.click()
     written(page)
     before, now = page.locator(".answer").nth(0), page.locator(".answer").nth(1)
-    expect(before.locator("del")).to_have_text("London.")
-    expect(now.locator("ins")).to_have_text("Marylebone.")
+    expect(before.locator("del")).to_have_text("London")
+    expect(now.locator("ins")).to_have_text("Marylebone")
     expect(now.locator(".text")).to_have_text(f"{ADA} Marylebone. Bletchley Park.")
 
     now.get_by_role("button", name="Marylebone").click()
@@ -201,7 +201,7 @@ def test_an_answer_can_be_asked_of_a_former_revision(open_page: Opener, server: 
     expect(page.locator(".answer .text")).to_contain_text("London")
     page.get_by_role("button", name="Ask again").click()
     written(page)
-    expect(page.locator(".answer").nth(1).locator("ins")).to_have_text("Marylebone.")
+    expect(page.locator(".answer").nth(1).locator("ins")).to_have_text("Marylebone")
 
 
 def test_a_fact_that_was_missing_can_be_added_where_the_answer_lacks_it(open_page: Opener, server: Served) -> None:
@@ -242,7 +242,7 @@ def test_facts_are_found_by_the_beginning_of_a_name(open_page: Opener) -> None:
     expect(page.locator("#facts-found")).to_have_text("3 facts.")
     box = page.get_by_role("combobox", name="Entity")
     box.press_sequentially("ada")
-    expect(page.get_by_role("option")).to_have_text(["Ada Lovelace"])
+    expect(page.get_by_role("listbox").get_by_role("option")).to_have_text(["Ada Lovelace"])
     box.press("ArrowDown")
     box.press("Enter")
     expect(page.locator("#facts-found")).to_have_text("2 facts.")
@@ -252,7 +252,7 @@ def test_facts_are_found_by_the_beginning_of_a_name(open_page: Opener) -> None:
     page.go_back()
     expect(page.locator("tbody tr")).to_have_count(2)
     page.get_by_role("button", name="Clear").click()
-    page.get_by_label("Source document").fill("lovelace")
+    page.get_by_label("Source document", exact=True).fill("lovelace")
     page.get_by_role("button", name="Search").click()
     expect(page.locator("tbody tr")).to_have_count(2)
 
@@ -340,7 +340,7 @@ def tab_to(page: Page, name: str) -> None:
         page.keyboard.press("Tab")
         focused = page.evaluate(
             "() => { const it = document.activeElement;"
-            " return it.getAttribute('aria-label') ?? it.labels?.[0]?.textContent ?? it.textContent }"
+            " return it === document.body ? '' : it.getAttribute('aria-label') ?? it.labels?.[0]?.textContent ?? it.textContent }"
         )
         if name in focused:
             return
@@ -370,7 +370,7 @@ def test_the_keyboard_suffices(open_page: Opener) -> None:
     tab_to(page, "Ask again")
     page.keyboard.press("Enter")
     written(page)
-    expect(page.locator("ins")).to_have_text("Marylebone.")
+    expect(page.locator("ins")).to_have_text("Marylebone")
 
 
 def test_nothing_that_a_fact_contains_runs(open_page: Opener, server: Served) -> None:
@@ -392,7 +392,7 @@ def test_nothing_that_a_fact_contains_runs(open_page: Opener, server: Served) ->
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("tbody tr")).to_have_count(4)
     page.get_by_role("combobox", name="Entity").press_sequentially("<img")
-    expect(page.get_by_role("option")).to_have_count(2)
+    expect(page.get_by_role("listbox").get_by_role("option")).to_have_count(2)
     harmless(page)
     page.get_by_role("link", name="Log").click()
     expect(page.locator("#revisions")).to_contain_text(HOSTILE)
@@ -448,7 +448,8 @@ def test_the_page_puts_in_no_markup_and_runs_no_text() -> None:
 
 def test_every_file_of_the_page_is_served_as_what_it_is(server: Served) -> None:
     kinds = {".html": "text/html", ".css": "text/css", ".js": "javascript", ".svg": "image/svg+xml"}
-    with TestClient(build_app(served(server.kb), Access(server.kb.parent / "none.json", open_reads=True))) as client:
+    app = build_app(served(server.kb), Access(server.kb.parent / "none.json", open_reads=True))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
         for file in PAGE.iterdir():
             answer = client.get(f"/{file.name}")
             assert kinds[file.suffix] in answer.headers["content-type"]

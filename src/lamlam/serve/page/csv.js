@@ -22,10 +22,10 @@ async function send(text, query) {
   return (await request("/kb/facts.csv", { method: "POST", body: text, type: "text/csv", query, needs: "editor" })).json();
 }
 
-/** Show what a file would change, and offer to apply it. */
+/** Show what a file would change, and offer to apply it. A refused row keeps all others from being written. */
 async function attempt(text) {
   const told = await send(text, { dry_run: true });
-  const count = told.edited.length + told.added.length;
+  const [count, refused] = [told.edited.length + told.added.length, told.refused.length];
   const reason = field("Why (may be empty)", { maxlength: 500 });
   const clear = () => { byId("csv-changes").replaceChildren(); byId("csv").reset(); };
   const apply = action(`Apply ${plural(count, "change")}`, async () => {
@@ -34,22 +34,23 @@ async function attempt(text) {
     say(`Applied as revision ${done.revision}: ${done.edited.length} edited, ${done.added.length} added.`);
     changed();
   }, { class: "primary" });
+  const leave = button("Leave all as it is", clear);
+  const offered = refused
+    ? [make("p", { class: "notice" }, `${plural(refused, "row is", "rows are")} refused. Mend the file: all of it is applied, or nothing.`)]
+    : count ? [reason.box, note("editor"), make("div", { class: "actions" }, apply, leave)] : [];
   byId("csv-changes").replaceChildren(
-    make("p", {}, `${told.edited.length} would be edited, ${told.added.length} added, ${told.unchanged} stay as they are${told.refused.length ? `, ${told.refused.length} are refused` : ""}.`),
-    count ? changes(told) : make("p", { class: "hint" }, "There is nothing to apply."),
-    ...(count ? [reason.box, note("editor"), make("div", { class: "actions" }, apply, button("Leave all as it is", clear))] : []));
+    make("p", {}, `${told.edited.length} would be edited, ${told.added.length} added, ${told.unchanged} stay as they are.`),
+    ...(count + refused ? [changes(told)] : []), ...offered);
 }
 
 function changes({ edited, added, refused }) {
   const rows = [
-    ...edited.map(({ id, old, new: value, entity, relation }) => [`Fact ${id}`, about(entity, relation), make("del", {}, text(old)), make("ins", {}, text(value))]),
-    ...added.map((fact) => ["New", about(fact.entity, fact.relation), "", make("ins", {}, text(fact))]),
-    ...refused.map((fact) => ["Refused: forgotten", about(fact.entity, fact.relation), "", text(fact)]),
+    ...refused.map(({ line, reason }) => [`Line ${line}`, "Refused", "", reason]),
+    ...edited.map(({ id, entity, relation, old, new: value }) => [`Fact ${id}`, `${relation} of ${entity}`, make("del", {}, old), make("ins", {}, value)]),
+    ...added.map(({ entity, relation, value }) => ["New", `${relation} of ${entity}`, "", make("ins", {}, value)]),
   ];
+  const heads = ["Row", "About", "Before", "After"];
   return make("div", { class: "table" }, make("table", {}, make("caption", { class: "unseen" }, "Changes"),
-    make("thead", {}, make("tr", {}, ["Row", "About", "Before", "After"].map((head) => make("th", { scope: "col" }, head)))),
-    make("tbody", {}, rows.map((cells) => make("tr", {}, cells.map((cell, at) => make("td", { "data-label": ["Row", "About", "Before", "After"][at] }, cell)))))));
+    make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
+    make("tbody", {}, rows.map((cells) => make("tr", {}, cells.map((cell, at) => make("td", { "data-label": heads[at] }, cell)))))));
 }
-
-const text = (value) => (typeof value === "string" ? value : (value?.value ?? ""));
-const about = (entity, relation) => (entity ? `${relation} of ${entity}` : "");

@@ -30,9 +30,9 @@ export function button(label, press, settings = {}) {
   return make("button", { type: "button", ...settings, on: { click: press } }, label);
 }
 
-/** A button that waits: while what it starts is under way it cannot be pressed again. */
+/** A button that waits: while what it starts is under way it cannot be pressed again. `work` is given the button. */
 export function action(label, work, settings = {}) {
-  const element = button(label, () => busy(element, work), settings);
+  const element = button(label, () => busy(element, () => work(element)), settings);
   return element;
 }
 

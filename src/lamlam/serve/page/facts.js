@@ -17,7 +17,7 @@ let asked = 0; // a later question's answer is not overwritten by an earlier one
 
 export function prepare() {
   byId("filter").addEventListener("submit", (event) => { event.preventDefault(); search(); });
-  byId("filter").addEventListener("reset", () => queueMicrotask(search));
+  byId("filter").addEventListener("reset", () => setTimeout(search));
   byId("filter-relation").addEventListener("change", search);
   combobox.attach(byId("filter-entity"), byId("entity-names"), search);
   byId("facts-back").addEventListener("click", () => { pages.pop(); list(); });
@@ -78,13 +78,18 @@ async function list() {
     byId("facts-back").disabled = pages.length === 1;
     byId("facts-more").disabled = told.next === null;
     byId("facts-more").dataset.next = told.next ?? "";
-    const page = pages.length > 1 ? `Page ${pages.length}: ` : "";
-    const found = told.facts.length ? plural(told.facts.length, "fact") : "No fact is like this";
-    byId("facts-found").textContent = `${page}${found}${told.next === null ? "." : ", and more."}`;
+    byId("facts-found").textContent = summary(told);
   } catch (error) {
     byId("facts-found").textContent = "The facts cannot be shown.";
     complain(error);
   }
+}
+
+/** What a page holds; one of a search for words may be empty and yet not the last. */
+function summary({ facts, next }) {
+  const page = pages.length > 1 ? `Page ${pages.length}: ` : "";
+  if (facts.length === 0) return next === null ? `${page}No fact is like this.` : `${page}Nothing found so far. More looks further.`;
+  return `${page}${plural(facts.length, "fact")}${next === null ? "." : ", and more."}`;
 }
 
 function table(facts) {

@@ -29,8 +29,9 @@ export function forget(asked, fact = null) {
     closure.replaceChildren(make("p", { class: "hint" }, "Looking what belongs to it …"));
     const told = await post("/kb/forget", { ...wanted, dry_run: true });
     closure.replaceChildren(...closureView(told));
-    confirm.disabled = told.facts.length === 0;
-    confirm.textContent = `Forget ${plural(told.facts.length, "fact")} for good`;
+    const count = told.certificate.facts.length;
+    confirm.disabled = count === 0;
+    confirm.textContent = `Forget ${plural(count, "fact")} for good`;
   };
   dialog.replaceChildren(
     title("Forget for good"),
@@ -63,12 +64,13 @@ function scopes(fact, choose) {
   }));
 }
 
-function closureView({ facts, related }) {
+/** What would go and what would stay: counts of all, and the first of each. */
+function closureView({ certificate, facts, related }) {
   const line = (fact) => make("li", {}, make("strong", {}, fact.value), make("span", {}, ` ${fact.relation} of ${fact.entity}`),
     fact.why && make("span", { class: "hint" }, ` (${fact.why}${fact.until == null ? "" : ", holds no longer"})`));
-  const gone = [make("h3", {}, `${plural(facts.length, "fact")} would be erased`), make("ul", { class: "facts" }, facts.map(line))];
+  const gone = [make("h3", {}, `${plural(certificate.facts.length, "fact")} would be erased`), make("ul", { class: "facts" }, facts.map(line))];
   if (related.length === 0) return gone;
-  return [...gone, make("details", {}, make("summary", {}, `${plural(related.length, "fact")} would stay from which something might be inferred`),
+  return [...gone, make("details", {}, make("summary", {}, `${plural(certificate.related.length, "fact")} would stay from which something might be inferred`),
     make("ul", { class: "facts" }, related.map(line)))];
 }
 

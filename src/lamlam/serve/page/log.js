@@ -34,7 +34,7 @@ function entry(revision) {
   const inside = make("div", { class: "inside" });
   const fill = async () => {
     const told = await get(`/kb/revisions/${revision.id}`);
-    inside.replaceChildren(facts("Began", told.began), facts("Ended", told.ended));
+    inside.replaceChildren(...facts("Began", told.began), ...facts("Ended", told.ended));
   };
   const opened = (event) => event.currentTarget.open && !inside.hasChildNodes() && fill().catch(complain);
   const undo = action("Undo", async () => {
@@ -49,20 +49,19 @@ function entry(revision) {
     make("details", { on: { toggle: opened } }, make("summary", {}, counts.filter(Boolean).join(", ") || "No facts began or ended"), inside));
 }
 
-/** The facts that began or ended with a revision; `told` may be a part of many. */
+/** Facts that began or ended with a revision: the first of them, where they are many. */
 function facts(title, told) {
-  const found = Array.isArray(told) ? told : [];
-  if (found.length === 0) return make("span", { hidden: true });
-  return make("div", {}, make("h4", {}, title), make("ul", { class: "facts" }, found.slice(0, 200).map((fact) =>
-    make("li", {}, make("strong", {}, fact.value), ` ${fact.relation} of `, make("a", { href: `#facts?entity=${encodeURIComponent(fact.entity)}` }, fact.entity)))),
-    found.length > 200 ? make("p", { class: "hint" }, `and ${found.length - 200} more`) : null);
+  if (told.length === 0) return [];
+  return [make("h4", {}, title), make("ul", { class: "facts" }, told.map((fact) =>
+    make("li", {}, make("strong", {}, fact.value), ` ${fact.relation} of `, make("a", { href: `#facts?entity=${encodeURIComponent(fact.entity)}` }, fact.entity))))];
 }
 
-async function certificates() {
-  const { certificates: found } = await get("/kb/certificates");
-  byId("certificates").replaceChildren(found.length
-    ? make("ul", { class: "certificates" }, found.map(certificate))
-    : make("p", { class: "hint" }, "Nothing has been forgotten yet."));
+async function certificates(earlier = null) {
+  const told = await get("/kb/certificates", { before: earlier });
+  const place = byId("certificates");
+  if (earlier === null) place.replaceChildren(told.certificates.length ? make("ul", { class: "certificates" }) : make("p", { class: "hint" }, "Nothing has been forgotten yet."));
+  place.querySelector("ul")?.append(...told.certificates.map(certificate));
+  if (told.next) place.append(action("Older certificates", async (pressed) => { await certificates(told.next); pressed.remove(); }));
 }
 
 function certificate(told) {

@@ -48,13 +48,13 @@ async function show(title, from, content) {
   panel.hidden = false;
   panel.replaceChildren(make("div", { class: "panel-top" }, heading, button("Close", () => close({ back: true }), { class: "quiet" })), body);
   heading.focus({ preventScroll: true });
-  if (!matchMedia("(min-width: 56.25em)").matches) panel.scrollIntoView({ block: "start" });
   try {
     body.replaceChildren(...(await content()));
   } catch (error) {
     body.replaceChildren(make("p", { class: "notice" }, error.status === 404 ? "This fact is not there any more: it was forgotten." : "This cannot be shown."));
     if (error.status !== 404) complain(error);
   }
+  if (opener === from && !matchMedia("(min-width: 56.25em)").matches) panel.scrollIntoView({ block: "start" });
 }
 
 const cards = (facts) => Promise.all(facts.map((fact) => factCard(fact.id)));

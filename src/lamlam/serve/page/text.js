@@ -7,9 +7,9 @@ export function units(text, place) {
   return at;
 }
 
-/** The words of a text with their places: `{ word, start, end }`. */
+/** The words of a text, and the signs between them, with their places: `{ word, start, end }`. */
 function words(text) {
-  return [...text.matchAll(/\S+/g)].map((found) => ({ word: found[0], start: found.index, end: found.index + found[0].length }));
+  return [...text.matchAll(/[\p{L}\p{M}\p{N}_’'-]+|\S/gu)].map((found) => ({ word: found[0], start: found.index, end: found.index + found[0].length }));
 }
 
 /** What two texts do not share, word by word: `[before, after]`, each a list of `[start, end)`. */
