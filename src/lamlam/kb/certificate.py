@@ -16,6 +16,10 @@ class Certificate:
     `KnowledgeBase.request_digest` that this is the answer, and nobody else learns it. `facts` are ids and `reasons`
     stand beside them; `erased` counts the rows of each table that are gone. `related` are facts that remain and from
     which an erased one might be inferred. A dry run changes nothing: it has neither a revision nor an "after".
+
+    The knowledge base keeps its certificates, so that `after` cannot be of the file as it is later: it is that of the
+    file as erasing left it, before the finished certificate was put in. Where `after` is missing and it was no dry run,
+    the program ended before the files were searched.
     """
 
     time: str

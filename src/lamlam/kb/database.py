@@ -22,6 +22,11 @@ class Database(Protocol):
     path: Path | None
     writable: bool
 
+    @property
+    def broken(self) -> bool:
+        """Whether the connection was lost, so that only opening it anew helps."""
+        ...
+
     def close(self) -> None: ...
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
@@ -84,6 +89,10 @@ class Database(Protocol):
 
     def erased(self) -> bool:
         """Whether no erasure waits to be finished."""
+        ...
+
+    def finish_erasing(self) -> bool:
+        """Make deleted rows unreadable; False while others' reading prevents it, and `erased` is false until then."""
         ...
 
     def erase(self, strings: Iterable[str]) -> Scan:

@@ -59,6 +59,10 @@ class PostgresDatabase:
             self.close()
             raise
 
+    @property
+    def broken(self) -> bool:
+        return bool(self._connection.closed)
+
     def close(self) -> None:
         self._forget_before()
         self._connection.close()

@@ -33,6 +33,7 @@ _SLOTS = f"""
     AND rs.norm = q.relation AND rs.alias = 0 AND f.entity = e.id AND f.relation = rs.target AND r.id = f.relation
 """
 _SLOTS_AT_ONCE = 64
+_STATED_BY_MANY = 20_000  # facts in one document
 _LAST = chr(0x10FFFF)
 
 
@@ -199,6 +200,12 @@ class Reader:
                 yield from ((table, row[1], row[2]) for row in rows)
                 last = rows[-1][0]
 
+    def aliases_of(self, entities: Sequence[int]) -> list[tuple[str, int]]:
+        """The aliases of some entities, each with the revision that made it, in the order in which they were made."""
+        marks = ",".join("?" * len(entities))
+        sql = f"SELECT a.name, a.since FROM entity_alias a WHERE a.target IN ({marks}) {self._made} ORDER BY a.id"
+        return [(row[0], row[1]) for row in self.database.rows(sql, entities)]
+
     def has_facts(self, entity: int) -> bool:
         sql = f"SELECT 1 FROM fact f WHERE f.entity = ? AND {self._holds} LIMIT 1"
         return self.database.one(sql, (entity,)) is not None
@@ -247,25 +254,29 @@ class Reader:
 
     def entities_starting(self, prefix: str, limit: int) -> list[str]:
         """Names and aliases of entities with facts whose normalised form starts with `prefix`, in order."""
+        searched = int(limit)
+        while True:
+            found = self.names_starting(prefix, searched)
+            names = list(dict.fromkeys(name for name, _ in found))[:limit]
+            if len(names) == limit or len(found) < searched:
+                return names
+            searched *= 2
+
+    def names_starting(self, prefix: str, limit: int) -> list[tuple[str, str]]:
+        """The same, each with the entity whose name or alias it is; an alias of several entities comes as often."""
         low = normalise_prefix(prefix)
         # One walk along the index, which ends when it has found enough: a search for aliases alone would look at all
-        # names that begin so. An alias of several entities is found as often.
+        # names that begin so.
         sql = f"""
-            SELECT norm, name FROM (
-                SELECT s.norm AS norm, CASE WHEN s.alias = 0 THEN e.name ELSE a.name END AS name
+            SELECT name, entity FROM (
+                SELECT s.norm AS norm, CASE WHEN s.alias = 0 THEN e.name ELSE a.name END AS name, e.name AS entity
                 FROM entity_spelling s JOIN entity e ON e.id = s.target LEFT JOIN entity_alias a ON a.id = s.alias
                 WHERE s.norm >= ? AND s.norm < ? AND (s.alias = 0 OR (s.alias > 0 {self._made}))
                     AND EXISTS (SELECT 1 FROM fact f WHERE f.entity = e.id AND {self._holds})
-                ORDER BY s.norm LIMIT %d
-            ) found ORDER BY norm, name
+                ORDER BY s.norm LIMIT {int(limit)}
+            ) found ORDER BY norm, name, entity
         """
-        searched = int(limit)
-        while True:
-            rows = self.database.rows(sql % searched, (low, low + _LAST))
-            names = list(dict.fromkeys(name for _, name in rows))[:limit]
-            if len(names) == limit or len(rows) < searched:
-                return names
-            searched *= 2
+        return [(row[0], row[1]) for row in self.database.rows(sql, (low, low + _LAST))]
 
     # Facts
 
@@ -331,15 +342,20 @@ class Reader:
 
     def began(self, revision: int) -> Iterator[Fact]:
         """The facts that began with a revision, whether or not they still hold; ids follow the order of revisions."""
-        last, stop = self._first_since(revision) - 1, self._first_since(revision + 1)
+        last, stop = self.first_since(revision) - 1, self.first_since(revision + 1)
         sql = f"{_FACT} WHERE f.id > ? AND f.id < ? ORDER BY f.id LIMIT {_BATCH}"
         while rows := self.database.rows(sql, (last, stop)):
             yield from self._facts(rows)
             last = rows[-1][0]
 
-    def _first_since(self, revision: int) -> int:
-        """The least id from which on all facts began with a revision or later; found by halving."""
-        low, high = 1, (self.database.scalar("SELECT max(id) FROM fact") or 0) + 1
+    def ended(self, revision: int, limit: int) -> list[Fact]:
+        """The first facts that ended with a revision, by id."""
+        sql = f"{_FACT} WHERE f.until = ? AND f.until > 0 ORDER BY f.id LIMIT {int(limit)}"
+        return self._facts(self.database.rows(sql, (revision,)))
+
+    def first_since(self, revision: int, low: int = 1) -> int:
+        """The least id, not under `low`, from which on all facts began with a revision or later; found by halving."""
+        high = (self.database.scalar("SELECT max(id) FROM fact") or 0) + 1
         while low < high:
             middle = (low + high) // 2
             row = self.database.one("SELECT id, since FROM fact WHERE id >= ? ORDER BY id LIMIT 1", (middle,))
@@ -348,6 +364,18 @@ class Reader:
             else:
                 low = row[0] + 1
         return low
+
+    def document(self, name: str) -> int | None:
+        """The number of a document, by its id."""
+        number: int | None = self.database.scalar("SELECT id FROM document WHERE name = ?", (name,))
+        return number
+
+    def _stated_in(self, document: int) -> str:
+        """That a document states the fact: its facts are taken together where they are few, else each is asked for."""
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM source WHERE document = ? LIMIT {_STATED_BY_MANY}) AS stated"
+        if self.database.scalar(sql, (document,)) < _STATED_BY_MANY:
+            return f"f.id IN (SELECT s.fact FROM source s WHERE s.document = ? {self._read})"
+        return f"EXISTS (SELECT 1 FROM source s WHERE s.fact = f.id AND s.document = ? {self._read})"
 
     def stated_only_in(self, fact_id: int, document: str) -> bool:
         sql = "SELECT 1 FROM source s JOIN document d ON d.id = s.document WHERE s.fact = ? AND d.name <> ? LIMIT 1"
@@ -383,6 +411,34 @@ class Reader:
         while rows := self.database.rows(sql, (last,)):
             yield from self._facts(rows)
             last = rows[-1][0]
+
+    def values_after(
+        self,
+        after: int,
+        limit: int,
+        entity: int | None = None,
+        relation: int | None = None,
+        document: int | None = None,
+    ) -> list[tuple[int, str]]:
+        """(id, value) of the first facts that hold and have an id beyond `after`, by id.
+
+        Of an entity, in a relation, or with a source in a document, where these are given.
+        """
+        where, parameters = [self._holds], list[int]()
+        if entity is not None:  # has few facts, so that its index is the one to use, and the pluses keep SQLite to it
+            where += ["f.entity = ?", "+f.id > ?"]
+            parameters += [entity, after]
+        else:
+            where.append("f.id > ?")
+            parameters.append(after)
+        if relation is not None:
+            where.append(f"{'+' if entity is not None else ''}f.relation = ?")
+            parameters.append(relation)
+        if document is not None:
+            where.append(self._stated_in(document))
+            parameters.append(document)
+        sql = f"SELECT f.id, f.value FROM fact f WHERE {' AND '.join(where)} ORDER BY f.id LIMIT {int(limit)}"
+        return [(row[0], row[1]) for row in self.database.rows(sql, parameters)]
 
     def statements(self) -> Iterator[tuple[str, str, str]]:
         """(entity, relation, value) of every fact that holds, those of an entity together."""

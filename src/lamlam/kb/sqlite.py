@@ -61,6 +61,10 @@ class SQLiteDatabase:
             self._connection.close()
             raise
 
+    @property
+    def broken(self) -> bool:
+        return False
+
     def close(self) -> None:
         self._connection.close()
         if self._raw is not None:

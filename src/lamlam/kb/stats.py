@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from lamlam.kb.database import Database
 
-__all__ = ["Stats", "gather_stats"]
+__all__ = ["Stats", "count_relations", "gather_stats"]
 
 _FREQUENT = 10
 
@@ -54,3 +54,16 @@ def gather_stats(database: Database) -> Stats:
         bytes=database.size(),
         frequent=tuple((name, int(facts)) for name, facts in frequent),
     )
+
+
+def count_relations(database: Database) -> list[tuple[str, int]]:
+    """Every relation in which facts hold, and how many; the most frequent first.
+
+    Two passes over indexes, which read no fact: all facts by relation, and those of them that ended.
+    """
+    with database.snapshot():
+        names = dict(database.rows("SELECT id, name FROM relation"))
+        counts = dict(database.rows("SELECT relation, count(*) FROM fact GROUP BY relation"))
+        past = dict(database.rows("SELECT relation, count(*) FROM fact WHERE until > 0 GROUP BY relation"))
+    held = [(name, counts.get(number, 0) - past.get(number, 0)) for number, name in names.items()]
+    return sorted((each for each in held if each[1]), key=lambda each: (-each[1], each[0]))

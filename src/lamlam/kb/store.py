@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -16,16 +17,17 @@ from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb.bulk import bulk_import, can_bulk_import
 from lamlam.kb.certificate import Certificate
+from lamlam.kb.certificates import Certificates
 from lamlam.kb.changes import Changes
 from lamlam.kb.closure import Closure, Selection
 from lamlam.kb.connect import connect
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact, Source
 from lamlam.kb.forget import Forgetter
-from lamlam.kb.log import Revision, read_log
+from lamlam.kb.log import Entry, Revision, read_entries, read_log
 from lamlam.kb.reader import Reader
 from lamlam.kb.resolve import Resolver
-from lamlam.kb.stats import Stats, gather_stats
+from lamlam.kb.stats import Stats, count_relations, gather_stats
 from lamlam.kb.tombstones import Tombstones
 from lamlam.kb.verify import problems
 from lamlam.kb.view import View
@@ -48,6 +50,8 @@ class KnowledgeBase(View):
         self._database = database
         self._tombstones = Tombstones(database)
         self._open_revision: int | None = None
+        self.written: int | None = None  # the last revision that was begun through this object
+        self._certificates = Certificates(database)
         reader = Reader(database)
         super().__init__(reader, Resolver(reader, self._tombstones))
 
@@ -67,6 +71,16 @@ class KnowledgeBase(View):
 
     def close(self) -> None:
         self._database.close()
+
+    def answers(self) -> bool:
+        """Whether the database can be asked; a connection to a server may have been lost, and only a new one helps."""
+        try:
+            self._database.one("SELECT 1")
+        except LamLamError:
+            if self._database.broken:
+                return False
+            raise
+        return True
 
     def __enter__(self) -> Self:
         return self
@@ -229,7 +243,9 @@ class KnowledgeBase(View):
         and a lookup for it answers `forgotten`. Where another program's reading keeps the log from being emptied, the
         certificate is not clean, and the next opening empties it.
 
-        Raises `InputError` when nothing is so described, `LamLamError` inside a transaction.
+        The certificate is kept (`certificate`): by the transaction that erases, without what is known only later, and
+        in full before this returns. Raises `InputError` when nothing is so described, `LamLamError` inside a
+        transaction.
         """
         described = (fact_id, entity or relation or value, source)
         if sum(part is not None for part in described) != 1:
@@ -261,12 +277,20 @@ class KnowledgeBase(View):
         self._database.settle()
         with self._revision("forget", actor, reason) as revision:
             chosen = closure.select(fact_id, entity, relation, value, source)
+            before = self._database.digest()
             erased = Forgetter(self._database, self._tombstones, closure).erase(chosen, revision)
-        before = self._database.digest()
+            done = {"revision": revision, "tombstones": erased.tombstones}
+            certificate = certify(chosen, erased.counts, before, **done)
+            self._certificates.put(certificate)
         scan = self._database.erase(erased.strings)
-        after = self._database.digest()
-        done = {"after": after, "revision": revision, "tombstones": erased.tombstones, "scan": scan}
-        return certify(chosen, erased.counts, before, **done)
+        certificate = replace(certificate, scan=scan, after=self._database.digest())
+        with self._database.transaction():
+            self._certificates.put(certificate)
+        return certificate
+
+    def finish_erasing(self) -> bool:
+        """Make up for an erasure that another program's reading cut short; whether none waits any more."""
+        return self._database.erased() or self._database.finish_erasing()
 
     def request_digest(self, **asked: str | int) -> str:
         """The digest that a certificate has for a request: what was given to `forget`, by field (`fact` for an id)."""
@@ -356,9 +380,31 @@ class KnowledgeBase(View):
     def stats(self) -> Stats:
         return gather_stats(self._database)
 
+    def relation_counts(self) -> list[tuple[str, int]]:
+        """Every relation in which facts hold, and how many; the most frequent first."""
+        return count_relations(self._database)
+
     def log(self) -> list[Revision]:
         """All writes, the oldest first."""
         return read_log(self._database)
+
+    def log_page(self, before: int | None = None, limit: int = 50) -> list[Entry]:
+        """The last writes, or the last before a revision, the newest first."""
+        with self._database.snapshot():
+            return read_entries(self._database, self.revision + 1 if before is None else before, limit)
+
+    def changes_of(self, revision: int, limit: int = 500) -> tuple[list[Fact], list[Fact]]:
+        """The facts that began with a revision and those that ended with it, the first of each, by id."""
+        with self._database.snapshot():
+            return list(islice(self._reader.began(revision), limit)), self._reader.ended(revision, limit)
+
+    def certificate(self, revision: int) -> dict[str, Any] | None:
+        """The certificate of a revision that forgot, as JSON; None where it has none."""
+        return self._certificates.find(revision)
+
+    def certified(self) -> list[int]:
+        """The revisions that have a certificate, the newest first."""
+        return self._certificates.revisions()
 
     def verify(self) -> list[str]:
         """What is wrong with the knowledge base, a sentence each; nothing for a sound one."""
@@ -373,7 +419,8 @@ class KnowledgeBase(View):
                 return
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             sql = "INSERT INTO revision (time, actor, action, reason) VALUES (?, ?, ?, ?) RETURNING id"
-            yield self._database.scalar(sql, (now, actor, action, reason))
+            self.written = int(self._database.scalar(sql, (now, actor, action, reason)))
+            yield self.written
 
     @contextmanager
     def _writer(self, action: str, actor: str, reason: str) -> Iterator[Writer]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from lamlam.errors import InputError
 from lamlam.kb.digest import content_digest
 from lamlam.kb.fact import Fact, Resolution, Status
+from lamlam.kb.listing import FactPage, Filter, list_facts
 from lamlam.kb.reader import Reader
 from lamlam.kb.resolve import Resolver
 
@@ -54,6 +55,38 @@ class View:
         for kind in kinds:
             yield from self._reader.facts(owner, kind)
 
+    def facts_by_id(self, ids: Sequence[int]) -> list[Fact]:
+        """The facts of these ids that there are, whether or not they still hold, ordered by id."""
+        return self._reader.by_id(ids)
+
+    def page(
+        self,
+        *,
+        entity: str | None = None,
+        relation: str | None = None,
+        source: str | None = None,
+        text: str | None = None,
+        after: int = 0,
+        limit: int = 50,
+    ) -> FactPage:
+        """Facts that hold, in the order of their ids from beyond `after` on: of an entity, in a relation (by name or
+        alias), with a source in a document, with `text` in the value; see `kb.listing` for what a page costs."""
+        reader = self._reader
+        with reader.database.snapshot():
+            entities = None if entity is None else [row.id for row in reader.entities_meant(entity)[0]]
+            relations = None if relation is None else self._relations_called(relation)
+            documents = None if source is None else [reader.document(source) or 0]
+            return list_facts(reader, Filter(entities, relations, documents, text), after, limit)
+
+    def _relations_called(self, name: str) -> list[int]:
+        names = {name, *self._reader.relation_synonyms(name)}
+        return sorted({row.id for each in names for row in self._reader.relations_spelled(each)})
+
+    def aliases_of(self, entity: str) -> list[tuple[str, int]]:
+        """The aliases of an entity, itself given by name or alias, each with the revision that made it."""
+        with self._reader.database.snapshot():
+            return self._reader.aliases_of([row.id for row in self._reader.entities_meant(entity)[0]])
+
     def statements(self) -> Iterator[tuple[str, str, str]]:
         """(entity, relation, value) of every fact that holds, those of an entity together: names alone, read quickly.
 
@@ -98,6 +131,10 @@ class View:
     def entities_starting(self, prefix: str, limit: int = 100) -> list[str]:
         """Names and aliases of entities with facts whose normalised form starts with the normalised prefix."""
         return self._reader.entities_starting(prefix, limit)
+
+    def names_starting(self, prefix: str, limit: int = 100) -> list[tuple[str, str]]:
+        """The same, each with the entity whose name or alias it is; an alias of several entities comes as often."""
+        return list(dict.fromkeys(self._reader.names_starting(prefix, limit)))
 
     def aliases(self) -> Iterator[tuple[str, str, str]]:
         """("entity" or "relation", alias, name) for every alias of what has facts."""

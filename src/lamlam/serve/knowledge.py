@@ -5,49 +5,106 @@ The model's own connection is the running batch's.
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
-from typing import TypeVar
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
+from lamlam.errors import LamLamError
 from lamlam.kb import KnowledgeBase
+from lamlam.serve.errors import Fault
 
 __all__ = ["Knowledge"]
 
 _READERS = 4
+_RETRY_SECONDS = 60.0  # between attempts at an erasure that somebody's reading cut short
 _Answer = TypeVar("_Answer")
+_Ask = Callable[[KnowledgeBase], _Answer]
 
 
 class Knowledge:
     """Runs what is to be asked of the knowledge base at an address, or done to it.
 
-    Raises what `KnowledgeBase.open` does.
+    Raises what `KnowledgeBase.open` does. A connection that was lost, as when a server of PostgreSQL is started again,
+    is opened anew by whoever asks next.
     """
 
     def __init__(self, address: str | Path) -> None:
-        self._address = address
         KnowledgeBase.open(address).close()  # a fault shows at the start
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="lamlam-read")
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="lamlam-write")
-        self._opened = threading.local()
-        self._all: list[KnowledgeBase] = []
+        self._readers = _Threads("lamlam-read", _READERS, address)
+        self._writer = _Threads("lamlam-write", 1, address)
+        self._finish_at = 0.0
 
-    async def read(self, ask: Callable[[KnowledgeBase], _Answer]) -> _Answer:
-        """What `ask` returns; it must not write, nor return what still reads."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: ask(self._connection()))
+    async def read(self, ask: _Ask[_Answer]) -> _Answer:
+        """What `ask` returns; it must not write, nor return what still reads. Raises `Fault` (503)."""
+        return await self._readers.run(ask)
 
-    async def write(self, change: Callable[[KnowledgeBase], _Answer]) -> _Answer:
-        """What `change` returns, once it is written. It is carried out to its end even where nobody waits any more."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, lambda: change(self._connection()))
+    async def write(self, change: _Ask[_Answer]) -> _Answer:
+        """What `change` returns, once it is written. Begun, it is carried out even where nobody waits any more."""
+
+        def carry_out(kb: KnowledgeBase) -> _Answer:
+            answer = change(kb)
+            self._finish_erasing(kb)
+            return answer
+
+        return await self._writer.run(carry_out)
 
     def close(self) -> None:
-        """Let what is being done end."""
-        self._readers.shutdown()
-        self._writer.shutdown()
+        """Let what is being done end, and close each connection in its thread."""
+        self._readers.close()
+        self._writer.close()
 
-    def _connection(self) -> KnowledgeBase:
-        """This thread's own, which is closed with it."""
-        if not hasattr(self._opened, "kb"):
-            self._opened.kb = KnowledgeBase.open(self._address)
-        kb: KnowledgeBase = self._opened.kb
-        return kb
+    def _finish_erasing(self, kb: KnowledgeBase) -> None:
+        """No other opening of the file may come for weeks that would make up for what another program cut short."""
+        now = time.monotonic()
+        if now >= self._finish_at and not kb.finish_erasing():
+            self._finish_at = now + _RETRY_SECONDS
+
+
+class _Threads:
+    """Threads that share a queue; each opens the knowledge base when it is first asked, and closes it at its end."""
+
+    def __init__(self, name: str, number: int, address: str | Path) -> None:
+        self._address = address
+        self._jobs: SimpleQueue[tuple[Future[Any], _Ask[Any]] | None] = SimpleQueue()
+        self._threads = [threading.Thread(target=self._work, name=f"{name}-{each}") for each in range(number)]
+        for thread in self._threads:
+            thread.daemon = True
+            thread.start()
+
+    async def run(self, ask: _Ask[_Answer]) -> _Answer:
+        future: Future[_Answer] = Future()
+        self._jobs.put((future, ask))
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        opened: KnowledgeBase | None = None
+        while (job := self._jobs.get()) is not None:
+            future, ask = job
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                opened = self._sound(opened)
+                future.set_result(ask(opened))
+            except BaseException as error:  # noqa: BLE001 - whoever waits is told
+                future.set_exception(error)
+            del future, ask, job
+        if opened is not None:
+            opened.close()
+
+    def _sound(self, kb: KnowledgeBase | None) -> KnowledgeBase:
+        """The connection, or a new one where there is none or it was lost. Raises `Fault` (503)."""
+        if kb is not None and kb.answers():
+            return kb
+        try:
+            return KnowledgeBase.open(self._address)
+        except LamLamError as error:
+            raise Fault(503, f"the knowledge base cannot be reached: {error}") from error

@@ -16,7 +16,7 @@ from lamlam.kb.formats.row import InputFile, Reading, Rows, vetted
 if TYPE_CHECKING:
     from lamlam.kb.view import View
 
-__all__ = ["read_csv", "write_csv"]
+__all__ = ["numbered_rows", "read_csv", "write_csv"]
 
 _COLUMNS = ("entity", "relation", "value")
 
@@ -28,7 +28,7 @@ def read_csv(file: InputFile, reading: Reading) -> Rows:
     path = file.path
     with opened(path, reading.seen) as raw:
         # Bytes that are not UTF-8 come as surrogates, so that the reader can go on behind them.
-        rows = _numbered(io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline=""), path)
+        rows = numbered_rows(io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline=""), path)
         columns = _columns(next(rows, (1, [])), path)
         width, places = len(columns), [columns.index(name) for name in _COLUMNS]
         for row in rows:
@@ -51,7 +51,7 @@ def _columns(first: _Fields, path: Path) -> list[str]:
     return first[1]
 
 
-def _numbered(file: TextIO, path: Path) -> Iterator[_Fields]:
+def numbered_rows(file: TextIO, path: Path | None = None) -> Iterator[_Fields]:
     """The rows that are not blank, each with the line where it begins."""
     reader = csv.reader(file, strict=True)
     while True:

@@ -1,0 +1,11 @@
+"""The routes of the knowledge base, `/kb/...`: reading facts, changing them, tables, forgetting, the log."""
+
+from fastapi import APIRouter
+
+from lamlam.serve.facts import changing, forgetting, log, reading, tables
+
+__all__ = ["router"]
+
+router = APIRouter()
+for _part in (reading, changing, tables, forgetting, log):
+    router.include_router(_part.router)

@@ -1,0 +1,86 @@
+"""Routes of forgetting: what would go, erasing it for good, and the certificates of it."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+
+from lamlam.kb import Certificate, KnowledgeBase
+from lamlam.serve.access import Editor, Reader, Role
+from lamlam.serve.errors import Fault
+from lamlam.serve.facts.log import Number
+from lamlam.serve.facts.messages import MOST, Certificates, Forgotten, ForgottenFact, ToForget, problems, said
+from lamlam.serve.facts.reading import known_fact
+from lamlam.serve.site import SiteOf
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/kb", tags=["forgetting"])
+
+_SHOWN = 500
+
+
+@router.post("/forget", responses=problems(404, 409, 413))
+async def forget(asked: ToForget, site: SiteOf, actor: Editor) -> Forgotten:
+    """Show what would be forgotten; with `dry_run` false, which takes the role eraser, erase it for good.
+
+    The answer comes when the files were searched and the certificate is kept.
+    """
+    if asked.dry_run:
+        return await site.knowledge.read(lambda kb: _planned(kb, asked))
+    if not actor.role.allows(Role.ERASER):
+        raise Fault(403, f"erasing takes a token of the role {Role.ERASER}", headers={"WWW-Authenticate": "Bearer"})
+
+    def change(kb: KnowledgeBase) -> Certificate:
+        _check(kb, asked)
+        return kb.forget(**asked.described(), actor=actor.name, reason=asked.reason)
+
+    certificate = await site.knowledge.write(change)
+    return Forgotten(certificate=certificate.as_json(), facts=[], related=[])
+
+
+@router.get("/certificates", responses=problems())
+async def list_certificates(
+    site: SiteOf,
+    _: Reader,
+    before: Annotated[int | None, Query(ge=1, le=MOST)] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> Certificates:
+    """List the certificates of all that was forgotten, the newest first, page by page."""
+
+    def ask(kb: KnowledgeBase) -> Certificates:
+        revisions = [number for number in kb.certified() if before is None or number < before]
+        shown = (kb.certificate(number) for number in revisions[:limit])
+        more = revisions[limit - 1] if len(revisions) > limit else None
+        return Certificates(certificates=[each for each in shown if each is not None], next=more)
+
+    return await site.knowledge.read(ask)
+
+
+@router.get("/certificates/{revision}", responses=problems(404), response_model=dict[str, Any])
+async def show_certificate(revision: Number, site: SiteOf, _: Reader) -> JSONResponse:
+    """Download the certificate of a revision that forgot."""
+    certificate = await site.knowledge.read(lambda kb: kb.certificate(revision))
+    if certificate is None:
+        raise Fault(404, f"there is no certificate of revision {revision}")
+    name = f"certificate-{revision}.json"
+    return JSONResponse(certificate, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+def _planned(kb: KnowledgeBase, asked: ToForget) -> Forgotten:
+    _check(kb, asked)
+    certificate = kb.forget(**asked.described(), dry_run=True)
+    why = dict(zip(certificate.facts, certificate.reasons, strict=True))
+    return Forgotten(
+        certificate=certificate.as_json(),
+        facts=[
+            ForgottenFact(**fact.model_dump(), why=why[fact.id])
+            for fact in said(kb.facts_by_id(certificate.facts[:_SHOWN]))
+        ],
+        related=said(kb.facts_by_id(certificate.related[:_SHOWN])),
+    )
+
+
+def _check(kb: KnowledgeBase, asked: ToForget) -> None:
+    if asked.fact is not None:
+        known_fact(kb, asked.fact)

@@ -1,0 +1,369 @@
+"""What the routes of the knowledge base are asked and what they answer. Unknown fields are refused."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from lamlam import kb
+from lamlam.corpus.corpus import FactRecord
+from lamlam.errors import InputError
+from lamlam.kb.names import checked
+from lamlam.serve.protocol import Fact
+
+__all__ = [
+    "MOST",
+    "Added",
+    "AliasAnswer",
+    "Aliases",
+    "Certificates",
+    "Counts",
+    "Edit",
+    "FactId",
+    "Facts",
+    "Forgotten",
+    "ForgottenFact",
+    "Log",
+    "LogEntry",
+    "NewAlias",
+    "NewFacts",
+    "Page",
+    "Passage",
+    "Passages",
+    "Problem",
+    "Reasoned",
+    "Relations",
+    "Resolution",
+    "RevisionChanges",
+    "RevisionNumber",
+    "Search",
+    "Statement",
+    "TableReport",
+    "ToForget",
+    "Undone",
+    "problems",
+    "said",
+]
+
+MOST = 2**63 - 1
+NAME, VALUE, REASON = 500, 2_000, 500  # characters
+
+
+def _stored(text: str) -> str:
+    """A text as a knowledge base takes it: not blank, no NUL, no lone surrogate."""
+    try:
+        return checked(text, "")
+    except InputError as error:
+        raise ValueError(error.reason) from None
+
+
+def _unicode(text: str) -> str:
+    return _stored(f"x{text}")[1:]
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME), AfterValidator(_stored)]
+Value = Annotated[str, StringConstraints(min_length=1, max_length=VALUE), AfterValidator(_stored)]
+Why = Annotated[str, StringConstraints(max_length=REASON), AfterValidator(_unicode), Field(description="For the log.")]
+Place = Annotated[int, Field(ge=0, le=MOST)]
+FactId = Annotated[int, Field(ge=1, le=MOST)]
+RevisionNumber = Annotated[int, Field(ge=0, le=MOST)]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+# What is asked
+
+
+class NewSource(_Asked):
+    """Where a fact was read: a document's id and, where it is known, a span [start, end) of its characters."""
+
+    document: Name
+    start: Place | None = None
+    end: Place | None = None
+
+    @model_validator(mode="after")
+    def _is_span(self) -> Self:
+        if (self.start is None) != (self.end is None) or (self.start or 0) > (self.end or 0):
+            raise ValueError("start and end are both given or neither, and start is not beyond end")
+        return self
+
+    def as_source(self) -> kb.Source:
+        return kb.Source(self.document, self.start, self.end)
+
+
+class NewFact(_Asked):
+    entity: Name
+    relation: Name
+    value: Value
+    source: NewSource | None = None
+
+    def as_record(self) -> FactRecord:
+        source = () if self.source is None else (self.source.document, self.source.start, self.source.end)
+        return FactRecord(self.entity, self.relation, self.value, *source)
+
+
+class NewFacts(_Asked):
+    facts: Annotated[list[NewFact], Field(min_length=1)]
+    reason: Why = ""
+
+
+class Edit(_Asked):
+    value: Value
+    source: NewSource | None = None
+    reason: Why = ""
+
+
+class Reasoned(_Asked):
+    reason: Why = ""
+
+
+class NewAlias(_Asked):
+    """Another name for an entity, a relation, or a value: exactly one of them is given."""
+
+    name: Value
+    entity: Name | None = None
+    relation: Name | None = None
+    value: Value | None = None
+    reason: Why = ""
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if sum(target is not None for target in (self.entity, self.relation, self.value)) != 1:
+            raise ValueError("an alias points at an entity, or a relation, or a value")
+        return self
+
+
+class ToForget(_Asked):
+    """A fact by its id; or all of an entity, relation and value, any of them left out; or what a document states."""
+
+    fact: FactId | None = None
+    entity: Name | None = None
+    relation: Name | None = None
+    value: Value | None = None
+    source: Name | None = None
+    dry_run: bool = Field(default=True, description="Tell what would go, and change nothing.")
+    reason: Why = ""
+
+    @model_validator(mode="after")
+    def _one_description(self) -> Self:
+        if sum(part is not None for part in (self.fact, self.entity or self.relation or self.value, self.source)) != 1:
+            raise ValueError("say what to forget: a fact's id, or entity, relation and value, or a source")
+        return self
+
+    def described(self) -> dict[str, Any]:
+        """Arguments of `KnowledgeBase.forget`."""
+        named = {name: getattr(self, name) for name in ("entity", "relation", "value", "source")}
+        return {"fact_id": self.fact, **named}
+
+
+# What is answered
+
+
+class Resolution(BaseModel):
+    """What a lookup finds: facts, or an honest status with none. `candidates` names what an ambiguous one may mean."""
+
+    entity: str
+    relation: str
+    status: str
+    score: float
+    facts: list[Fact]
+    candidates: list[str]
+
+
+class Counts(BaseModel):
+    """How much the knowledge base holds, and its latest revision. `frequent` has the relations with the most facts."""
+
+    facts: int
+    past: int
+    entities: int
+    relations: int
+    documents: int
+    sources: int
+    aliases: int
+    revisions: int
+    tombstones: int
+    bytes: int
+    frequent: list[tuple[str, int]]
+    revision: int
+
+
+class FoundName(BaseModel):
+    name: str
+    entity: str
+
+
+class Search(BaseModel):
+    """Names that begin so; `entity` is whose name, or alias, it is."""
+
+    entities: list[FoundName]
+
+
+class Page(BaseModel):
+    """Some facts; `next` is the `after` of the next page, null on the last. A page may be short and not be the last."""
+
+    facts: list[Fact]
+    next: int | None
+
+
+class Relation(BaseModel):
+    name: str
+    facts: int
+
+
+class Relations(BaseModel):
+    relations: list[Relation]
+
+
+class Facts(BaseModel):
+    facts: list[Fact]
+
+
+class Passage(BaseModel):
+    """The text around one source of a fact: the excerpt begins at the document's character `offset`."""
+
+    document: str
+    start: int | None
+    end: int | None
+    text: str
+    offset: int
+    found: bool
+
+
+class Passages(BaseModel):
+    passages: list[Passage]
+
+
+class Alias(BaseModel):
+    name: str
+    since: int
+
+
+class Aliases(BaseModel):
+    aliases: list[Alias]
+
+
+class Statement(BaseModel):
+    entity: str
+    relation: str
+    value: str
+
+
+class Added(BaseModel):
+    """How many facts were new and known; those refused because they were forgotten; the revision that was written."""
+
+    added: int
+    known: int
+    refused: list[Statement]
+    revision: int
+
+
+class AliasAnswer(BaseModel):
+    added: bool = Field(description="False where the name stands for it already.")
+
+
+class Undone(BaseModel):
+    changed: int = Field(description="How many facts and names.")
+    revision: int
+
+
+class ChangedValue(BaseModel):
+    id: int
+    old: str
+    new: str
+
+
+class RefusedRow(BaseModel):
+    line: int
+    reason: str
+
+
+class TableReport(BaseModel):
+    """What a table changed, or would. A refused row keeps all others from being written, so that a dry run tells it."""
+
+    edited: list[ChangedValue]
+    added: list[Statement]
+    unchanged: int
+    refused: list[RefusedRow]
+    revision: int | None
+
+
+class ForgottenFact(Fact):
+    why: str = Field(description="Asked for, superseded by one that is, or the same in other words.")
+
+
+class Forgotten(BaseModel):
+    """The certificate; in a dry run also the facts that would go, and related ones that would stay, 500 of each."""
+
+    certificate: dict[str, Any]
+    facts: list[ForgottenFact]
+    related: list[Fact]
+
+
+class Certificates(BaseModel):
+    certificates: list[dict[str, Any]]
+    next: int | None = Field(description="The `before` of the next page; null on the last.")
+
+
+class LogEntry(BaseModel):
+    """One write. `began` and `ended` count its facts; those forgotten since are not counted."""
+
+    id: int
+    time: str
+    actor: str
+    action: str
+    reason: str
+    began: int
+    ended: int
+    undoable: bool = Field(description="Whether it seems that this can be undone.")
+
+
+class Log(BaseModel):
+    revisions: list[LogEntry]
+    next: int | None = Field(description="The `before` of the next page; null on the last.")
+
+
+class RevisionChanges(BaseModel):
+    """A revision, and the facts that began and that ended with it, the first 500 of each."""
+
+    revision: LogEntry
+    began: list[Fact]
+    ended: list[Fact]
+
+
+class Fault(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: int
+
+
+class Problem(BaseModel):
+    """What a refusal says."""
+
+    error: Fault
+
+
+_MEANINGS = {
+    401: "No token, or one that is not known.",
+    403: "The token's role does not allow it.",
+    404: "There is none of this id.",
+    409: "The state of the knowledge base forbids it.",
+    413: "The body is too large.",
+    422: "What was asked is not well-formed; `param` names the field.",
+    429: "Too many requests: try again later.",
+    503: "The knowledge base cannot be reached.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """How a route may refuse, for its description: what all may answer, and these."""
+    told = sorted({401, 403, 422, 429, 503, *statuses})
+    return {status: {"model": Problem, "description": _MEANINGS[status]} for status in told}
+
+
+def said(facts: Iterable[kb.Fact]) -> list[Fact]:
+    """Facts of the knowledge base in the words of the API."""
+    return [Fact.model_validate(asdict(fact)) for fact in facts]

@@ -1,0 +1,174 @@
+"""Routes that read facts: looking up, searching, listing; a fact, its history and the passages that state it."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from lamlam import kb
+from lamlam.errors import InputError
+from lamlam.kb import KnowledgeBase
+from lamlam.serve.access import Reader
+from lamlam.serve.errors import Fault
+from lamlam.serve.facts.messages import (
+    MOST,
+    NAME,
+    VALUE,
+    Alias,
+    Aliases,
+    Counts,
+    Facts,
+    FoundName,
+    Page,
+    Passage,
+    Passages,
+    Relation,
+    Relations,
+    Resolution,
+    Search,
+    problems,
+    said,
+)
+from lamlam.serve.protocol import Fact
+from lamlam.serve.site import Site, SiteOf
+
+__all__ = ["Id", "known_fact", "router"]
+
+router = APIRouter(prefix="/kb", tags=["facts"])
+
+Id = Annotated[int, Path(ge=1, le=MOST, description="A fact's id.")]
+Entity = Annotated[str, Query(max_length=NAME, description="An entity's name or alias.")]
+Kind = Annotated[str, Query(max_length=NAME, description="A relation's name or alias.")]
+
+_AROUND = 600  # characters of a passage on each side of the span
+_RELATIONS = 1000
+
+
+def known_fact(kb: KnowledgeBase, fact_id: int) -> kb.Fact:
+    """A fact that the knowledge base holds, past or present. Raises `Fault` (404) for any other."""
+    try:
+        return kb.fact(fact_id)
+    except InputError as error:
+        raise Fault(404, error.reason) from None
+
+
+@router.get("", responses=problems())
+async def count(site: SiteOf, _: Reader) -> Counts:
+    """Count what the knowledge base holds."""
+
+    def ask(kb: KnowledgeBase) -> Counts:
+        return Counts(**asdict(kb.stats()), revision=kb.revision)
+
+    return await site.knowledge.read(ask)
+
+
+@router.get("/lookup", responses=problems(404))
+async def look_up(
+    site: SiteOf,
+    _: Reader,
+    entity: Entity,
+    relation: Kind,
+    revision: Annotated[int | None, Query(ge=0, le=MOST)] = None,
+) -> Resolution:
+    """Look up a relation of an entity as the model does, now or as it stood after a revision."""
+
+    def ask(kb: KnowledgeBase) -> Resolution:
+        if revision is not None and revision > kb.revision:
+            raise Fault(404, f"there is no revision {revision}", field="revision")
+        found = (kb if revision is None else kb.at(revision)).lookup(entity, relation)
+        return Resolution(
+            entity=found.entity,
+            relation=found.relation,
+            status=found.status,
+            score=found.score,
+            facts=said(found.facts),
+            candidates=list(found.candidates),
+        )
+
+    return await site.knowledge.read(ask)
+
+
+@router.get("/search", responses=problems())
+async def search_names(
+    site: SiteOf, _: Reader, q: Annotated[str, Query(max_length=NAME)], limit: Annotated[int, Query(ge=1, le=100)] = 20
+) -> Search:
+    """Search names and aliases of entities as they are typed: those that begin so."""
+    found = await site.knowledge.read(lambda kb: kb.names_starting(q, limit))
+    return Search(entities=[FoundName(name=name, entity=entity) for name, entity in found])
+
+
+@router.get("/facts", responses=problems())
+async def list_facts(
+    site: SiteOf,
+    _: Reader,
+    entity: Entity | None = None,
+    relation: Kind | None = None,
+    source: Annotated[str | None, Query(max_length=NAME, description="A document's id.")] = None,
+    text: Annotated[str | None, Query(max_length=VALUE, description="A part of the value, in any case.")] = None,
+    after: Annotated[int, Query(ge=0, le=MOST)] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> Page:
+    """List the facts that hold, in the order of their ids, page by page.
+
+    A search for a text has no index: each page looks at some 50,000 values at most, and may be short, or empty, with a
+    `next` at which to go on.
+    """
+    wanted = {"entity": entity, "relation": relation, "source": source, "text": text}
+    page = await site.knowledge.read(lambda kb: kb.page(**wanted, after=after, limit=limit))
+    return Page(facts=said(page.facts), next=page.next)
+
+
+@router.get("/relations", responses=problems())
+async def list_relations(site: SiteOf, _: Reader) -> Relations:
+    """List the relations, the thousand most frequent first, with the number of facts that hold in each."""
+    found = await site.knowledge.read(lambda kb: kb.relation_counts()[:_RELATIONS])
+    return Relations(relations=[Relation(name=name, facts=facts) for name, facts in found])
+
+
+@router.get("/facts/{fact}", responses=problems(404))
+async def show_fact(fact: Id, site: SiteOf, _: Reader) -> Fact:
+    """Show one fact by its id, whether or not it still holds."""
+    return await site.knowledge.read(lambda kb: said([known_fact(kb, fact)])[0])
+
+
+@router.get("/facts/{fact}/history", responses=problems(404))
+async def show_history(fact: Id, site: SiteOf, _: Reader) -> Facts:
+    """Show what stood in a fact's place before and after it, in the order of ids."""
+
+    def ask(kb: KnowledgeBase) -> Facts:
+        return Facts(facts=said(kb.history(known_fact(kb, fact).id)))
+
+    return await site.knowledge.read(ask)
+
+
+@router.get("/facts/{fact}/passages", responses=problems(404))
+async def show_passages(fact: Id, site: SiteOf, _: Reader) -> Passages:
+    """Show the text around each place where a fact was read. What was forgotten has none."""
+    return await site.knowledge.read(lambda kb: Passages(passages=_passages(site, known_fact(kb, fact))))
+
+
+@router.get("/aliases", responses=problems())
+async def list_aliases(site: SiteOf, _: Reader, entity: Entity) -> Aliases:
+    """List the other names of an entity, each with the revision that gave it."""
+    found = await site.knowledge.read(lambda kb: kb.aliases_of(entity))
+    return Aliases(aliases=[Alias(name=name, since=since) for name, since in found])
+
+
+def _passages(site: Site, fact: kb.Fact) -> list[Passage]:
+    found = []
+    for source in fact.sources:
+        text = site.documents.text(source.document)
+        begin = max(0, (source.start or 0) - _AROUND)
+        end = (source.end or source.start or 0) + _AROUND
+        excerpt = "" if text is None else text[begin:end]
+        found.append(
+            Passage(
+                document=source.document,
+                start=source.start,
+                end=source.end,
+                text=excerpt,
+                offset=begin,
+                found=text is not None,
+            )
+        )
+    return found

@@ -1,0 +1,58 @@
+"""Routes of tables: facts as CSV, and the same back with what was changed in it, as one revision."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+
+from lamlam.kb import KnowledgeBase
+from lamlam.kb.listing import FactPage
+from lamlam.serve.access import Editor, Reader
+from lamlam.serve.errors import Fault
+from lamlam.serve.facts.messages import TableReport, Why, problems
+from lamlam.serve.facts.reading import Entity, Kind
+from lamlam.serve.facts.table import change_by_table, read_table, written
+from lamlam.serve.site import SiteOf
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/kb", tags=["tables"])
+
+_CSV = {"text/csv": {"schema": {"type": "string"}}}
+
+
+@router.get("/facts.csv", responses=problems() | {200: {"content": _CSV}}, response_class=StreamingResponse)
+async def download_table(
+    site: SiteOf, _: Reader, entity: Entity | None = None, relation: Kind | None = None
+) -> StreamingResponse:
+    """Download the facts of an entity, or in a relation, as CSV: id, entity, relation, value, all of one revision.
+
+    More facts than the server takes back in one table are refused.
+    """
+    most = site.settings.max_facts
+
+    def ask(kb: KnowledgeBase) -> FactPage:
+        return kb.page(entity=entity, relation=relation, limit=most)
+
+    page = await site.knowledge.read(ask)
+    if page.next is not None:
+        raise Fault(422, f"there are more than {most} such facts: name an entity or a relation of fewer")
+    headers = {"Content-Disposition": 'attachment; filename="facts.csv"'}
+    return StreamingResponse(written(page.facts), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.post("/facts.csv", responses=problems(409, 413), openapi_extra={"requestBody": {"content": _CSV}})
+async def upload_table(
+    request: Request,
+    site: SiteOf,
+    actor: Editor,
+    dry_run: Annotated[bool, Query(description="Tell what would change, and change nothing.")] = True,
+    reason: Annotated[Why, Query()] = "",
+) -> TableReport:
+    """Change facts by a table: a row with an id and another value is an edit, a row without an id is added.
+
+    The columns are id, entity, relation and value, in any order. All of it is one revision; where a row is refused,
+    nothing is written, and a dry run tells which are, and why. Every cell is taken as it stands.
+    """
+    rows = read_table(await request.body(), site.settings.max_facts)
+    return await site.knowledge.write(lambda kb: change_by_table(kb, rows, dry_run, actor.name, reason))
