@@ -25,6 +25,7 @@ USUAL = {
     "training-mask": "benchmarks.training:mask_cost",
     "engine": "benchmarks.engine:engine",
     "engine-sparse": "benchmarks.engine:sparse",
+    "serving": "benchmarks.serving:serving",
 }
 ON_REQUEST = {"full-size": "benchmarks.knowledge_base:full_size"}  # an hour, and 20 GB of scratch
 RESULTS = Path(__file__).parent / "results"

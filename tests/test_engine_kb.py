@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from fakes_engine import ScriptedModel, follow, planned, small_vocabulary
+from fakes_engine import DictionaryFacts, ScriptedModel, follow, planned, small_vocabulary
 from lamlam.engine import DecodingSettings, Engine, FactSource, Generation
 from lamlam.engine.mentions import mentions
+from lamlam.errors import LamLamError
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.fact import Status
 from lamlam.markup import Call
@@ -58,6 +59,26 @@ def test_an_edit_shows_at_once(kb: KnowledgeBase) -> None:
     kb.edit(fact.id, value="Marylebone")
     [lookup] = _ask(kb, "Ada Lovelace", "Birth Place", "Ada Lovelace was born in").lookups
     assert lookup.value == "Marylebone"
+
+
+def test_a_former_revision_can_be_asked_and_what_was_forgotten_is_in_none(kb: KnowledgeBase) -> None:
+    before = kb.revision
+    [fact] = kb.lookup("Ada Lovelace", "Birth Place").facts
+    kb.edit(fact.id, value="Marylebone")
+    question = (kb, "Ada Lovelace", "Birth Place", "Ada Lovelace was born in")
+    asked = _ask(*question, revision=before)
+    assert ([lookup.value for lookup in asked.lookups], asked.revision) == (["London"], before)
+    nearest = _ask(*question[:3], "Ada Lovelace", revision=before, on_miss="nearest")
+    assert [lookup.value for lookup in nearest.lookups] == ["London"]
+    kb.forget(entity="Ada Lovelace", relation="Birth Place")
+    assert [lookup.value for lookup in _ask(*question, revision=before).lookups] == ["unknown"]
+
+
+def test_a_revision_that_is_not_there_is_refused_before_anything_is_written(kb: KnowledgeBase) -> None:
+    with pytest.raises(LamLamError, match="no revision 99"):
+        _ask(kb, "Ada Lovelace", "field", "Ada Lovelace did", revision=99)
+    with pytest.raises(LamLamError, match="keeps no revisions"):
+        _ask(DictionaryFacts({}), "Ada Lovelace", "field", "Ada Lovelace did", revision=1)
 
 
 def test_what_was_forgotten_is_unknown_and_said_to_be_forgotten(kb: KnowledgeBase) -> None:

@@ -159,7 +159,7 @@ def test_what_cannot_be_done_is_refused_with_the_field(
 
 def test_a_prompt_that_fills_the_context_is_refused(kb: Path, tmp_path: Path) -> None:
     app = build_app(served(kb), Access(tmp_path / "tokens.json", open_reads=True))
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://127.0.0.1") as client:
         answer = client.post("/v1/completions", json={"prompt": "Ada " * 600})
     assert answer.status_code == 422
     assert "context" in answer.json()["error"]["message"]
@@ -183,7 +183,7 @@ def test_a_control_token_in_a_prompt_is_text(openai: OpenAI) -> None:
 
 def test_more_texts_than_the_server_takes_on_are_told_to_come_again(kb: Path, tmp_path: Path) -> None:
     app = build_app(served(kb), Access(tmp_path / "tokens.json", open_reads=True), ServeSettings(max_waiting=2))
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://127.0.0.1") as client:
         answer = client.post("/v1/completions", json={"prompt": [ADA] * 3})
         assert answer.status_code == 429
         assert int(answer.headers["Retry-After"]) >= 1
@@ -207,7 +207,7 @@ def test_each_text_is_of_one_revision_while_a_writer_edits(kb: Path, tmp_path: P
 
     writer = threading.Thread(target=write)
     texts = []
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://127.0.0.1") as client:
         writer.start()
         try:
             for _ in range(25):
@@ -241,7 +241,9 @@ class Breaking:
 
 def test_a_fault_on_the_way_is_told_and_the_next_text_is_written(kb: Path, tmp_path: Path) -> None:
     model = served(kb, ["Birth Place", "Work Place"], source=Breaking)  # type: ignore[arg-type]
-    with TestClient(build_app(model, Access(tmp_path / "tokens.json", open_reads=True))) as client:
+    with TestClient(
+        build_app(model, Access(tmp_path / "tokens.json", open_reads=True)), base_url="http://127.0.0.1"
+    ) as client:
         answer = client.post("/v1/completions", json={"prompt": ADA, "stream": True})
         events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
         assert "".join(choice["text"] for event in events[:-1] for choice in event["choices"]) == " London."
@@ -256,7 +258,7 @@ def test_a_fault_on_the_way_is_told_and_the_next_text_is_written(kb: Path, tmp_p
 def test_a_client_that_leaves_frees_its_place(kb: Path, tmp_path: Path) -> None:
     app = build_app(served(kb), Access(tmp_path / "tokens.json", open_reads=True))
     batch = app.state.site.batch
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://127.0.0.1") as client:
 
         async def leave() -> None:
             with batch.writing([ADA], DecodingSettings(max_tokens=60)) as events:
@@ -270,7 +272,7 @@ def test_a_client_that_leaves_frees_its_place(kb: Path, tmp_path: Path) -> None:
 
 def test_a_model_that_stops_is_told_at_once(kb: Path, tmp_path: Path) -> None:
     app = build_app(served(kb), Access(tmp_path / "tokens.json", open_reads=True))
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://127.0.0.1") as client:
         assert client.get("/healthz").status_code == 200
         app.state.site.batch.close()
         assert client.get("/healthz").status_code == 503

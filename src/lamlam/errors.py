@@ -5,7 +5,7 @@ Everything derives from `LamLamError`; the command line prints its message as on
 
 from pathlib import Path
 
-__all__ = ["InputError", "LamLamError"]
+__all__ = ["InputError", "LamLamError", "StoreError"]
 
 
 class LamLamError(Exception):
@@ -22,3 +22,11 @@ class InputError(LamLamError):
         parts = [part for part in (where, f"field '{field}'" if field else "", reason) if part]
         super().__init__(": ".join(parts))
         self.reason, self.path, self.line, self.field = reason, path, line, field
+
+
+class StoreError(LamLamError):
+    """A store of data that cannot be used now. `name` is the file or the server, which not everyone is to be told."""
+
+    def __init__(self, name: object, reason: str) -> None:
+        super().__init__(f"{name} {reason}")
+        self.name, self.reason = name, reason

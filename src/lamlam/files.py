@@ -4,7 +4,7 @@ import glob
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -15,11 +15,12 @@ __all__ = ["atomic_write", "file_digest", "remove_torn"]
 
 
 @contextmanager
-def atomic_write(path: str | Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
+def atomic_write(path: str | Path, mode: Literal["w", "wb"] = "w", *, permissions: int = 0o666) -> Iterator[IO[Any]]:
     """A file opened for writing (UTF-8, newlines as written) that takes the name `path` when the block ends well.
 
     It is written beside `path`, whose folder is made if need be, forced to disk and renamed; when the block raises,
-    it is removed and whatever stood at `path` stays. Raises `InputError` when the place cannot be written.
+    it is removed and whatever stood at `path` stays. `permissions` are the file's from the beginning, less the umask.
+    Raises `InputError` when the place cannot be written.
     """
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
@@ -28,7 +29,7 @@ def atomic_write(path: str | Path, mode: Literal["w", "wb"] = "w") -> Iterator[I
     text = {} if mode == "wb" else {"encoding": "utf-8", "newline": ""}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        file = open(temporary, mode.replace("w", "x"), **text)  # type: ignore[call-overload]  # noqa: SIM115
+        file = open(temporary, mode.replace("w", "x"), opener=_opener(permissions), **text)  # type: ignore[call-overload]  # noqa: SIM115
     except OSError as error:
         raise InputError(f"cannot be written ({error.strerror})", path=path) from error
     try:
@@ -40,6 +41,10 @@ def atomic_write(path: str | Path, mode: Literal["w", "wb"] = "w") -> Iterator[I
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _opener(permissions: int) -> Callable[[str, int], int]:
+    return lambda path, flags: os.open(path, flags, permissions)
 
 
 def remove_torn(path: str | Path) -> None:

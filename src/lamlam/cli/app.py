@@ -10,7 +10,7 @@ from lamlam.errors import LamLamError
 
 __all__ = ["app", "main"]
 
-_VERBS = ("annotate", "audit", "demo", "evaluate", "generate", "kb", "pretrain", "serve", "world")
+_VERBS = ("annotate", "audit", "demo", "evaluate", "generate", "kb", "pretrain", "serve", "token", "world")
 
 app = typer.Typer(
     name="lamlam",

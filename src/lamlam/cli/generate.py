@@ -51,6 +51,9 @@ def register(app: typer.Typer) -> None:
         relations: Annotated[str, typer.Option(help="Relations a call may ask for: known or free.")] = "free",
         on_miss: Annotated[str, typer.Option(help="On a miss: unknown, drop or nearest.")] = "unknown",
         lookups: Annotated[bool, typer.Option("--lookups/--no-lookups", help="Whether calls may be made.")] = True,
+        revision: Annotated[
+            int | None, typer.Option(help="Ask the knowledge base as it stood after this revision.")
+        ] = None,
         dtype: Annotated[
             str | None,
             typer.Option(help="float32, bfloat16, or auto: what the processor is fast in.  [default: as saved]"),
@@ -91,6 +94,7 @@ def register(app: typer.Typer) -> None:
             "relations": relations,
             "on_miss": on_miss,
             "lookups": lookups,
+            "revision": revision,
         }
         given = {field: value for field, value in chosen.items() if value is not None}
         disable_progress_bar()

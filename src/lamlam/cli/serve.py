@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,20 +26,36 @@ def register(app: typer.Typer) -> None:
         host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
         port: Annotated[int, typer.Option(help="The port to listen at.")] = 8000,
         tokens: Annotated[Path | None, typer.Option(help="The file of tokens.  [default: RUN/tokens.json]")] = None,
+        set_: Annotated[
+            list[str] | None,
+            typer.Option("--set", metavar="KEY=VALUE", help="Change a limit of the server, as max_tokens=100."),
+        ] = None,
     ) -> None:
         """Serve a model and its knowledge base: an API, and a page on which facts can be changed and forgotten."""
         import uvicorn
 
-        from lamlam.serve import build_app
+        from lamlam.checked import checked
+        from lamlam.cli.pairs import pairs
+        from lamlam.serve import ServeSettings, build_app
         from lamlam.serve.access import Access
+        from lamlam.serve.origins import is_loopback
 
-        served = _served(run, kb, documents)
-        access = Access(tokens or run / "tokens.json", open_reads=_is_loopback(host))
+        settings = checked(ServeSettings, pairs(set_ or ()))
+        served = _served(run, kb, documents, settings.batch_size)
+        access = Access(tokens or run / "tokens.json", open_reads=is_loopback(host))
         _first_tokens(access)
-        uvicorn.run(build_app(served, access), host=host, port=port, log_level="warning", server_header=False)
+        # Whose address a client has is not for the client to say, so that headers of proxies are not heeded.
+        uvicorn.run(
+            build_app(served, access, settings),
+            host=host,
+            port=port,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+        )
 
 
-def _served(run: Path, kb: str | None, documents: Path | None) -> "Served":
+def _served(run: Path, kb: str | None, documents: Path | None, batch_size: int) -> "Served":
     from lamlam.engine import Engine
     from lamlam.kb import KnowledgeBase
     from lamlam.kb.connect import is_url
@@ -53,7 +68,7 @@ def _served(run: Path, kb: str | None, documents: Path | None) -> "Served":
     def open_engine() -> "Iterator[Engine]":
         again = (lambda: KnowledgeBase.open(address)) if is_url(address) else None
         with KnowledgeBase.open(address) as facts:
-            engine = Engine(checkpoint.model, checkpoint.vocabulary, facts, open_source=again)
+            engine = Engine(checkpoint.model, checkpoint.vocabulary, facts, batch_size=batch_size, open_source=again)
             try:
                 yield engine
             finally:
@@ -67,13 +82,6 @@ def _served(run: Path, kb: str | None, documents: Path | None) -> "Served":
         kb=address,
         documents=documents or (run / "corpus" if (run / "corpus").is_dir() else None),
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _first_tokens(access: "Access") -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamlam.errors import InputError, LamLamError
+from lamlam.errors import InputError, LamLamError, StoreError
 from lamlam.kb.database import Parameters
 from lamlam.kb.dialect import definitions, translated
 from lamlam.kb.layout import LAYOUT
@@ -114,7 +114,7 @@ class PostgresDatabase:
     def transaction(self) -> Iterator[None]:
         """One writes at a time, so that revisions are numbered in the order in which they are committed."""
         if not self.writable:
-            raise LamLamError(f"{self.name} is read-only")
+            raise StoreError(self.name, "is read-only")
         nested = self._in_transaction()
         self.run("SAVEPOINT call" if nested else "BEGIN ISOLATION LEVEL READ COMMITTED")
         try:
@@ -242,7 +242,7 @@ class PostgresDatabase:
             connection.adapters.register_loader("numeric", IntLoader)
             connection.execute(f"SET lock_timeout = '{_WRITER_SECONDS}s'; SET jit = off")
         except self._psycopg.Error as error:
-            raise LamLamError(f"{self.name} cannot be opened: {_first_line(error)}") from error
+            raise StoreError(self.name, f"cannot be opened: {_first_line(error)}") from error
         return connection
 
     def _check(self, create: bool) -> None:
@@ -311,12 +311,12 @@ class PostgresDatabase:
         if isinstance(error, errors.DuplicateTable):
             return InputError("has tables of the same names, but is not a knowledge base", path=self.name)
         if isinstance(error, errors.LockNotAvailable):
-            return LamLamError(f"{self.name} is being written to by another program")
+            return StoreError(self.name, "is being written to by another program")
         if isinstance(error, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction):
-            return LamLamError(f"{self.name} may not be used so: {_first_line(error)}")
+            return StoreError(self.name, f"may not be used so: {_first_line(error)}")
         if self._connection.broken:
-            return LamLamError(f"the connection to {self.name} failed: {_first_line(error)}")
-        return LamLamError(f"{self.name} cannot be used so: {_first_line(error)}")
+            return StoreError(f"the connection to {self.name}", f"failed: {_first_line(error)}")
+        return StoreError(self.name, f"cannot be used so: {_first_line(error)}")
 
 
 _SCHEMA = "quote_ident(current_schema())::regnamespace"

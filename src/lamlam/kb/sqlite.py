@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lamlam.errors import InputError, LamLamError
+from lamlam.errors import InputError, LamLamError, StoreError
 from lamlam.kb.database import Parameters
 from lamlam.kb.pages import blank_free_bytes
 from lamlam.kb.scan import Scan, search
@@ -111,7 +111,7 @@ class SQLiteDatabase:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         if not self.writable:
-            raise LamLamError(f"{self.path} is read-only")
+            raise StoreError(self.path, "is read-only")
         nested = self._connection.in_transaction
         self.run("SAVEPOINT call" if nested else "BEGIN IMMEDIATE")
         try:
@@ -206,7 +206,7 @@ class SQLiteDatabase:
                 return False
             blank_free_bytes(self._file())
             if blank_free_bytes(self._file()):
-                raise LamLamError(f"{self.path} is being changed by something that is no database")
+                raise StoreError(self.path, "is being changed by something that is no database")
             self.run("DELETE FROM meta WHERE key = 'erasing'")
         self._connection.close()  # its cache holds pages as they were
         self._connection = self._connect()
@@ -350,10 +350,10 @@ class SQLiteDatabase:
             return InputError("a number is too large")
         name = self.path or "the knowledge base"
         if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-            return LamLamError(f"{name} is being written to by another program")
+            return StoreError(name, "is being written to by another program")
         if isinstance(error, sqlite3.ProgrammingError):
-            return LamLamError(f"{name} cannot be used so: {error}")
-        return LamLamError(f"{name} is damaged or cannot be written: {error}")
+            return StoreError(name, f"cannot be used so: {error}")
+        return StoreError(name, f"is damaged or cannot be written: {error}")
 
 
 def _is_missing_or_empty(path: Path) -> bool:

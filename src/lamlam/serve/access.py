@@ -1,21 +1,34 @@
-"""Who may do what: tokens with a role, of which only digests are kept."""
+"""Who may do what: tokens with a role, of which only digests are kept.
+
+A token holds 192 random bits. There is no dictionary in which to find it, so that one round of SHA-256 hides it as well
+as bcrypt, whose slowness is for passwords that people choose, and costs a request microseconds.
+"""
 
 import hashlib
 import hmac
 import json
+import logging
+import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import APIRouter, Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, Field
 
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.serve.errors import Fault
 
-__all__ = ["Access", "Actor", "Editor", "Eraser", "Reader", "Role"]
+__all__ = ["Access", "Actor", "Editor", "Eraser", "Reader", "Role", "router"]
+
+_LONGEST_NAME, _LONGEST_TOKEN = 100, 200  # characters
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_LOG = logging.getLogger(__name__)
 
 
 class Role(StrEnum):
@@ -39,61 +52,111 @@ class Actor:
 
 
 class Access:
-    """The tokens in a file: name, role, and the SHA-256 of each. `open_reads` lets readers in without one."""
+    """The tokens in a file: name, role, and the SHA-256 of each. `open_reads` lets readers in without one.
+
+    The file is read again whenever it was changed, so that a running server knows what was revoked. Raises `InputError`
+    when it is no file of tokens; where it becomes so later, no token is known until it is mended.
+    """
 
     def __init__(self, path: Path, *, open_reads: bool) -> None:
         self.path, self.open_reads = path, open_reads
-        self._known = _read(path)
+        self._stamp = _stamp(path)
+        self._tokens = _read(path)
 
     def create(self, name: str, role: Role) -> str:
-        """A new token, which is nowhere kept and told once. Raises `InputError` when the name is taken."""
-        if any(name == actor.name for actor in self._known.values()):
+        """A new token, which is nowhere kept and told once. Raises `InputError` when the name is taken or is none."""
+        known = self._known()
+        if not name.isprintable() or name != name.strip() or not 0 < len(name) <= _LONGEST_NAME:
+            raise InputError(f"a token's name has 1 to {_LONGEST_NAME} printable characters")
+        if any(name == actor.name for actor in known.values()):
             raise InputError(f"there is a token of the name '{name}'")
         token = f"lamlam-{role}-{secrets.token_urlsafe(24)}"
-        self._known[_digest(token)] = Actor(name, role)
-        tokens = [{"name": a.name, "role": a.role, "sha256": digest} for digest, a in self._known.items()]
-        with atomic_write(self.path) as file:
-            json.dump({"tokens": tokens}, file, indent=1)
-        self.path.chmod(0o600)
+        self._write({**known, _digest(token): Actor(name, role)})
         return token
+
+    def revoke(self, name: str) -> None:
+        """Forget a token; whoever has it is refused from now on. Raises `InputError` when there is none of the name."""
+        known = self._known()
+        left = {digest: actor for digest, actor in known.items() if actor.name != name}
+        if len(left) == len(known):
+            raise InputError(f"there is no token of the name '{name}'")
+        self._write(left)
+
+    @property
+    def actors(self) -> list[Actor]:
+        """Whose tokens there are."""
+        return list(self._known().values())
 
     @property
     def empty(self) -> bool:
-        return not self._known
+        return not self._known()
 
     def actor(self, authorization: str | None) -> Actor | None:
         """Whose token the header `Authorization` bears; None where it bears none that is known."""
         scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer":
+        if scheme.lower() != "bearer" or len(token) > _LONGEST_TOKEN:
             return None
         digest = _digest(token.strip())
-        return next((actor for known, actor in self._known.items() if hmac.compare_digest(known, digest)), None)
+        found = [actor for known, actor in self._known().items() if hmac.compare_digest(known, digest)]
+        return found[0] if found else None
+
+    def _known(self) -> dict[str, Actor]:
+        if (stamp := _stamp(self.path)) != self._stamp:
+            try:
+                self._tokens = _read(self.path)
+            except InputError as error:
+                _LOG.error("%s: no token is known until it is mended", error)
+                self._tokens = {}
+            self._stamp = stamp
+        return self._tokens
+
+    def _write(self, tokens: Mapping[str, Actor]) -> None:
+        told = [{"name": actor.name, "role": actor.role, "sha256": digest} for digest, actor in tokens.items()]
+        with atomic_write(self.path, permissions=0o600) as file:
+            json.dump({"tokens": told}, file, indent=1)
 
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What is another when a file was changed or replaced; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 def _read(path: Path) -> dict[str, Actor]:
     try:
         said: Any = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"tokens": []}
-        return {each["sha256"]: Actor(each["name"], Role(each["role"])) for each in said["tokens"]}
+        tokens = {each["sha256"]: Actor(each["name"], Role(each["role"])) for each in said["tokens"]}
+        if not all(_DIGEST.fullmatch(digest) for digest in tokens):
+            raise ValueError
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError("is no file of tokens", path=path) from error
+    return tokens
+
+
+# What routes ask for
+
+_BEARER = HTTPBearer(auto_error=False, scheme_name="token", description="A token that `lamlam token add` made.")
+_Given = Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
+_WHO = {"WWW-Authenticate": "Bearer"}
 
 
 def _require(role: Role) -> Any:
-    def check(request: Request) -> Actor:
+    async def check(request: Request, _: _Given) -> Actor:
         access: Access = request.app.state.site.access
-        given = request.headers.get("authorization")
-        actor = access.actor(given)
-        if actor is None and access.open_reads and (given is None or role is Role.READER):
+        actor = access.actor(request.headers.get("authorization"))
+        if actor is None and access.open_reads and role is Role.READER:
             actor = Actor("", Role.READER)  # OpenAI's clients must send some token: where none is needed, any will do
         if actor is None:
-            raise Fault(401, "a token is needed", headers={"WWW-Authenticate": "Bearer"})
+            raise Fault(401, f"this takes a token of the role {role}", headers=_WHO)
         if not actor.role.allows(role):
-            status = 403 if given else 401
-            raise Fault(status, f"this takes a token of the role {role}", headers={"WWW-Authenticate": "Bearer"})
+            raise Fault(403, f"this takes a token of the role {role}, and '{actor.name}' is {actor.role}")
         return actor
 
     return Depends(check)
@@ -102,3 +165,22 @@ def _require(role: Role) -> Any:
 Reader = Annotated[Actor, _require(Role.READER)]
 Editor = Annotated[Actor, _require(Role.EDITOR)]
 Eraser = Annotated[Actor, _require(Role.ERASER)]
+
+router = APIRouter(tags=["access"])
+
+
+class Whoever(BaseModel):
+    """Who asks, as the server sees it."""
+
+    name: str = Field(description="The token's name; empty without a token that is known.")
+    role: Role | None = Field(description="What may be done; null where nothing may be.")
+    open_reads: bool = Field(description="Whether reading takes no token.")
+
+
+@router.get("/access")
+async def whoever(request: Request, _: _Given) -> Whoever:
+    """Tell who asks, and what they may do. Takes no token."""
+    access: Access = request.app.state.site.access
+    actor = access.actor(request.headers.get("authorization"))
+    role = actor.role if actor else Role.READER if access.open_reads else None
+    return Whoever(name=actor.name if actor else "", role=role, open_reads=access.open_reads)

@@ -4,18 +4,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
+from starlette.middleware import Middleware
 
+from lamlam.serve import access as tokens
 from lamlam.serve import completions, facts
 from lamlam.serve.access import Access, Reader
 from lamlam.serve.batch import RunningBatch, Stopped
+from lamlam.serve.bodies import Bodies
 from lamlam.serve.documents import Documents
-from lamlam.serve.errors import handle_faults
+from lamlam.serve.errors import ANSWERS, Faults, handle_faults
 from lamlam.serve.knowledge import Knowledge
-from lamlam.serve.metrics import Metrics
+from lamlam.serve.limits import Limits
+from lamlam.serve.metrics import Counted, Metrics
+from lamlam.serve.origins import LocalNames, SafeHeaders
 from lamlam.serve.settings import ServeSettings
 from lamlam.serve.site import Served, Site, SiteOf
 
@@ -47,14 +53,37 @@ def build_app(served: Served, access: Access, settings: ServeSettings | None = N
         site.batch.close()
         site.knowledge.close()
 
-    app = FastAPI(title="LamLam", version=version("lamlam"), lifespan=lifespan)
+    # Whoever may read may read the description; FastAPI's pages for it would load scripts from elsewhere.
+    app = FastAPI(
+        title="LamLam",
+        version=version("lamlam"),
+        lifespan=lifespan,
+        responses=ANSWERS,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        middleware=_guards(site),
+    )
     app.state.site = site
     handle_faults(app)
+    app.include_router(tokens.router)
     app.include_router(completions.router)
     app.include_router(facts.router)
     _watching(app)
-    app.mount("/", StaticFiles(directory=_PAGE, html=True), name="page")
+    app.router.default = StaticFiles(directory=_PAGE, html=True)  # for what no route is for, whatever the method
     return app
+
+
+def _guards(site: Site) -> list[Middleware]:
+    """What each request passes on its way to a route, and each answer on its way back, the outermost first."""
+    return [
+        Middleware(SafeHeaders),
+        Middleware(Counted, metrics=site.metrics),
+        Middleware(Faults),
+        Middleware(LocalNames, open_reads=site.access.open_reads),
+        Middleware(Limits, access=site.access, settings=site.settings),
+        Middleware(Bodies, settings=site.settings),
+    ]
 
 
 def _watching(app: FastAPI) -> None:
@@ -68,5 +97,12 @@ def _watching(app: FastAPI) -> None:
 
     @app.get("/metrics", tags=["watching"], response_class=Response)
     async def metrics(site: SiteOf, _: Reader) -> Response:
-        """Counters for Prometheus."""
-        return Response(site.metrics.text(), media_type="text/plain; version=0.0.4")
+        """Figures for Prometheus."""
+        revision = await site.knowledge.read(lambda kb: kb.revision)
+        figures = site.metrics.text(held=site.batch.held, batch_size=site.settings.batch_size, revision=revision)
+        return Response(figures, media_type="text/plain; version=0.0.4")
+
+    @app.get("/openapi.json", tags=["watching"])
+    async def description(_: Reader) -> dict[str, Any]:
+        """Describe all routes, in OpenAPI's words."""
+        return app.openapi()

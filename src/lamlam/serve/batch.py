@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from lamlam.engine import DecodingSettings, Done, Engine, Event, Generation
 from lamlam.engine.sequence import Sequence as TokenSequence
-from lamlam.errors import InputError, LamLamError
+from lamlam.errors import InputError, LamLamError, StoreError
 
 __all__ = ["Full", "RunningBatch", "Stopped"]
 
@@ -34,6 +34,7 @@ class _Text:
     settings: DecodingSettings
     number: int
     inbox: "_Inbox"
+    whole: bool
     sequence: TokenSequence | None = None
 
 
@@ -92,17 +93,21 @@ class RunningBatch:
         return len(self._held)
 
     @contextmanager
-    def writing(self, prompts: Sequence[str], settings: DecodingSettings) -> Iterator[AsyncIterator[tuple[int, Event]]]:
+    def writing(
+        self, prompts: Sequence[str], settings: DecodingSettings, *, whole: bool = False
+    ) -> Iterator[AsyncIterator[tuple[int, Event]]]:
         """The events of each continuation, `settings.samples` for each prompt, numbered; `Done` is the last of each.
 
-        What is not done at the end is cancelled. Raises `Full` or `Stopped`; reading events raises `InputError` where a
-        prompt is too long or a revision is not there, and `LamLamError` where the knowledge base fails.
+        With `whole` there are no others, which spares handing each over. What is not done at the end is cancelled.
+
+        Raises `Full` or `Stopped`; reading events raises `InputError` where a prompt is too long or a revision is not
+        there, and `LamLamError` where the knowledge base fails.
         """
         wanted = [(prompt, one) for prompt in prompts for one in settings.of_samples()]
         if len(self._held) + len(wanted) > self._most:
             raise Full(f"{len(self._held)} texts are being written or wait, and {self._most} can at most: try again")
         inbox = _Inbox()
-        texts = [_Text(prompt, one, number, inbox) for number, (prompt, one) in enumerate(wanted)]
+        texts = [_Text(prompt, one, number, inbox, whole) for number, (prompt, one) in enumerate(wanted)]
         with self._lock:
             if self._closed:
                 raise Stopped("the model has stopped")
@@ -119,7 +124,7 @@ class RunningBatch:
     async def generate(self, prompts: Sequence[str], settings: DecodingSettings) -> list[Generation]:
         """Continue each prompt; all or none. Raises as `writing` and its events do."""
         done: dict[int, Generation] = {}
-        with self.writing(prompts, settings) as events:
+        with self.writing(prompts, settings, whole=True) as events:
             async for number, event in events:
                 if isinstance(event, Done):
                     done[number] = event.generation
@@ -164,13 +169,16 @@ class RunningBatch:
             text.sequence = engine.submit(text.prompt, settings)
             self._running[text] = None
         except LamLamError as error:
-            text.inbox.put(InputError(str(error)))
+            text.inbox.put(error if isinstance(error, StoreError) else InputError(str(error)))
 
     def _hand_out(self) -> None:
         for text in list(self._running):
             assert text.sequence is not None
-            if happened := text.sequence.take_events():
-                text.inbox.put(*((text.number, event) for event in happened))
+            if text.whole and not text.sequence.done:
+                continue
+            events = [(text.number, event) for event in text.sequence.take_events()]
+            if told := [told for told in events if isinstance(told[1], Done)] if text.whole else events:
+                text.inbox.put(*told)
             if text.sequence.error is not None:
                 text.inbox.put(text.sequence.error)
             if text.sequence.done:

@@ -47,7 +47,7 @@ def model(name: str, site: SiteOf, _: Reader) -> Model:
 
 
 @router.post("/completions", response_model=Completion)
-async def complete(asked: CompletionRequest, site: SiteOf, _: Reader, request: Request) -> Response | Completion:
+async def complete(asked: CompletionRequest, site: SiteOf, _: Reader, request: Request) -> Response:
     """Continue a text. Facts are looked up on the way, for each text in one revision of the knowledge base."""
     settings = _settings(asked, site)
     answer = _Answer(asked, site.served.name, site.served.vocabulary)
@@ -61,7 +61,8 @@ async def complete(asked: CompletionRequest, site: SiteOf, _: Reader, request: R
         await asyncio.wait((writing, leaving), return_when=asyncio.FIRST_COMPLETED)
         if not writing.done():
             return Response(status_code=_CLIENT_LEFT)
-        return answer.whole(site.counted(writing.result()))
+        completion = answer.whole(site.counted(writing.result()))
+        return Response(completion.model_dump_json(), media_type="application/json")
     finally:
         writing.cancel()
         leaving.cancel()

@@ -1,18 +1,26 @@
-"""Faults as the API tells them: OpenAI's error object, one sentence, never a stack trace."""
+"""Faults as the API tells them: OpenAI's error object, one sentence, never a stack trace nor the name of a file.
 
+Where the server itself is at fault, its log says what the answer does not.
+"""
+
+import logging
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lamlam.errors import InputError, LamLamError
+from lamlam.errors import InputError, LamLamError, StoreError
 from lamlam.serve.batch import Full, Stopped
 
-__all__ = ["Fault", "handle_faults", "told"]
+__all__ = ["ANSWERS", "Fault", "Faults", "Told", "fault_of", "handle_faults", "told"]
 
-_RETRY_SECONDS = 1
+_RETRY = {"Retry-After": "1"}  # seconds
+_FIELD = 200  # characters of a field's name, which may be the client's invention
+_LOG = logging.getLogger(__name__)
 
 
 class Fault(LamLamError):
@@ -25,33 +33,89 @@ class Fault(LamLamError):
         self.status, self.reason, self.field, self.headers = status, reason, field, headers or {}
 
 
+class _Error(BaseModel):
+    message: str = Field(description="One sentence that says what is wrong.")
+    type: str = Field(description="invalid_request_error or server_error")
+    param: str | None = Field(description="The field at fault, where there is one.")
+    code: int = Field(description="The status of the answer.")
+
+
+class Told(BaseModel):
+    """Why a request was refused."""
+
+    error: _Error
+
+
 def told(status: int, reason: str, field: str | None = None) -> dict[str, Any]:
     """The body of an error: `{"error": {"message", "type", "param", "code"}}`."""
     kind = "invalid_request_error" if status < 500 else "server_error"
     return {"error": {"message": reason, "type": kind, "param": field, "code": status}}
 
 
+_MEANINGS = {
+    400: "The request is no HTTP that this server reads.",
+    401: "A token is needed, or the one that was given is unknown.",
+    403: "The token's role does not allow this.",
+    404: "There is nothing of this name or number.",
+    405: "The route does not know this method.",
+    408: "The body did not come in time.",
+    409: "The state of the knowledge base forbids it.",
+    413: "The body is too large.",
+    415: "The body is neither JSON nor, where a table is taken, CSV.",
+    421: "The server is asked by a name that is not its own.",
+    422: "A field is wrong; `param` names it.",
+    429: "Too many requests, or too many texts at a time; Retry-After says when to try again.",
+    500: "A fault within the server.",
+    503: "The model or the knowledge base cannot be used now.",
+}
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Told, "description": meaning} for status, meaning in _MEANINGS.items()
+}
+"""What any route may answer instead, for the OpenAPI description."""
+
+
+class Faults:
+    """Answers what is raised outside of the routes, and whatever nobody foresaw, which the server's log then tells."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Fault as fault:
+            if begun:
+                raise
+            await _answer(fault)(scope, receive, send)
+        except Exception:
+            if not begun:
+                await _answer(Fault(500, "a fault within the server; its log says more"))(scope, receive, send)
+            raise
+
+
 def handle_faults(app: FastAPI) -> None:
-    """Answer whatever a route raises."""
+    """Answer what a route raises and could be foreseen."""
 
     @app.exception_handler(LamLamError)
     async def foreseen(_: Request, error: LamLamError) -> JSONResponse:
-        fault = fault_of(error)
-        return JSONResponse(told(fault.status, fault.reason, fault.field), fault.status, fault.headers)
+        return _answer(fault_of(error))
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"][1:]) or None
-        return JSONResponse(told(422, first["msg"], field), 422)
+        field = ".".join(str(part) for part in first["loc"][1:])[:_FIELD] or None
+        return _answer(Fault(422, first["msg"], field=field))
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> JSONResponse:
-        return JSONResponse(told(error.status_code, str(error.detail)), error.status_code, error.headers)
-
-    @app.exception_handler(Exception)
-    async def unforeseen(_: Request, error: Exception) -> JSONResponse:
-        return JSONResponse(told(500, "a fault within the server; its log says more"), 500)
+        return _answer(Fault(error.status_code, str(error.detail), headers=dict(error.headers or {})))
 
 
 def fault_of(error: LamLamError) -> Fault:
@@ -59,9 +123,16 @@ def fault_of(error: LamLamError) -> Fault:
     if isinstance(error, Fault):
         return error
     if isinstance(error, Full):
-        return Fault(429, str(error), headers={"Retry-After": str(_RETRY_SECONDS)})
+        return Fault(429, str(error), headers=_RETRY)
     if isinstance(error, Stopped):
         return Fault(503, str(error))
+    if isinstance(error, StoreError) or (isinstance(error, InputError) and error.path is not None):
+        _LOG.error("%s", error)
+        return Fault(503, "the knowledge base cannot be used now; the server's log says why", headers=_RETRY)
     if isinstance(error, InputError):
         return Fault(422, error.reason, field=error.field)
     return Fault(409, str(error))
+
+
+def _answer(fault: Fault) -> JSONResponse:
+    return JSONResponse(told(fault.status, fault.reason, fault.field), fault.status, fault.headers)

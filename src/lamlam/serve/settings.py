@@ -6,7 +6,7 @@ __all__ = ["ServeSettings"]
 
 
 class ServeSettings(BaseModel):
-    """Limits of a server. Whatever goes beyond is refused, with 413, 422 or 429 and a reason."""
+    """Limits of a server. Whatever goes beyond is refused, with 408, 413, 422 or 429 and a reason."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -19,3 +19,7 @@ class ServeSettings(BaseModel):
     max_facts: int = Field(default=10_000, ge=1, description="facts that one request may write")
     body_seconds: float = Field(default=20.0, gt=0, description="seconds in which a body must have come")
     requests_a_minute: int = Field(default=600, ge=1, description="requests of one client, by token or address")
+    max_clients: int = Field(
+        default=10_000, ge=1, description="clients whose requests are counted; the oldest go first"
+    )
+    max_requests: int = Field(default=256, ge=1, description="requests that are answered at a time, of all clients")

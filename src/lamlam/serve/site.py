@@ -17,7 +17,7 @@ from lamlam.serve.documents import Documents
 from lamlam.serve.knowledge import Knowledge
 from lamlam.serve.metrics import Metrics
 from lamlam.serve.settings import ServeSettings
-from lamlam.vocab import Vocabulary
+from lamlam.vocab import Vocabulary, opened
 
 __all__ = ["Served", "Site", "SiteOf"]
 
@@ -53,7 +53,9 @@ class Site:
 
     def counted(self, generations: list[Generation]) -> list[Generation]:
         """The same, once they are in the metrics."""
-        self.metrics.count(generations)
+        prompts = (self.served.vocabulary.encode(opened(each.prompt.rstrip())) for each in generations)
+        written = sum(len(each.ids) - 1 for each in generations) - sum(map(len, prompts))
+        self.metrics.count(generations, written)
         return generations
 
 
