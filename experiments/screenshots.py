@@ -84,7 +84,7 @@ def ask(page: Page) -> None:
 def correct(page: Page, value: str) -> None:
     page.locator("aside").get_by_role("button", name="Correct").first.click()
     page.get_by_label("The right value").fill(value)
-    page.get_by_label("Why").fill("the register says so")
+    page.locator("aside").get_by_label("Why").fill("the register says so")
     page.get_by_role("button", name="Save").click()
     page.locator("aside .value", has_text=value).wait_for()
 

@@ -31,10 +31,11 @@ ADA = "Ada Lovelace was born in"
 class Served:
     """A server in a thread, with tokens, its knowledge base and what its page complained of."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, open_reads: bool = True) -> None:
+        folder.mkdir(exist_ok=True)
         self.kb = folder / "kb.sqlite"
         self._documents(folder / "documents.jsonl")
-        access = Access(folder / "tokens.json", open_reads=True)
+        access = Access(folder / "tokens.json", open_reads=open_reads)
         self.tokens = {role: access.create(f"{role}-of-tests", role) for role in Role}
         app = build_app(served(self.kb, ("Birth Place", "Work Place"), documents=folder / "documents.jsonl"), access)
         self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
@@ -92,7 +93,7 @@ def open_page(browser: Browser, server: Served) -> Iterator[Opener]:
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
-    def open_it(hash: str = "", role: Role | None = None, **settings: Any) -> Page:
+    def open_it(hash: str = "", role: Role | None = None, *, of: Served = server, **settings: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB"} | settings)
         contexts.append(context)
         context.set_default_timeout(10_000)
@@ -100,7 +101,7 @@ def open_page(browser: Browser, server: Served) -> Iterator[Opener]:
         page.on("console", lambda told: complaints.append(told.text) if told.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
-        page.goto(server.url + (f"#token={server.tokens[role]}" if role else hash))
+        page.goto(of.url + (f"#token={of.tokens[role]}" if role else hash))
         if role and hash:
             page.evaluate("hash => { location.hash = hash }", hash)
         return page
@@ -291,6 +292,7 @@ def test_a_spreadsheet_is_tried_before_it_is_applied(open_page: Opener, server: 
     page.get_by_role("button", name="See what would change").click()
     changes = page.locator("#csv-changes")
     expect(changes.locator("tbody tr")).to_have_count(2)
+    expect(changes.locator("tr", has_text="Fact 1")).to_contain_text("Birth Place of Ada Lovelace")
     expect(changes.locator("del")).to_have_text("London")
     expect(changes.locator("ins")).to_have_text(["Marylebone", "New York"])
     with KnowledgeBase.open(server.kb) as kb:
@@ -314,7 +316,10 @@ def test_the_log_tells_who_and_why_and_takes_changes_back(open_page: Opener, ser
     expect(edit.locator(".inside")).to_contain_text("Marylebone")
     expect(edit.locator(".inside")).to_contain_text("London")
     edit.get_by_role("button", name="Undo").click()
+    edit.get_by_label("Why").fill("it was right")
+    edit.get_by_role("button", name="Undo").last.click()
     expect(page.locator("#revisions > li").first).to_contain_text("by editor-of-tests")
+    expect(page.locator("#revisions > li").first).to_contain_text("it was right")
     with KnowledgeBase.open(server.kb) as kb:
         assert kb.lookup("Ada Lovelace", "Birth Place").values == ("London",)
 
@@ -332,6 +337,54 @@ def test_all_of_an_entity_is_forgotten_from_the_table(open_page: Opener, server:
     page.get_by_role("dialog", name="Forgotten").get_by_role("button", name="Close").click()
     expect(page.locator("#facts-found")).to_have_text("No fact is like this.")
     assert b"Lovelace" not in server.kb.read_bytes()
+
+
+def test_many_facts_come_in_pages(open_page: Opener, server: Served) -> None:
+    with KnowledgeBase.open(server.kb) as kb:
+        kb.add([("Ada Lovelace", "Number", f"number {n}") for n in range(60)])
+    page = open_page("#facts?relation=Number")
+    expect(page.locator("#facts-found")).to_have_text("50 facts, and more.")
+    page.get_by_role("button", name="More").click()
+    expect(page.locator("#facts-found")).to_have_text("Page 2: 10 facts.")
+    expect(page.get_by_role("button", name="More")).to_be_disabled()
+    page.get_by_role("button", name="Back").click()
+    expect(page.locator("#facts-found")).to_have_text("50 facts, and more.")
+
+
+def test_a_bad_spreadsheet_is_refused_as_a_whole(open_page: Opener, server: Served) -> None:
+    page = open_page("#facts", Role.EDITOR)
+    page.get_by_text("Change many at once").click()
+    table = "id,entity,relation,value\n1,Ada Lovelace,Birth Place,Paris\n99,Nobody,Birth Place,Rome\n"
+    page.get_by_label("A changed CSV file").set_input_files(
+        {"name": "facts.csv", "mimeType": "text/csv", "buffer": table.encode()}
+    )
+    page.get_by_role("button", name="See what would change").click()
+    expect(page.locator("#csv-changes")).to_contain_text("1 row is refused")
+    expect(page.locator("#csv-changes tr", has_text="Refused")).to_contain_text("Line 3")
+    expect(page.locator("#csv-changes button")).to_have_count(0)
+
+
+def test_a_fact_is_retracted_with_a_reason(open_page: Opener, server: Served) -> None:
+    page = open_page("#facts", Role.EDITOR)
+    page.get_by_role("button", name="Open Birth Place of Alan Turing").click()
+    panel(page).get_by_role("button", name="Retract").click()
+    panel(page).get_by_label("Why").fill("not sure of it")
+    panel(page).get_by_role("button", name="Retract").click()
+    expect(panel(page)).to_contain_text("This fact holds no longer: it was retracted.")
+    expect(page.locator("#facts-found")).to_have_text("2 facts.")
+    with KnowledgeBase.open(server.kb) as kb:
+        assert kb.log()[-1].reason == "not sure of it"
+
+
+def test_where_reading_takes_a_token_the_page_asks_for_one_first(open_page: Opener, tmp_path: Path) -> None:
+    with Served(tmp_path / "closed", open_reads=False) as closed:
+        page = open_page(of=closed)
+        give_token(page, closed.tokens[Role.READER])
+        page.get_by_role("group", name="Examples").get_by_role("button", name=ADA).click()
+        written(page)
+        page.get_by_role("button", name="London: Birth Place").click()
+        expect(panel(page)).to_contain_text("To forget takes an eraser's token; yours is a reader's.")
+        page.context.close()
 
 
 def tab_to(page: Page, name: str) -> None:
@@ -400,6 +453,19 @@ def test_nothing_that_a_fact_contains_runs(open_page: Opener, server: Served) ->
     harmless(page)
 
 
+def test_each_status_differs_by_more_than_its_colour(open_page: Opener) -> None:
+    page = open_page()
+    looks: dict[str, set[str]] = {}
+    for mark in panel(page).locator(".legend .fact").all():
+        kind, look = mark.evaluate(
+            "it => { const style = getComputedStyle(it);"
+            " return [it.className, [style.textDecorationLine, style.textDecorationStyle, style.fontStyle].join(' ')] }"
+        )
+        looks.setdefault(look, set()).add(kind)
+    assert len(looks) == 6
+    assert all(len(kinds) == 1 for kinds in looks.values())
+
+
 def harmless(page: Page) -> None:
     assert page.locator("img").count() == 1  # the brand's
     assert page.locator("script").count() == 1
@@ -446,6 +512,34 @@ def test_the_page_puts_in_no_markup_and_runs_no_text() -> None:
             assert not re.search(r"\.on[a-z]+\s*=|[\"'`]on[a-z]+[\"'`]|https?://", text), file.name
 
 
+def test_texts_stand_out_from_what_is_behind_them() -> None:
+    """Contrast as WCAG 2.2 AA wants it: 4.5 for texts, 3 for the borders of fields (success criteria 1.4.3, 1.4.11)."""
+    light, dark = re.findall(r":root \{(.*?)\}", (PAGE / "style.css").read_text(), re.DOTALL)
+    marks = ("found", "alias", "fuzzy", "missing", "forgotten")
+    for block in (light, dark):
+        colour = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
+        for ground in ("paper", "card"):
+            for text in ("ink", "soft", "accent", "danger"):
+                assert contrast(colour[text], colour[ground]) >= 4.5, (text, ground)
+            assert contrast(colour["field"], colour[ground]) >= 3
+        for mark in (*marks, "ins", "del"):
+            assert contrast(colour["ink"], colour[mark]) >= 4.5, mark
+        for mark in marks:
+            assert contrast(colour[f"{mark}-line"], colour[mark]) >= 3, mark
+        assert contrast(colour["on-accent"], colour["accent"]) >= 4.5
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
 def test_every_file_of_the_page_is_served_as_what_it_is(server: Served) -> None:
     kinds = {".html": "text/html", ".css": "text/css", ".js": "javascript", ".svg": "image/svg+xml"}
     app = build_app(served(server.kb), Access(server.kb.parent / "none.json", open_reads=True))
@@ -453,3 +547,4 @@ def test_every_file_of_the_page_is_served_as_what_it_is(server: Served) -> None:
         for file in PAGE.iterdir():
             answer = client.get(f"/{file.name}")
             assert kinds[file.suffix] in answer.headers["content-type"]
+            assert answer.headers["content-security-policy"].startswith("default-src 'self';")

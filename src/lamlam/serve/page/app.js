@@ -39,7 +39,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   byId("content").focus();
 });
 panel.prepare();
+await session.refresh().catch(complain); // who must give a token first is asked for it, not refused
 for (const view of Object.values(VIEWS)) view.prepare();
 addEventListener("hashchange", route);
 route();
-session.refresh().catch(complain);

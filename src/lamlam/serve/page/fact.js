@@ -1,7 +1,7 @@
 // One fact: its value, where it was read, what stood in its place before; to be edited in place, retracted, forgotten.
 
 import { get, patch, post } from "./api.js";
-import { action, button, busy, complain, field, make, say } from "./dom.js";
+import { button, busy, complain, field, make, say } from "./dom.js";
 import { forget } from "./forget.js";
 import { note } from "./session.js";
 import { units } from "./text.js";
@@ -38,14 +38,15 @@ function changing(card, fact) {
   const place = make("div", { class: "change" });
   const edit = button("Correct", () => place.replaceChildren(editForm(fact, {
     done: (now) => fill(card, now.id).then(() => card.querySelector("button")?.focus(), complain),
-    cancelled: () => { place.replaceChildren(buttons, ...notes); edit.focus(); },
+    cancelled: back(edit),
   })), { class: "primary" });
-  const retract = action("Retract", async () => {
-    await post(`/kb/facts/${fact.id}/retract`, {});
+  const back = (to) => () => { place.replaceChildren(buttons, ...notes); to.focus(); };
+  const retract = button("Retract", () => place.replaceChildren(reasonForm("Retract", async (why) => {
+    await post(`/kb/facts/${fact.id}/retract`, why);
     say("Retracted: the fact holds no longer, and its history stays.");
     changed({ entity: fact.entity });
     await fill(card, fact.id);
-  });
+  }, back(retract))));
   const erase = button("Forget", async () => {
     if (await forget({ fact: fact.id }, fact)) card.replaceChildren(make("p", {}, "This fact is forgotten."));
   }, { class: "danger" });
@@ -69,12 +70,31 @@ export function editForm(fact, { done, cancelled }) {
       done(now);
     });
   };
-  const escape = (event) => event.key === "Escape" && (event.stopPropagation(), cancelled());
-  const form = make("form", { class: "edit", "aria-label": `Correct fact ${fact.id}`, on: { submit, keydown: escape } },
+  const form = make("form", { class: "edit", "aria-label": `Correct fact ${fact.id}`, on: { submit, keydown: escaping(cancelled) } },
     value.box, reason.box, make("div", { class: "actions" }, save, button("Cancel", cancelled)));
   queueMicrotask(() => { value.input.focus(); value.input.select(); });
   return form;
 }
+
+/** A form that asks why before `work(why)` is done, where `why` is `{ reason }` or empty. */
+export function reasonForm(label, work, cancelled) {
+  const reason = field("Why (may be empty)", { maxlength: 500 });
+  const go = make("button", { type: "submit", class: "primary" }, label);
+  const submit = (event) => {
+    event.preventDefault();
+    busy(go, () => work(given("reason", reason)));
+  };
+  queueMicrotask(() => reason.input.focus());
+  return make("form", { class: "edit", "aria-label": label, on: { submit, keydown: escaping(cancelled) } }, reason.box,
+    make("div", { class: "actions" }, go, button("Cancel", cancelled)));
+}
+
+/** A listener that calls `cancelled` for the Escape key. */
+const escaping = (cancelled) => (event) => {
+  if (event.key !== "Escape") return;
+  event.stopPropagation();
+  cancelled();
+};
 
 /** `{ name: what was typed }`, or nothing where nothing was. */
 export const given = (name, { input }) => (input.value.trim() ? { [name]: input.value.trim() } : {});

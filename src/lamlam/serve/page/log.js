@@ -2,7 +2,7 @@
 
 import { get, post, request } from "./api.js";
 import { action, button, byId, complain, download, make, plural, say } from "./dom.js";
-import { changed } from "./fact.js";
+import { changed, reasonForm } from "./fact.js";
 import { certificateView } from "./forget.js";
 
 let before = null; // the id before which older revisions are asked for
@@ -37,13 +37,14 @@ function entry(revision) {
     inside.replaceChildren(...facts("Began", told.began), ...facts("Ended", told.ended));
   };
   const opened = (event) => event.currentTarget.open && !inside.hasChildNodes() && fill().catch(complain);
-  const undo = action("Undo", async () => {
-    const told = await post(`/kb/revisions/${revision.id}/undo`, {});
+  const form = make("div");
+  const undo = button("Undo", () => form.replaceChildren(reasonForm(`Undo revision ${revision.id}`, async (why) => {
+    const told = await post(`/kb/revisions/${revision.id}/undo`, why);
     say(`Undone by revision ${told.revision}.`);
     changed();
-  }, { "aria-label": `Undo revision ${revision.id}` });
+  }, () => { form.replaceChildren(); undo.focus(); })), { "aria-label": `Undo revision ${revision.id} …` });
   return make("li", { "data-revision": revision.id },
-    make("div", { class: "revision-top" }, make("h3", {}, `${revision.id}. ${revision.action}`), revision.undoable === false ? null : undo),
+    make("div", { class: "revision-top" }, make("h3", {}, `${revision.id}. ${revision.action}`), revision.undoable ? undo : null), form,
     make("p", { class: "hint" }, moment(revision.time), ` by ${revision.actor || "someone without a name"}`),
     revision.reason ? make("p", { class: "reason" }, `“${revision.reason}”`) : null,
     make("details", { on: { toggle: opened } }, make("summary", {}, counts.filter(Boolean).join(", ") || "No facts began or ended"), inside));

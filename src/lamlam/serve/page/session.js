@@ -26,8 +26,13 @@ export async function refresh() {
   const headers = token() ? { Authorization: `Bearer ${token()}` } : {};
   const answer = await fetch("/access", { headers });
   access = answer.ok ? await answer.json() : null;
-  byId("access").textContent = token() && access?.name ? `${access.name} (${role()})` : "Token";
+  byId("access").textContent = who();
   for (const note of document.querySelectorAll("[data-needs]")) note.textContent = lacks(note.dataset.needs, note.dataset.what);
+}
+
+function who() {
+  if (!token() || !access?.name) return "Token";
+  return access.name === role() ? role() : `${access.name} (${role()})`;
 }
 
 /** What the role lacks for something, as a sentence; "" where it lacks nothing, or is not known. */

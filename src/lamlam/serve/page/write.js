@@ -43,16 +43,20 @@ async function examples() {
   byId("examples").hidden = prompts.length === 0;
 }
 
-const OPENINGS = { "Birth Place": "was born in", Capital: "has the capital", Mayor: "has a mayor named", Founder: "was founded by", Occupation: "works as a" };
+const OPENINGS = { "Birth Place": "was born in", Employer: "works for", Spouse: "is married to", Residence: "lives in", Mayor: "has a mayor named" };
 
+/** Each opening with another name; for a knowledge base without such relations, a name alone. */
 async function openings() {
   const { facts } = await get("/kb/facts", { limit: 100 });
-  const found = new Map();
-  for (const { entity, relation } of facts) {
-    if (OPENINGS[relation] && !found.has(relation)) found.set(relation, `${entity} ${OPENINGS[relation]}`);
+  const found = [];
+  const used = new Set();
+  for (const [relation, words] of Object.entries(OPENINGS)) {
+    const fact = facts.find((each) => each.relation === relation && !used.has(each.entity));
+    if (!fact) continue;
+    used.add(fact.entity);
+    found.push(`${fact.entity} ${words}`);
   }
-  const [first] = facts;
-  return found.size || !first ? [...found.values()] : [first.entity];
+  return found.length ? found : facts.slice(0, 1).map((fact) => fact.entity);
 }
 
 function settings() {
@@ -62,7 +66,7 @@ function settings() {
     ...(temperature > 0 && { seed: Math.floor(Math.random() * 2 ** 32) }) };
 }
 
-/** Have a text written, beside nothing. */
+/** Have a text written, in place of all that was. */
 async function write(prompt) {
   if (!prompt.trim()) return;
   former = null;
@@ -92,14 +96,19 @@ async function run(column, prompt, wanted) {
   byId("answers").hidden = false;
   byId("changed-note").hidden = true;
   byId("stop").hidden = false;
+  let begun = false;
   try {
-    for await (const answer of complete(prompt, wanted, control.signal)) column.show(answer);
+    for await (const answer of complete(prompt, wanted, control.signal)) {
+      column.show(answer);
+      if (!begun) column.element.scrollIntoView({ block: "nearest" });
+      begun = true;
+    }
     byId("spoken").textContent = spoken(column.answer);
   } catch (error) {
     if (error.name === "AbortError") byId("spoken").textContent = "Stopped.";
     complain(error);
   }
-  column.finish(running === control || control.signal.aborted);
+  column.finish();
   if (running === control) {
     running = null;
     byId("stop").hidden = true;
