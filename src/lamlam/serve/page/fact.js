@@ -59,19 +59,21 @@ function changing(card, fact) {
 /** A form that states another value in the fact's place. `done(fact)` gets the new one. */
 export function editForm(fact, { done, cancelled }) {
   const value = field("The right value", { value: fact.value, maxlength: 2000, required: true });
+  const document = field("Where you read it: a document (may be empty)", { maxlength: 500 });
   const reason = field("Why (may be empty)", { maxlength: 500 });
   const save = make("button", { type: "submit", class: "primary" }, "Save");
   const submit = (event) => {
     event.preventDefault();
     busy(save, async () => {
-      const now = await patch(`/kb/facts/${fact.id}`, { value: value.input.value, ...given("reason", reason) });
+      const source = document.input.value.trim() && { source: { document: document.input.value.trim() } };
+      const now = await patch(`/kb/facts/${fact.id}`, { value: value.input.value, ...source, ...given("reason", reason) });
       say(`Corrected: ${now.relation} of ${now.entity} is now “${now.value}”.`);
       changed({ entity: now.entity });
       done(now);
     });
   };
   const form = make("form", { class: "edit", "aria-label": `Correct fact ${fact.id}`, on: { submit, keydown: escaping(cancelled) } },
-    value.box, reason.box, make("div", { class: "actions" }, save, button("Cancel", cancelled)));
+    value.box, document.box, reason.box, make("div", { class: "actions" }, save, button("Cancel", cancelled)));
   queueMicrotask(() => { value.input.focus(); value.input.select(); });
   return form;
 }

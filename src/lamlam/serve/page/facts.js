@@ -123,7 +123,7 @@ async function names() {
   if (!entity) return;
   const [{ aliases }, { facts }] = await Promise.all([get("/kb/aliases", { entity }), get("/kb/facts", { entity, limit: 1 })]);
   const name = facts[0]?.entity ?? entity;
-  const more = field(`Another name for ${name}`, { maxlength: 500, required: true });
+  const more = field("Another name", { maxlength: 500, required: true });
   const reason = field("Why (may be empty)", { maxlength: 500 });
   const save = make("button", { type: "submit" }, "Add the name");
   const submit = (event) => {

@@ -47,7 +47,7 @@ function entry(revision) {
     make("div", { class: "revision-top" }, make("h3", {}, `${revision.id}. ${revision.action}`), revision.undoable ? undo : null), form,
     make("p", { class: "hint" }, moment(revision.time), ` by ${revision.actor || "someone without a name"}`),
     revision.reason ? make("p", { class: "reason" }, `“${revision.reason}”`) : null,
-    make("details", { on: { toggle: opened } }, make("summary", {}, counts.filter(Boolean).join(", ") || "No facts began or ended"), inside));
+    counts.some(Boolean) ? make("details", { on: { toggle: opened } }, make("summary", {}, counts.filter(Boolean).join(", ")), inside) : null);
 }
 
 /** Facts that began or ended with a revision: the first of them, where they are many. */
