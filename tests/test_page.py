@@ -263,6 +263,7 @@ def test_facts_are_found_by_the_beginning_of_a_name(open_page: Opener) -> None:
     page.go_back()
     expect(page.locator("tbody tr")).to_have_count(2)
     page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#facts-found")).to_have_text("3 facts.")
     page.get_by_label("Source document", exact=True).fill("lovelace")
     page.get_by_role("button", name="Search").click()
     expect(page.locator("tbody tr")).to_have_count(2)

@@ -35,8 +35,8 @@ export function enter() {
 /** Offer prompts: those that the server names, or openings made from names that it knows. */
 async function examples() {
   const told = await get("/kb");
-  const prompts = told.examples ?? (await openings());
-  byId("examples").replaceChildren("Try: ", ...prompts.slice(0, 3).map((prompt) => button(`${prompt} …`, () => {
+  const prompts = told.examples?.length ? told.examples : await openings();
+  byId("examples").replaceChildren("Try: ", ...prompts.slice(0, 4).map((prompt) => button(`${prompt} …`, () => {
     byId("prompt").value = prompt;
     write(prompt);
   }, { class: "chip" })));
