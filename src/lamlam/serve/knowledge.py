@@ -1,4 +1,4 @@
-"""The knowledge base behind the routes: each connection is used by one thread; several read, and one writes.
+"""The knowledge base behind the routes: some threads that read and one that writes, each with its own connection.
 
 The model's own connection is the running batch's.
 """
@@ -25,10 +25,9 @@ _Ask = Callable[[KnowledgeBase], _Answer]
 
 
 class Knowledge:
-    """Runs what is to be asked of the knowledge base at an address, or done to it.
+    """Runs what is to be asked of, or done to, the knowledge base at an address. Raises what `KnowledgeBase.open` does.
 
-    Raises what `KnowledgeBase.open` does. A connection that was lost, as when a server of PostgreSQL is started again,
-    is opened anew by whoever asks next.
+    A connection that was lost, as when a server of PostgreSQL is started again, is opened anew by whoever asks next.
     """
 
     def __init__(self, address: str | Path) -> None:

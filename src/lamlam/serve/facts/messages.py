@@ -188,6 +188,7 @@ class Counts(BaseModel):
     bytes: int
     frequent: list[tuple[str, int]]
     revision: int
+    examples: tuple[str, ...] = Field(default=(), description="Prompts to begin with.")
 
 
 class FoundName(BaseModel):

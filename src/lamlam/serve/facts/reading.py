@@ -54,10 +54,10 @@ def known_fact(kb: KnowledgeBase, fact_id: int) -> kb.Fact:
 
 @router.get("", responses=problems())
 async def count(site: SiteOf, _: Reader) -> Counts:
-    """Count what the knowledge base holds."""
+    """Count what the knowledge base holds, and give prompts to begin with."""
 
     def ask(kb: KnowledgeBase) -> Counts:
-        return Counts(**asdict(kb.stats()), revision=kb.revision)
+        return Counts(**asdict(kb.stats()), revision=kb.revision, examples=site.served.examples)
 
     return await site.knowledge.read(ask)
 
