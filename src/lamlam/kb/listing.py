@@ -14,8 +14,8 @@ from lamlam.kb.reader import Reader
 
 __all__ = ["FactPage", "Filter", "list_facts"]
 
-_LOOKED_AT = 50_000  # values that one page looks at
-_STEP = 2_000
+_LOOKED_AT = 20_000  # values that one page looks at
+_STEP = 5_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ def count_relations(database: Database) -> list[tuple[str, int]]:
     with database.snapshot():
         names = dict(database.rows("SELECT id, name FROM relation"))
         counts = dict(database.rows("SELECT relation, count(*) FROM fact GROUP BY relation"))
-        past = dict(database.rows("SELECT relation, count(*) FROM fact WHERE until > 0 GROUP BY relation"))
+        # The plus keeps SQLite to the few that ended: it would look up every fact by relation.
+        past = dict(database.rows("SELECT +relation, count(*) FROM fact WHERE until > 0 GROUP BY +relation"))
     held = [(name, counts.get(number, 0) - past.get(number, 0)) for number, name in names.items()]
     return sorted((each for each in held if each[1]), key=lambda each: (-each[1], each[0]))

@@ -12,9 +12,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from lamlam.errors import LamLamError
 from lamlam.kb import KnowledgeBase
-from lamlam.serve.errors import Fault
+from lamlam.serve.counting import Counting
 
 __all__ = ["Knowledge"]
 
@@ -25,7 +24,7 @@ _Ask = Callable[[KnowledgeBase], _Answer]
 
 
 class Knowledge:
-    """Runs what is to be asked of, or done to, the knowledge base at an address. Raises what `KnowledgeBase.open` does.
+    """Runs what is to be asked of the knowledge base at an address, or done to it. Raises as `KnowledgeBase.open` does.
 
     A connection that was lost, as when a server of PostgreSQL is started again, is opened anew by whoever asks next.
     """
@@ -34,11 +33,16 @@ class Knowledge:
         KnowledgeBase.open(address).close()  # a fault shows at the start
         self._readers = _Threads("lamlam-read", _READERS, address)
         self._writer = _Threads("lamlam-write", 1, address)
+        self._counting = Counting()
         self._finish_at = 0.0
 
     async def read(self, ask: _Ask[_Answer]) -> _Answer:
-        """What `ask` returns; it must not write, nor return what still reads. Raises `Fault` (503)."""
+        """What `ask` returns; it must not write, nor return what still reads."""
         return await self._readers.run(ask)
+
+    async def count(self, kind: str, count: _Ask[_Answer]) -> _Answer:
+        """`read` for what counts all there is: see `serve.counting`. `kind` tells one count from another."""
+        return await self.read(lambda kb: self._counting.of(kb, kind, count))
 
     async def write(self, change: _Ask[_Answer]) -> _Answer:
         """What `change` returns, once it is written. Begun, it is carried out even where nobody waits any more."""
@@ -100,10 +104,7 @@ class _Threads:
             opened.close()
 
     def _sound(self, kb: KnowledgeBase | None) -> KnowledgeBase:
-        """The connection, or a new one where there is none or it was lost. Raises `Fault` (503)."""
+        """The connection, or a new one where there is none or it was lost."""
         if kb is not None and kb.answers():
             return kb
-        try:
-            return KnowledgeBase.open(self._address)
-        except LamLamError as error:
-            raise Fault(503, f"the knowledge base cannot be reached: {error}") from error
+        return KnowledgeBase.open(self._address)

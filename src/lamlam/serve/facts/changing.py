@@ -13,7 +13,6 @@ from lamlam.serve.facts.messages import (
     NewFacts,
     Reasoned,
     Statement,
-    problems,
     said,
 )
 from lamlam.serve.facts.reading import Id, known_fact
@@ -25,7 +24,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/kb", tags=["changes"])
 
 
-@router.post("/facts", responses=problems(409, 413))
+@router.post("/facts")
 async def add_facts(asked: NewFacts, site: SiteOf, actor: Editor) -> Added:
     """Add facts, all of them or none. What is known gains a source; what was forgotten is refused and told."""
     if len(asked.facts) > site.settings.max_facts:
@@ -39,7 +38,7 @@ async def add_facts(asked: NewFacts, site: SiteOf, actor: Editor) -> Added:
     return await site.knowledge.write(change)
 
 
-@router.patch("/facts/{fact}", responses=problems(404, 409, 413))
+@router.patch("/facts/{fact}")
 async def edit_fact(fact: Id, asked: Edit, site: SiteOf, actor: Editor) -> Fact:
     """Edit a fact: it ends, and a new one with another value takes its place. The answer is the new one."""
 
@@ -51,7 +50,7 @@ async def edit_fact(fact: Id, asked: Edit, site: SiteOf, actor: Editor) -> Fact:
     return await site.knowledge.write(change)
 
 
-@router.post("/facts/{fact}/retract", responses=problems(404, 409, 413))
+@router.post("/facts/{fact}/retract")
 async def retract_fact(fact: Id, site: SiteOf, actor: Editor, asked: Reasoned | None = None) -> Fact:
     """Retract a fact: it does not hold any more; its history stays."""
 
@@ -62,7 +61,7 @@ async def retract_fact(fact: Id, site: SiteOf, actor: Editor, asked: Reasoned | 
     return await site.knowledge.write(change)
 
 
-@router.post("/aliases", responses=problems(409, 413))
+@router.post("/aliases")
 async def add_alias(asked: NewAlias, site: SiteOf, actor: Editor) -> AliasAnswer:
     """Let a name stand for an entity, a relation, or a value as well."""
     target = {"entity": asked.entity, "relation": asked.relation, "value": asked.value}

@@ -9,7 +9,7 @@ from lamlam.kb import Certificate, KnowledgeBase
 from lamlam.serve.access import Editor, Reader, Role
 from lamlam.serve.errors import Fault
 from lamlam.serve.facts.log import Number
-from lamlam.serve.facts.messages import MOST, Certificates, Forgotten, ForgottenFact, ToForget, problems, said
+from lamlam.serve.facts.messages import MOST, Certificates, Forgotten, ForgottenFact, ToForget, said
 from lamlam.serve.facts.reading import known_fact
 from lamlam.serve.site import SiteOf
 
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/kb", tags=["forgetting"])
 _SHOWN = 500
 
 
-@router.post("/forget", responses=problems(404, 409, 413))
+@router.post("/forget")
 async def forget(asked: ToForget, site: SiteOf, actor: Editor) -> Forgotten:
     """Show what would be forgotten; with `dry_run` false, which takes the role eraser, erase it for good.
 
@@ -39,7 +39,7 @@ async def forget(asked: ToForget, site: SiteOf, actor: Editor) -> Forgotten:
     return Forgotten(certificate=certificate.as_json(), facts=[], related=[])
 
 
-@router.get("/certificates", responses=problems())
+@router.get("/certificates")
 async def list_certificates(
     site: SiteOf,
     _: Reader,
@@ -57,7 +57,7 @@ async def list_certificates(
     return await site.knowledge.read(ask)
 
 
-@router.get("/certificates/{revision}", responses=problems(404), response_model=dict[str, Any])
+@router.get("/certificates/{revision}", response_model=dict[str, Any])
 async def show_certificate(revision: Number, site: SiteOf, _: Reader) -> JSONResponse:
     """Download the certificate of a revision that forgot."""
     certificate = await site.knowledge.read(lambda kb: kb.certificate(revision))

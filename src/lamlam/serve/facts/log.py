@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from lamlam.kb import KnowledgeBase
 from lamlam.serve.access import Editor, Reader
 from lamlam.serve.errors import Fault
-from lamlam.serve.facts.messages import MOST, Log, LogEntry, Reasoned, RevisionChanges, Undone, problems, said
+from lamlam.serve.facts.messages import MOST, Log, LogEntry, Reasoned, RevisionChanges, Undone, said
 from lamlam.serve.site import SiteOf
 
 __all__ = ["Number", "router"]
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/kb", tags=["log"])
 Number = Annotated[int, Path(ge=1, le=MOST, description="A revision's number.")]
 
 
-@router.get("/log", responses=problems())
+@router.get("/log")
 async def show_log(
     site: SiteOf,
     _: Reader,
@@ -30,7 +30,7 @@ async def show_log(
     return Log(revisions=[LogEntry.model_validate(entry, from_attributes=True) for entry in entries], next=more)
 
 
-@router.get("/revisions/{revision}", responses=problems(404))
+@router.get("/revisions/{revision}")
 async def show_revision(revision: Number, site: SiteOf, _: Reader) -> RevisionChanges:
     """Show one write, and the facts that began and ended with it."""
 
@@ -42,7 +42,7 @@ async def show_revision(revision: Number, site: SiteOf, _: Reader) -> RevisionCh
     return await site.knowledge.read(ask)
 
 
-@router.post("/revisions/{revision}/undo", responses=problems(404, 409, 413))
+@router.post("/revisions/{revision}/undo")
 async def undo_revision(revision: Number, site: SiteOf, actor: Editor, asked: Reasoned | None = None) -> Undone:
     """Undo a write by a new one. What was forgotten cannot be brought back, nor what was changed again since."""
 

@@ -31,7 +31,6 @@ __all__ = [
     "Page",
     "Passage",
     "Passages",
-    "Problem",
     "Reasoned",
     "Relations",
     "Resolution",
@@ -42,7 +41,6 @@ __all__ = [
     "TableReport",
     "ToForget",
     "Undone",
-    "problems",
     "said",
 ]
 
@@ -123,7 +121,7 @@ class Reasoned(_Asked):
 class NewAlias(_Asked):
     """Another name for an entity, a relation, or a value: exactly one of them is given."""
 
-    name: Value
+    name: Name
     entity: Name | None = None
     relation: Name | None = None
     value: Value | None = None
@@ -334,37 +332,6 @@ class RevisionChanges(BaseModel):
     revision: LogEntry
     began: list[Fact]
     ended: list[Fact]
-
-
-class Fault(BaseModel):
-    message: str
-    type: str
-    param: str | None
-    code: int
-
-
-class Problem(BaseModel):
-    """What a refusal says."""
-
-    error: Fault
-
-
-_MEANINGS = {
-    401: "No token, or one that is not known.",
-    403: "The token's role does not allow it.",
-    404: "There is none of this id.",
-    409: "The state of the knowledge base forbids it.",
-    413: "The body is too large.",
-    422: "What was asked is not well-formed; `param` names the field.",
-    429: "Too many requests: try again later.",
-    503: "The knowledge base cannot be reached.",
-}
-
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """How a route may refuse, for its description: what all may answer, and these."""
-    told = sorted({401, 403, 422, 429, 503, *statuses})
-    return {status: {"model": Problem, "description": _MEANINGS[status]} for status in told}
 
 
 def said(facts: Iterable[kb.Fact]) -> list[Fact]:

@@ -9,7 +9,7 @@ from lamlam.kb import KnowledgeBase
 from lamlam.kb.listing import FactPage
 from lamlam.serve.access import Editor, Reader
 from lamlam.serve.errors import Fault
-from lamlam.serve.facts.messages import TableReport, Why, problems
+from lamlam.serve.facts.messages import TableReport, Why
 from lamlam.serve.facts.reading import Entity, Kind
 from lamlam.serve.facts.table import change_by_table, read_table, written
 from lamlam.serve.site import SiteOf
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/kb", tags=["tables"])
 _CSV = {"text/csv": {"schema": {"type": "string"}}}
 
 
-@router.get("/facts.csv", responses=problems() | {200: {"content": _CSV}}, response_class=StreamingResponse)
+@router.get("/facts.csv", responses={200: {"content": _CSV}}, response_class=StreamingResponse)
 async def download_table(
     site: SiteOf, _: Reader, entity: Entity | None = None, relation: Kind | None = None
 ) -> StreamingResponse:
@@ -41,7 +41,7 @@ async def download_table(
     return StreamingResponse(written(page.facts), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@router.post("/facts.csv", responses=problems(409, 413), openapi_extra={"requestBody": {"content": _CSV}})
+@router.post("/facts.csv", openapi_extra={"requestBody": {"content": _CSV}})
 async def upload_table(
     request: Request,
     site: SiteOf,
