@@ -53,18 +53,10 @@ def known_fact(kb: KnowledgeBase, fact_id: int) -> kb.Fact:
 
 @router.get("")
 async def count(site: SiteOf, _: Reader) -> Counts:
-<<<<<<< HEAD
-    """Count what the knowledge base holds, and give prompts to begin with."""
-
-    def ask(kb: KnowledgeBase) -> Counts:
-        return Counts(**asdict(kb.stats()), revision=kb.revision, examples=site.served.examples)
-
-    return await site.knowledge.read(ask)
-=======
-    """Count what the knowledge base holds. Where that takes long, counts may be those of a minute ago."""
+    """Count what the knowledge base holds, and give prompts to begin with. Counts may be a minute old where they are slow."""
     stats = await site.knowledge.count("stats", lambda kb: kb.stats())
-    return Counts(**asdict(stats), revision=await site.knowledge.read(lambda kb: kb.revision))
->>>>>>> serve-kb
+    revision = await site.knowledge.read(lambda kb: kb.revision)
+    return Counts(**asdict(stats), revision=revision, examples=site.served.examples)
 
 
 @router.get("/lookup")
