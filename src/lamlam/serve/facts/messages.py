@@ -270,6 +270,8 @@ class Undone(BaseModel):
 
 class ChangedValue(BaseModel):
     id: int
+    entity: str
+    relation: str
     old: str
     new: str
 
