@@ -21,6 +21,8 @@ from places import Place
 
 HEAD = "id,entity,relation,value\r\n"
 
+EDITED = {"id": 1, "entity": "Ada Lovelace", "relation": "Birth Place", "old": "London", "new": "Piccadilly"}
+
 
 @pytest.fixture
 def server(place: Place, tmp_path: Path) -> Guarded:
@@ -102,7 +104,7 @@ def test_edits_and_additions_are_one_revision(client: TestClient) -> None:
     table = "1,Ada Lovelace,Birth Place,Piccadilly\n,Emmy Noether,Field,algebra\n3,Alan Turing,Field,logic\n"
     answer = _upload(client, HEAD + table, reason="by hand").json()
     assert answer == {
-        "edited": [{"id": 1, "old": "London", "new": "Piccadilly"}],
+        "edited": [EDITED],
         "added": [{"entity": "Emmy Noether", "relation": "Field", "value": "algebra"}],
         "unchanged": 1,
         "refused": [],
@@ -141,7 +143,7 @@ def test_a_table_that_changes_nothing_is_no_revision(client: TestClient) -> None
 
 def test_columns_come_in_any_order_and_the_file_as_spreadsheets_write_it(client: TestClient) -> None:
     table = "\ufeffvalue,id,relation,entity\r\nPiccadilly, 1 ,Birth Place,Ada Lovelace\r\n\r\n"
-    assert _upload(client, table.encode()).json()["edited"] == [{"id": 1, "old": "London", "new": "Piccadilly"}]
+    assert _upload(client, table.encode()).json()["edited"] == [EDITED]
     assert _upload(client, "relation,entity,value\nField,Emmy Noether,algebra\n").json()["revision"] == 3
 
 

@@ -171,6 +171,11 @@ class Resolution(BaseModel):
     candidates: list[str]
 
 
+class Relation(BaseModel):
+    name: str
+    facts: int
+
+
 class Counts(BaseModel):
     """How much the knowledge base holds, and its latest revision. `frequent` has the relations with the most facts."""
 
@@ -184,8 +189,9 @@ class Counts(BaseModel):
     revisions: int
     tombstones: int
     bytes: int
-    frequent: list[tuple[str, int]]
+    frequent: list[Relation]
     revision: int
+    examples: tuple[str, ...] = Field(default=(), description="Prompts to begin with.")
 
 
 class FoundName(BaseModel):
@@ -204,11 +210,6 @@ class Page(BaseModel):
 
     facts: list[Fact]
     next: int | None
-
-
-class Relation(BaseModel):
-    name: str
-    facts: int
 
 
 class Relations(BaseModel):
@@ -269,6 +270,8 @@ class Undone(BaseModel):
 
 class ChangedValue(BaseModel):
     id: int
+    entity: str
+    relation: str
     old: str
     new: str
 
