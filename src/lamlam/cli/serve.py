@@ -1,16 +1,20 @@
-"""`lamlam serve RUN`: an HTTP API that OpenAI's clients speak, and a page on which facts can be changed."""
+"""`lamlam serve [RUN]`: an HTTP API that OpenAI's clients speak, and a page on which facts can be changed."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import gc
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lamlam.errors import InputError
+
 if TYPE_CHECKING:
-    from lamlam.engine import Engine
+    from lamlam.serve import ServeSettings
     from lamlam.serve.access import Access
-    from lamlam.serve.site import Served
+    from lamlam.serve.listener import Listener
+    from lamlam.serve.places import Places
 
 __all__ = ["register"]
 
@@ -18,77 +22,92 @@ __all__ = ["register"]
 def register(app: typer.Typer) -> None:
     @app.command()
     def serve(
-        run: Annotated[Path, typer.Argument(help="The run's folder, with its checkpoint.")],
-        kb: Annotated[str | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
+        run: Annotated[
+            Path | None,
+            typer.Argument(
+                help="The run's folder, with its checkpoint.  [default: runs/demo/lmlm, if there, else LamLam's own]"
+            ),
+        ] = None,
+        kb: Annotated[
+            str | None,
+            typer.Option(
+                help="The knowledge base: a file, or postgresql://…; with LamLam's model made where missing."
+                "  [default: RUN/kb.sqlite]"
+            ),
+        ] = None,
         documents: Annotated[
             Path | None, typer.Option(help="Texts of the facts' sources.  [default: RUN/corpus, if there]")
         ] = None,
         host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
         port: Annotated[int, typer.Option(help="The port to listen at.")] = 8000,
+        closed: Annotated[
+            bool, typer.Option("--closed", help="Reading takes a token on this machine, too: behind a proxy.")
+        ] = False,
         tokens: Annotated[Path | None, typer.Option(help="The file of tokens.  [default: RUN/tokens.json]")] = None,
+        data: Annotated[
+            Path | None,
+            typer.Option(help="Serve LamLam's own model, with its facts and tokens in this folder."),
+        ] = None,
         set_: Annotated[
             list[str] | None,
             typer.Option("--set", metavar="KEY=VALUE", help="Change a limit of the server, as max_tokens=100."),
         ] = None,
     ) -> None:
         """Serve a model and its knowledge base: an API, and a page on which facts can be changed and forgotten."""
-        import uvicorn
-
         from lamlam.checked import checked
         from lamlam.cli.pairs import pairs
-        from lamlam.serve import ServeSettings, build_app
-        from lamlam.serve.access import Access
-        from lamlam.serve.origins import is_loopback
+        from lamlam.serve import ServeSettings
+        from lamlam.serve.listener import Listener
 
         settings = checked(ServeSettings, pairs(set_ or ()))
-        served = _served(run, kb, documents, settings.batch_size)
-        access = Access(tokens or run / "tokens.json", open_reads=is_loopback(host))
-        _first_tokens(access)
-        # Whose address a client has is not for the client to say, so that headers of proxies are not heeded.
-        uvicorn.run(
-            build_app(served, access, settings),
-            host=host,
-            port=port,
-            log_level="warning",
-            server_header=False,
-            proxy_headers=False,
+        with closing(Listener(host, port)) as listener:
+            places = _places(run, kb, data)
+            places = replace(places, documents=documents or places.documents, tokens=tokens or places.tokens)
+            _serve(listener, places, settings, open_reads=listener.loopback and not closed)
+
+
+def _places(run: Path | None, kb: str | None, data: Path | None) -> "Places":
+    """What is to be served; says which."""
+    from lamlam.serve.places import DEMO, Places, holds_checkpoint
+
+    if run is not None and data is not None:
+        raise InputError("--data is for LamLam's own model: a run has its facts and tokens in its folder")
+    if run is None and (data is not None or not holds_checkpoint(DEMO)):
+        places, which = (
+            Places.of_shipped(data, kb),
+            "the model that comes with LamLam; its facts, yours to change, stand",
         )
+    else:
+        places, which = Places.of_run(run or DEMO), f"{run or DEMO}; its facts stand"
+    # An address that was given may hold a password, and is not told again.
+    typer.echo(f"Serving {which} {f'in {places.kb}' if kb is None else 'where --kb says'}.")
+    return places if kb is None else replace(places, kb=kb)
 
 
-def _served(run: Path, kb: str | None, documents: Path | None, batch_size: int) -> "Served":
-    from lamlam.engine import Engine
-    from lamlam.kb import KnowledgeBase
-    from lamlam.kb.connect import is_url
-    from lamlam.model.checkpoint import Checkpoint
-    from lamlam.serve.site import Served
+def _serve(listener: "Listener", places: "Places", settings: "ServeSettings", *, open_reads: bool) -> None:
+    from transformers.utils.logging import disable_progress_bar
 
-    checkpoint, address = Checkpoint.load(run), kb or str(run / "kb.sqlite")
+    from lamlam.serve import build_app
+    from lamlam.serve.access import Access
+    from lamlam.serve.opening import open_served
 
-    @contextmanager
-    def open_engine() -> "Iterator[Engine]":
-        again = (lambda: KnowledgeBase.open(address)) if is_url(address) else None
-        with KnowledgeBase.open(address) as facts:
-            engine = Engine(checkpoint.model, checkpoint.vocabulary, facts, batch_size=batch_size, open_source=again)
-            try:
-                yield engine
-            finally:
-                engine.close()
-
-    return Served(
-        name=run.resolve().name,
-        vocabulary=checkpoint.vocabulary,
-        generation_config=checkpoint.model.generation_config,
-        open_engine=open_engine,
-        kb=address,
-        documents=documents or (run / "corpus" if (run / "corpus").is_dir() else None),
-    )
+    disable_progress_bar()
+    access = Access(places.tokens, open_reads=open_reads)
+    app = build_app(open_served(places, settings.batch_size), access, settings)
+    token = _first_tokens(access)
+    typer.echo(f"Open {listener.url}{f'#token={token}' if token else ''}")
+    listener.run(app)
+    gc.freeze()  # what is left goes with the process: to look through all of it first takes seconds
 
 
-def _first_tokens(access: "Access") -> None:
-    """Make a token of each role where there are none yet, and tell them this once."""
+def _first_tokens(access: "Access") -> str | None:
+    """Make a token of each role where there are none yet, and tell them this once; the last, which allows all."""
     from lamlam.serve.access import Role
 
-    if access.empty:
-        typer.echo("Tokens, told this once; only digests are kept:")
-        for role in Role:
-            typer.echo(f"  {role:8} {access.create(role, role)}")
+    if not access.empty:
+        return None
+    made = {role: access.create(role, role) for role in Role}
+    typer.echo(f"Tokens, told this once; {access.path} holds their digests alone:")
+    for role, token in made.items():
+        typer.echo(f"  {role:8} {token}")
+    return made[Role.ERASER]

@@ -30,7 +30,7 @@ router = APIRouter(prefix="/v1", tags=["completions"])
 
 _DONE = format_sse_event(data_str="[DONE]")
 _STREAMED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # a proxy must not hold it back
-_EVENTS = {"text/event-stream": {"schema": {"type": "string"}}}  # where a stream is asked for
+_EVENTS: dict[str, Any] = {"text/event-stream": {}}  # where a stream is asked for
 _CLIENT_LEFT = 499  # nobody reads it, but it is counted
 
 

@@ -35,10 +35,10 @@ class Counting:
         """What `count` says of a knowledge base, or said not long ago; `kind` tells one count from another."""
         kept = self._kept.get(kind)
         if kept is not None and (kept.revision == kb.revision or self._clock() < kept.until):
-            return kept.counts  # type: ignore[no-any-return]
+            return kept.counts
         if not self._lock.acquire(blocking=kept is None):
             assert kept is not None
-            return kept.counts  # type: ignore[no-any-return]
+            return kept.counts
         try:
             revision, begun = kb.revision, self._clock()
             counts = count(kb)

@@ -27,7 +27,8 @@ class Served:
     """A model by the name that clients know, how to open its engine, its facts' address and their documents.
 
     `generation_config` says how it is decoded where a request does not. `documents` holds JSON Lines with `id` and
-    `text`, in a file or in the files of a folder; None where the sources of facts cannot be shown.
+    `text`, in a file or in the files of a folder; None where the sources of facts cannot be shown. `examples` are
+    prompts to begin with.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Served:
     open_engine: Callable[[], AbstractContextManager[Engine]]
     kb: str | Path
     documents: Path | None = None
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ class Reasoned(_Asked):
 class NewAlias(_Asked):
     """Another name for an entity, a relation, or a value: exactly one of them is given."""
 
-    name: Value
+    name: Name
     entity: Name | None = None
     relation: Name | None = None
     value: Value | None = None
@@ -191,6 +191,7 @@ class Counts(BaseModel):
     bytes: int
     frequent: list[Relation]
     revision: int
+    examples: tuple[str, ...] = Field(default=(), description="Prompts to begin with.")
 
 
 class FoundName(BaseModel):
@@ -269,6 +270,8 @@ class Undone(BaseModel):
 
 class ChangedValue(BaseModel):
     id: int
+    entity: str
+    relation: str
     old: str
     new: str
 

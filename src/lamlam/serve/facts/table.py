@@ -150,7 +150,8 @@ class _Changes:
             self.report.unchanged += 1
             return
         self._kb.edit(number, value=row.value)
-        self.report.edited.append(ChangedValue(id=number, old=old.value, new=row.value))
+        changed = ChangedValue(id=number, entity=old.entity, relation=old.relation, old=old.value, new=row.value)
+        self.report.edited.append(changed)
 
     def _add(self, row: TableRow) -> None:
         report = self._kb.add([FactRecord(row.entity, row.relation, row.value)])

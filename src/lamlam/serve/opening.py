@@ -1,0 +1,38 @@
+"""A model opened for serving, with a way to open its engine in the thread that is to run it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lamlam.engine import Engine
+from lamlam.kb.connect import is_url
+from lamlam.kb.store import KnowledgeBase
+from lamlam.model.checkpoint import Checkpoint
+from lamlam.serve.places import Places
+from lamlam.serve.site import Served
+
+__all__ = ["open_served"]
+
+
+def open_served(places: Places, batch_size: int) -> Served:
+    """Read the checkpoint; so many texts will be written at a time. Raises `InputError` when it cannot be read."""
+    checkpoint = Checkpoint.load(places.checkpoint)
+
+    @contextmanager
+    def open_engine() -> Iterator[Engine]:
+        again = (lambda: KnowledgeBase.open(places.kb)) if is_url(places.kb) else None
+        with KnowledgeBase.open(places.kb) as facts:
+            engine = Engine(checkpoint.model, checkpoint.vocabulary, facts, batch_size=batch_size, open_source=again)
+            try:
+                yield engine
+            finally:
+                engine.close()
+
+    return Served(
+        name=places.name,
+        vocabulary=checkpoint.vocabulary,
+        generation_config=checkpoint.model.generation_config,
+        open_engine=open_engine,
+        kb=places.kb,
+        documents=places.documents,
+        examples=places.examples,
+    )

@@ -1,0 +1,53 @@
+// Names that the knowledge base knows, offered while one is typed: the combobox of the ARIA practices, with a list.
+
+import { get } from "./api.js";
+import { afterPause, complain, make } from "./dom.js";
+
+/** Let `input` offer names in `list`; `chosen()` is called when one is taken, or the field is emptied. */
+export function attach(input, list, chosen) {
+  let active = -1;
+  const options = () => [...list.children];
+
+  const close = () => {
+    list.hidden = true;
+    active = -1;
+    input.setAttribute("aria-expanded", "false");
+    input.removeAttribute("aria-activedescendant");
+  };
+  const take = (option) => {
+    input.value = option.dataset.entity;
+    close();
+    chosen();
+  };
+  const move = (to) => {
+    active = (to + options().length) % options().length;
+    options().forEach((option, at) => option.setAttribute("aria-selected", String(at === active)));
+    input.setAttribute("aria-activedescendant", options()[active].id);
+    options()[active].scrollIntoView({ block: "nearest" });
+  };
+  const offer = afterPause(async () => {
+    const typed = input.value.trim();
+    if (!typed) return close();
+    const { entities } = await get("/kb/search", { q: typed, limit: 12 }).catch((error) => (complain(error), { entities: [] }));
+    if (typed !== input.value.trim() || document.activeElement !== input) return;
+    list.replaceChildren(...entities.map(({ name, entity }, at) => make("li", {
+      role: "option", id: `${list.id}-${at}`, "aria-selected": "false", "data-entity": entity,
+      on: { mousedown: (event) => { event.preventDefault(); take(event.currentTarget); } },
+    }, name, name === entity ? null : make("span", { class: "hint" }, ` stands for ${entity}`))));
+    active = -1;
+    list.hidden = entities.length === 0;
+    input.setAttribute("aria-expanded", String(entities.length > 0));
+  });
+
+  input.addEventListener("input", () => (input.value ? offer() : (close(), chosen())));
+  input.addEventListener("blur", close);
+  input.addEventListener("keydown", (event) => {
+    if (list.hidden) return;
+    if (event.key === "ArrowDown") move(active + 1);
+    else if (event.key === "ArrowUp") move(active < 0 ? -1 : active - 1);
+    else if (event.key === "Enter" && active >= 0) take(options()[active]);
+    else if (event.key === "Escape") close();
+    else return;
+    event.preventDefault();
+  });
+}
