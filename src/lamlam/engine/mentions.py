@@ -34,6 +34,7 @@ def mentions(text: str, kb: FactSource, read: int = 0, begins: dict[str, bool] |
     named = kb.entities_named(list(dict.fromkeys(run.text for run in runs)))
     longest = {run.start: run.end for run in runs if run.text in named}  # a start's runs come in order of their ends
     found: dict[str, None] = {}
+    tried: set[tuple[str, bool]] = set()
     for run in runs:
         if run.text in named:
             canonical = named[run.text]
@@ -41,7 +42,10 @@ def mentions(text: str, kb: FactSource, read: int = 0, begins: dict[str, bool] |
             if run.text.casefold() != canonical.casefold():
                 found[run.text] = None
         elif run.end > longest.get(run.start, 0) and run.may_open:
-            found.update(dict.fromkeys(_names_beginning_with(run.text, kb, qualified=_is_cut(run, words))))
+            opening = run.text, _is_cut(run, words)
+            if opening not in tried:
+                tried.add(opening)
+                found.update(dict.fromkeys(_names_beginning_with(*opening, kb)))
     return list(found)
 
 
@@ -123,7 +127,7 @@ def _is_cut(run: _Run, words: list[str]) -> bool:
     return not ends and words[run.end][0].isupper()
 
 
-def _names_beginning_with(run: str, kb: FactSource, *, qualified: bool) -> list[str]:
+def _names_beginning_with(run: str, qualified: bool, kb: FactSource) -> list[str]:
     """Names for which `run` may stand, if they are few; `qualified` ones alone where it breaks off within a name."""
     names = [name for name in kb.entities_starting(run, 4 * _MOST) if _is_opening(run, name[len(run) :], qualified)]
     return names if len(names) <= _MOST else []
