@@ -260,6 +260,7 @@ def test_a_knowledge_base_that_fails_in_the_middle_of_a_text_is_not_named(tmp_pa
 def test_a_knowledge_base_that_goes_away_is_not_named(tmp_path: Path) -> None:
     server = guarded(tmp_path, open_reads=True)
     with server.client(role=Role.EDITOR) as client:
+        assert client.post("/v1/completions", json={"prompt": ADA}).status_code == 200  # the model has opened it
         for file in tmp_path.glob("kb.sqlite*"):
             file.unlink()
         answer = client.post("/kb/facts", json={"facts": [{"entity": "a", "relation": "b", "value": "c"}]})
