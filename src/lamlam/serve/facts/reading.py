@@ -53,7 +53,7 @@ def known_fact(kb: KnowledgeBase, fact_id: int) -> kb.Fact:
 
 @router.get("")
 async def count(site: SiteOf, _: Reader) -> Counts:
-    """Count what the knowledge base holds, and give prompts to begin with. Counts may be a minute old where they are slow."""
+    """Count what the knowledge base holds, and give prompts to begin with. Counts may be a minute old."""
     stats = await site.knowledge.count("stats", lambda kb: kb.stats())
     revision = await site.knowledge.read(lambda kb: kb.revision)
     return Counts(**asdict(stats), revision=revision, examples=site.served.examples)

@@ -1,7 +1,7 @@
 // Many changes at once: the filtered facts as CSV, and a changed file tried before it is applied.
 
 import { request } from "./api.js";
-import { action, busy, button, byId, download, field, make, plural, say } from "./dom.js";
+import { action, busy, button, byId, download, field, make, plural, say, tableOf } from "./dom.js";
 import { changed } from "./fact.js";
 import { note } from "./session.js";
 
@@ -49,8 +49,5 @@ function changes({ edited, added, refused }) {
     ...edited.map(({ id, entity, relation, old, new: value }) => [`Fact ${id}`, `${relation} of ${entity}`, make("del", {}, old), make("ins", {}, value)]),
     ...added.map(({ entity, relation, value }) => ["New", `${relation} of ${entity}`, "", make("ins", {}, value)]),
   ];
-  const heads = ["Row", "About", "Before", "After"];
-  return make("div", { class: "table" }, make("table", {}, make("caption", { class: "unseen" }, "Changes"),
-    make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
-    make("tbody", {}, rows.map((cells) => make("tr", {}, cells.map((cell, at) => make("td", { "data-label": heads[at] }, cell)))))));
+  return make("div", { class: "table" }, tableOf("Changes", ["Row", "About", "Before", "After"], rows));
 }

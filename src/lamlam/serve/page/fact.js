@@ -1,7 +1,7 @@
 // One fact: its value, where it was read, what stood in its place before; to be edited in place, retracted, forgotten.
 
 import { get, patch, post } from "./api.js";
-import { button, busy, complain, field, make, say } from "./dom.js";
+import { button, busy, complain, field, linkTo, make, say } from "./dom.js";
 import { forget } from "./forget.js";
 import { note } from "./session.js";
 import { units } from "./text.js";
@@ -120,7 +120,7 @@ async function passages(id) {
   const { passages: found } = await get(`/kb/facts/${id}/passages`);
   if (found.length === 0) return [make("p", { class: "hint" }, "No source is on record.")];
   return found.map((passage) => {
-    const where = make("figcaption", {}, make("a", { href: `#facts?source=${encodeURIComponent(passage.document)}` }, passage.document),
+    const where = make("figcaption", {}, linkTo("source", passage.document),
       passage.start == null ? "" : `, characters ${passage.start} to ${passage.end}`);
     const text = passage.found ? excerpt(passage) : make("p", { class: "hint" }, "The text of this document is not at hand.");
     return make("figure", { class: "passage" }, text, where);

@@ -1,7 +1,7 @@
 // The view Facts: search and filter, a table to edit in place, names of an entity, adding.
 
 import { get, post } from "./api.js";
-import { action, busy, button, byId, complain, field, make, plural } from "./dom.js";
+import { action, busy, button, byId, complain, field, linkTo, make, plural, tableOf } from "./dom.js";
 import * as combobox from "./combobox.js";
 import * as csv from "./csv.js";
 import { add, changed, editForm, given } from "./fact.js";
@@ -92,28 +92,25 @@ function summary({ facts, next }) {
   return `${page}${plural(facts.length, "fact")}${next === null ? "." : ", and more."}`;
 }
 
-function table(facts) {
-  const heads = ["Entity", "Relation", "Value", "Source", "Change"];
-  return make("table", {}, make("caption", { class: "unseen" }, "Facts"),
-    make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
-    make("tbody", {}, facts.map(row)));
-}
+const table = (facts) => tableOf("Facts", ["Entity", "Relation", "Value", "Source", "Change"], facts.map(row));
 
+/** The cells of a fact's row. */
 function row(fact) {
-  const value = make("td", { "data-label": "Value" });
   const label = `${fact.relation} of ${fact.entity}`;
+  const value = make("td");
   const plain = () => value.replaceChildren(make("span", { class: "value-text" }, fact.value));
-  const edit = button("Edit", () => value.replaceChildren(editForm(fact, { done: () => {}, cancelled: () => { plain(); edit.focus(); } })),
-    { "aria-label": `Edit ${label}` });
-  const open = button("Open", () => panel.showFact(fact, open), { "aria-label": `Open ${label}`, "aria-expanded": "false", "aria-controls": "panel" });
+  const cancelled = () => { plain(); edit.focus(); };
+  const edit = button("Edit", () => value.replaceChildren(editForm(fact, { done: () => {}, cancelled })), { "aria-label": `Edit ${label}` });
+  const opening = { "aria-label": `Open ${label}`, "aria-expanded": "false", "aria-controls": "panel" };
+  const open = button("Open", () => panel.showFact(fact, open), opening);
   const erase = button("Forget", () => forget({ fact: fact.id }, fact), { class: "danger", "aria-label": `Forget ${label}` });
   plain();
   const documents = [...new Set(fact.sources.map((source) => source.document))];
-  return make("tr", { "data-fact": fact.id },
-    make("th", { scope: "row", "data-label": "Entity" }, make("a", { href: `#facts?entity=${encodeURIComponent(fact.entity)}` }, fact.entity)),
-    make("td", { "data-label": "Relation" }, fact.relation), value,
-    make("td", { "data-label": "Source" }, documents.map((name, at) => [at ? ", " : "", make("a", { href: `#facts?source=${encodeURIComponent(name)}` }, name)])),
-    make("td", { class: "row-actions" }, open, edit, erase));
+  return [
+    make("th", { scope: "row" }, linkTo("entity", fact.entity)), fact.relation, value,
+    documents.map((name, at) => [at ? ", " : "", linkTo("source", name)]),
+    make("td", { class: "row-actions" }, open, edit, erase),
+  ];
 }
 
 /** The other names of the entity that is filtered by, and what can be done with all of it. */
@@ -133,11 +130,13 @@ async function names() {
       changed({ entity: name });
     });
   };
-  byId("entity-card").replaceChildren(make("section", { class: "box", "aria-label": name },
-    make("h2", {}, name),
-    aliases.length ? make("p", {}, "Also known as ", make("span", { class: "names" }, aliases.map((alias, at) => [at ? ", " : "", make("strong", {}, alias.name)]))) : make("p", { class: "hint" }, "No other names are on record."),
+  const known = aliases.length
+    ? make("p", {}, "Also known as ", make("span", { class: "names" }, aliases.map((alias, at) => [at ? ", " : "", make("strong", {}, alias.name)])))
+    : make("p", { class: "hint" }, "No other names are on record.");
+  const erase = action(`Forget all about ${name}`, () => forget({ entity: name }), { class: "danger" });
+  byId("entity-card").replaceChildren(make("section", { class: "box", "aria-label": name }, make("h2", {}, name), known,
     make("form", { on: { submit } }, make("div", { class: "fields" }, more.box, reason.box), note("editor"),
-      make("div", { class: "actions" }, save, action(`Forget all about ${name}`, () => forget({ entity: name }), { class: "danger" })))));
+      make("div", { class: "actions" }, save, erase))));
 }
 
 async function addOne() {

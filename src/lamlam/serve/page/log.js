@@ -1,7 +1,7 @@
 // The view Log: revisions, what began and ended with each, undo, and the certificates of what was forgotten.
 
 import { get, post, request } from "./api.js";
-import { action, button, byId, complain, download, make, plural, say } from "./dom.js";
+import { action, button, byId, complain, download, linkTo, make, plural, say } from "./dom.js";
 import { changed, reasonForm } from "./fact.js";
 import { certificateView } from "./forget.js";
 
@@ -54,7 +54,7 @@ function entry(revision) {
 function facts(title, told) {
   if (told.length === 0) return [];
   return [make("h4", {}, title), make("ul", { class: "facts" }, told.map((fact) =>
-    make("li", {}, make("strong", {}, fact.value), ` ${fact.relation} of `, make("a", { href: `#facts?entity=${encodeURIComponent(fact.entity)}` }, fact.entity))))];
+    make("li", {}, make("strong", {}, fact.value), ` ${fact.relation} of `, linkTo("entity", fact.entity))))];
 }
 
 async function certificates(earlier = null) {
