@@ -54,7 +54,12 @@ export async function busy(element, work) {
 /** Show a sentence for a while, and have it read out. */
 export function say(text, kind = "told") {
   const close = button("Close", () => note.remove(), { class: "quiet" });
-  const note = make("p", { class: `message ${kind}`, role: kind === "fault" ? "alert" : null }, make("span", {}, text), close);
+  const note = make(
+    "p",
+    { class: `message ${kind}`, role: kind === "fault" ? "alert" : null },
+    make("span", {}, text),
+    close,
+  );
   byId("messages").append(note);
   if (kind !== "fault") setTimeout(() => note.remove(), 8000);
 }
@@ -76,10 +81,22 @@ export function tableOf(caption, heads, rows) {
     element.setAttribute("role", element.scope === "row" ? "rowheader" : "cell");
     return element;
   };
-  const head = make("tr", { role: "row" }, heads.map((text) => make("th", { scope: "col", role: "columnheader" }, text)));
-  return make("table", { role: "table" }, make("caption", { class: "unseen" }, caption),
+  const head = make(
+    "tr",
+    { role: "row" },
+    heads.map((text) => make("th", { scope: "col", role: "columnheader" }, text)),
+  );
+  return make(
+    "table",
+    { role: "table" },
+    make("caption", { class: "unseen" }, caption),
     make("thead", { role: "rowgroup" }, head),
-    make("tbody", { role: "rowgroup" }, rows.map((cells) => make("tr", { role: "row" }, cells.map(cell)))));
+    make(
+      "tbody",
+      { role: "rowgroup" },
+      rows.map((cells) => make("tr", { role: "row" }, cells.map(cell))),
+    ),
+  );
 }
 
 /** Offer a text as a file. */
