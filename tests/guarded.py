@@ -4,8 +4,8 @@ import asyncio
 import json
 import re
 import socket
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -99,6 +99,17 @@ def ask(
     return sent[0]["status"], headers_, json.loads(text) if is_json else text.decode(errors="replace")
 
 
+def assert_safe(headers: Mapping[str, str], cache: str = "no-store") -> None:
+    """Browsers are told to be careful with this answer."""
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["content-security-policy"].startswith("default-src 'self'; ")
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["cache-control"] == cache
+    assert "set-cookie" not in headers
+
+
 @contextmanager
 def listening(app: FastAPI) -> Iterator[int]:
     """A port at which the application really listens."""
@@ -114,10 +125,10 @@ def listening(app: FastAPI) -> Iterator[int]:
 
 
 def say(port: int, request: bytes) -> bytes:
-    """What a server answers to these bytes, until it closes the connection."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    """What a server answers to these bytes until it closes the connection, be it without hearing them out."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection, suppress(ConnectionError):
         connection.sendall(request)
-        answer = b""
         while piece := connection.recv(65_536):
             answer += piece
     return answer

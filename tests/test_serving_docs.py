@@ -53,6 +53,7 @@ def server(environment: dict[str, str]) -> Iterator[str]:
         started.wait()
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_do_what_is_said(server: str, environment: dict[str, str], tmp_path: Path) -> None:
     if not shutil.which("curl"):
         (pytest.fail if os.environ.get("CI") else pytest.skip)("curl is not installed")

@@ -177,8 +177,8 @@ class Whoever(BaseModel):
     open_reads: bool = Field(description="Whether reading takes no token.")
 
 
-@router.get("/access")
-async def whoever(request: Request, _: _Given) -> Whoever:
+@router.get("/access", openapi_extra={"security": [{}, {_BEARER.scheme_name: []}]})
+async def whoever(request: Request) -> Whoever:
     """Tell who asks, and what they may do. Takes no token."""
     access: Access = request.app.state.site.access
     actor = access.actor(request.headers.get("authorization"))

@@ -48,6 +48,8 @@ class Bodies:
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
             raise Fault(400, "Content-Length is no number", headers=_CLOSE)
+        if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may have understood the other
+            raise Fault(400, "a body has one length: Content-Length, or that of its chunks", headers=_CLOSE)
         if len(length) > 18 or int(length) > self._most:
             raise self._too_large()
         body = bytearray()

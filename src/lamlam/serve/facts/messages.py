@@ -171,6 +171,11 @@ class Resolution(BaseModel):
     candidates: list[str]
 
 
+class Relation(BaseModel):
+    name: str
+    facts: int
+
+
 class Counts(BaseModel):
     """How much the knowledge base holds, and its latest revision. `frequent` has the relations with the most facts."""
 
@@ -184,7 +189,7 @@ class Counts(BaseModel):
     revisions: int
     tombstones: int
     bytes: int
-    frequent: list[tuple[str, int]]
+    frequent: list[Relation]
     revision: int
     examples: tuple[str, ...] = Field(default=(), description="Prompts to begin with.")
 
@@ -205,11 +210,6 @@ class Page(BaseModel):
 
     facts: list[Fact]
     next: int | None
-
-
-class Relation(BaseModel):
-    name: str
-    facts: int
 
 
 class Relations(BaseModel):

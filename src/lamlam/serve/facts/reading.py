@@ -53,10 +53,15 @@ def known_fact(kb: KnowledgeBase, fact_id: int) -> kb.Fact:
 
 @router.get("")
 async def count(site: SiteOf, _: Reader) -> Counts:
-    """Count what the knowledge base holds, and give prompts to begin with. Counts may be a minute old."""
+    """Count what the knowledge base holds, and give prompts to begin with.
+
+    Where counting takes long, counts may be those of a minute ago.
+    """
     stats = await site.knowledge.count("stats", lambda kb: kb.stats())
+    frequent = [{"name": name, "facts": facts} for name, facts in stats.frequent]
     revision = await site.knowledge.read(lambda kb: kb.revision)
-    return Counts(**asdict(stats), revision=revision, examples=site.served.examples)
+    more = {"frequent": frequent, "revision": revision, "examples": site.served.examples}
+    return Counts.model_validate(asdict(stats) | more)
 
 
 @router.get("/lookup")
