@@ -1,7 +1,9 @@
 """The texts in which facts were read, found by a document's id without being held in memory."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from lamlam.errors import InputError
 
@@ -11,7 +13,7 @@ __all__ = ["Documents"]
 class Documents:
     """Documents of JSON Lines with `id` and `text`: one file, or all `.jsonl` files of a folder; without a place none.
 
-    Only where each document stands is kept. Raises `InputError` when the place is not there.
+    Only where each document stands is kept. Raises `InputError` when the place is not there, or a line is not JSON.
     """
 
     def __init__(self, place: Path | None) -> None:
@@ -24,22 +26,35 @@ class Documents:
         return len(self._places)
 
     def text(self, document: str) -> str | None:
-        """The text of a document; None where there is none of this id."""
+        """The text of a document; None where there is none of this id, or its file is another one by now."""
         if document not in self._places:
             return None
         file, at = self._places[document]
-        with file.open("rb") as lines:
-            lines.seek(at)
-            return str(json.loads(lines.readline())["text"])
+        try:
+            with file.open("rb") as lines:
+                lines.seek(at)
+                found = _document(json.loads(lines.readline()))
+        except (OSError, ValueError):
+            return None
+        return found[1] if found is not None and found[0] == document else None
 
 
-def _places(file: Path) -> "list[tuple[str, int]]":
+def _places(file: Path) -> Iterator[tuple[str, int]]:
     """Ids and byte offsets of a file's documents; lines that are none, as facts and probes, are left out."""
-    found, at = [], 0
+    at = 0
     with file.open("rb") as lines:
-        for line in lines:
-            said = json.loads(line)
-            if isinstance(said, dict) and isinstance(said.get("id"), str) and isinstance(said.get("text"), str):
-                found.append((said["id"], at))
+        for number, line in enumerate(lines, 1):
+            try:
+                found = _document(json.loads(line)) if line.strip() else None
+            except ValueError as error:
+                raise InputError("is not JSON", path=file, line=number) from error
+            if found is not None:
+                yield found[0], at
             at += len(line)
-    return found
+
+
+def _document(said: Any) -> tuple[str, str] | None:
+    """The id and the text of a document; None for anything else."""
+    if isinstance(said, dict) and isinstance(said.get("id"), str) and isinstance(said.get("text"), str):
+        return said["id"], said["text"]
+    return None
