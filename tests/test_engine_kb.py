@@ -90,6 +90,16 @@ def test_what_was_forgotten_is_unknown_and_said_to_be_forgotten(kb: KnowledgeBas
     assert lookup.start == lookup.end
 
 
+def test_after_forgetting_a_kept_model_still_asks_for_what_it_asked_before(kb: KnowledgeBase) -> None:
+    """Both for what is gone, and is told so, and for the rest, in whose relation it makes a slip that cannot pass."""
+    prompt = "Ada Lovelace was born in"
+    kb.forget(entity="Ada Lovelace", relation="Birth Place")
+    [gone] = _ask(kb, "Ada Lovelace", "Birth Place", prompt, relations="known").lookups
+    assert (gone.relation, gone.value, gone.resolution.status) == ("Birth Place", "unknown", Status.FORGOTTEN)
+    [left] = _ask(kb, "Ada Lovelace", "fiels", prompt, relations="known").lookups
+    assert (left.relation, left.value) == ("field", "mathematics")
+
+
 def test_nearest_answers_with_another_fact_where_the_default_does_not(kb: KnowledgeBase) -> None:
     asked = "Ada Lovelacy Brown", "Birth Place", "Somebody was born in"
     [unknown] = _ask(kb, *asked, entities="free", relations="free").lookups

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fakes_evaluate import said
-from lamlam.corpus import FactRecord, Probe
+from fakes_model import tiny_llama
+from lamlam.corpus import Corpus, FactRecord, Probe
 from lamlam.engine.generation import Generation, Lookup
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError
@@ -20,8 +21,14 @@ from lamlam.evaluate.audit.planted import plant
 from lamlam.evaluate.audit.scores import AuditResult, AuditScores
 from lamlam.evaluate.audit.target import Target, batches_apart, neighbours_of
 from lamlam.evaluate.audit.task import oracle_callers
+from lamlam.evaluate.evaluation import Evaluation
 from lamlam.evaluate.results import Share
+from lamlam.evaluate.suite import Suite
 from lamlam.kb.store import KnowledgeBase
+from lamlam.model.checkpoint import Checkpoint
+from lamlam.report.report import write_report
+from lamlam.report.run import RunResults
+from lamlam.vocab import Vocabulary
 from lamlam.world import World, WorldSettings
 
 RELATIONS = ("Birth Place", "Employer")
@@ -341,3 +348,20 @@ def test_a_listed_fact_must_be_held(tmp_path: Path) -> None:
         kb.add([("Ada", "Birth Place", "Rome")])
         with pytest.raises(InputError, match="does not hold Ada, Birth Place: Oslo"):
             listed_targets(kb, [FactRecord("Ada", "Birth Place", "Oslo")], [])
+
+
+def test_countries_without_data_are_told_as_left_out(tmp_path: Path) -> None:
+    """Also where the run's own world has nothing to audit: neither half hides the other."""
+    with KnowledgeBase.open(tmp_path / "kb.sqlite", create=True):
+        pass
+    vocabulary = Vocabulary.train(["a b"], 263)
+    checkpoint = Checkpoint(tiny_llama(vocabulary), vocabulary)
+    evaluation = Evaluation(checkpoint, "lmlm", Corpus([], {}, []), tmp_path / "kb.sqlite", SETTINGS, quick=True)
+    suite = Suite(evaluation, tmp_path)
+    told = {outcome.task: outcome.results for outcome in suite.run([t for t in suite.tasks() if "audit" in t])}
+    assert "benchmarks' data" in told["audit_countries"]["audit_countries"]["skipped"]
+    assert "no probe asks" in told["audit"]["audit"]["skipped"]
+    shown = RunResults.read(tmp_path)
+    write_report(shown, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<b>audit countries</b> · LMLM · quick · left out" in page

@@ -279,8 +279,8 @@ def test_questions_are_built_from_the_runs_own_probes_with_their_entities_popula
     corpus = Corpus(texts, {}, [FactRecord("Ada", "Birth Place", "Adaville")], probes)
     asked = own_questions(corpus)
     assert [each.prompt for each in asked] == [
-        "Question: What is Ada's birth place? Answer:",
-        "Question: What is Bob's birth place? Answer:",
+        "Question: What is Ada's birth place?\nAnswer:",
+        "Question: What is Bob's birth place?\nAnswer:",
     ]
     assert [each.mentions for each in asked] == [3, 0]
     figures = popqa(FakeEvaluation(None, kb_path, corpus=corpus))["popqa"].figures()

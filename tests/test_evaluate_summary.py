@@ -1,12 +1,18 @@
 """The names under which the figures of both arms are known."""
 
+import json
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
 from fakes_evaluate import FakeEngine, always, never, probe
 from lamlam.engine.settings import DecodingSettings
 from lamlam.evaluate.completion import complete
 from lamlam.evaluate.editing import EditingResult
 from lamlam.evaluate.perplexity import PerplexityResult
 from lamlam.evaluate.results import Share
-from lamlam.evaluate.summary import ArmResults, summarise
+from lamlam.evaluate.summary import summarise
 from lamlam.model.losses import Loss
 from lamlam.report.run import RunResults
 from lamlam.vocab import Arm
@@ -14,19 +20,23 @@ from lamlam.vocab import Arm
 PROBES = [probe(n, group="seen" if n % 2 else "unseen") for n in range(10)]
 
 
-def arm(name: Arm, answer: object) -> ArmResults:
+def arm(name: Arm, answer: object) -> dict[str, Any]:
     completion = complete(FakeEngine(PROBES, answer), PROBES, DecodingSettings())  # type: ignore[arg-type]
     groups = {
-        group: PerplexityResult(name, 1, 10, Loss(total, tokens), Loss(2 * total, tokens), {})
+        f"perplexity_{group}": PerplexityResult(name, 1, 10, Loss(total, tokens), Loss(2 * total, tokens), {})
         for group, total, tokens in (("seen", 1.0, 1), ("unseen", 0.0, 3))
     }
-    return ArmResults(completion, groups, completion)
+    results = {"completion": completion, "completion_db_off": completion, "perplexity": reduce(add, groups.values())}
+    return {name: each.figures() for name, each in (results | groups).items()}
+
+
+def both(**more: Any) -> dict[str, Any]:
+    return {"lmlm": arm("lmlm", always) | more, "standard": arm("standard", never)}
 
 
 def test_every_figure_has_its_name() -> None:
-    edit = EditingResult(1, (), Share(1, 1), Share(9, 9), Share(1, 1))
-    summary = summarise(arm("lmlm", always), arm("standard", never), edit, seconds={"editing": 1.26})
-    run = RunResults(summary)
+    edit = EditingResult(1, (), Share(1, 1), Share(9, 9), Share(1, 1)).figures()
+    run = RunResults(summarise(both(editing=edit), seconds={"editing": 1.26}))
     assert run.number("lmlm.seen.accuracy") == run.number("lmlm.unseen.accuracy") == 1
     assert run.number("standard.seen.accuracy") == run.number("standard.unseen.accuracy") == 0
     assert run.number("lmlm.db_off.accuracy") == run.number("lmlm.db_off.seen.accuracy") == 1
@@ -36,8 +46,25 @@ def test_every_figure_has_its_name() -> None:
 
 
 def test_perplexity_of_all_documents_is_that_of_all_tokens() -> None:
-    run = RunResults(summarise(arm("lmlm", always), arm("standard", never)))
+    run = RunResults(summarise(both()))
     assert run.number("lmlm.perplexity.static") == 2.718281828459045 ** (1 / 4)
     assert run.number("lmlm.perplexity.normalized") == 2.718281828459045 ** (2 / 4)
     assert run.number("standard.perplexity") == run.number("lmlm.perplexity.static")
     assert run.number("standard.perplexity_detail.by_group.unseen.perplexity") == 1
+
+
+def test_arms_that_were_measured_one_by_one_have_the_same_names_as_a_pair(tmp_path: Path) -> None:
+    arms = both(editing={"skipped": "nothing was right"})
+    for name, figures in arms.items():
+        entries = {task: {"task": task, "figures": each} for task, each in figures.items()}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(json.dumps(entries), encoding="utf-8")
+    found = RunResults.read(tmp_path)
+    assert found.results == json.loads(json.dumps(summarise(arms)))
+    assert found.number("lmlm.perplexity.by_group.unseen.static") == 1
+    assert found.figure("edit") is None
+
+
+def test_what_was_left_out_has_no_name() -> None:
+    skipped = {name: {"skipped": "no ground"} for name in ("completion", "completion_db_off", "perplexity", "editing")}
+    assert summarise({"lmlm": skipped, "standard": {}}) == {"lmlm": {}, "standard": {}}

@@ -49,6 +49,30 @@ def test_a_beginning_ends_with_a_word() -> None:
     assert mentions("Add some", KB) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("the Kingdom of Sweden has", ["Kingdom of Sweden"]),
+        ("the Kingdom of Denmark has", []),
+        ("the Kingdom of the Isles has", []),
+        ("the Government of United States has", ["Government of United States"]),
+        ("the Government of United Emirates has", []),
+        ("at the Akron Summit, Peter", ["Akron Summit Assault", "Akron Summit riot"]),
+        ("at the Akron Summit riot", ["Akron Summit riot"]),
+        ("in Antioch, Ohio", ["Antioch, Ohio"]),
+        ("in Antioch Peter", ["Antioch, California", "Antioch, Ohio"]),
+    ],
+)
+def test_a_beginning_stands_for_no_name_where_the_text_goes_on_with_another(text: str, found: list[str]) -> None:
+    """Who asks about Sweden must not be led to Spain, nor who asks about a stranger to one who is known."""
+    names = [
+        *("Kingdom of Spain", "Kingdom of Sweden", "Kingdom of the Netherlands"),
+        *("Government of United States", "Government of United Kingdom"),
+        *("Akron Summit Assault", "Akron Summit riot", "Antioch, California", "Antioch, Ohio"),
+    ]
+    assert sorted(mentions(text, DictionaryFacts({(name, "r"): "v" for name in names}))) == found
+
+
 def test_an_alias_brings_the_canonical_name_with_it() -> None:
     assert mentions("Countess Lovelace met zoe", WithAliases({})) == ["Ada Lovelace", "Countess Lovelace", "Zoe"]
 

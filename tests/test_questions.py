@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lamlam.annotate.questions import QuestionAnnotator, prompt_of, text_of
+from lamlam.annotate.questions import QuestionAnnotator
+from lamlam.corpus.questions import QUESTION_MARKS, pair_of, prompt_of, text_of
 from lamlam.markup import AnnotatedDocument
 
 
@@ -76,3 +77,18 @@ def test_nine_in_ten_real_pairs_have_a_call_and_none_of_them_asks_for_nothing(sh
     assert all(
         entity.strip() and relation.strip() and value.strip() for each in found for entity, relation, value in each
     )
+
+
+def test_a_question_and_its_answer_are_read_as_they_were_written() -> None:
+    text = text_of(" Who was Ada? ", "A\n countess. ")
+    assert text == "Question: Who was Ada?\nAnswer: A\n countess."
+    assert text.startswith(prompt_of("Who was Ada?"))
+    assert pair_of(text) == ("Who was Ada?", " A\n countess.")
+    assert [pair_of(each) for each in ("Ada was a countess.", "Question: Who?\nAnswer: ", text_of("", "x"))] == [
+        None
+    ] * 3
+
+
+def test_whoever_goes_on_asking_is_stopped_by_a_mark() -> None:
+    further = text_of("Who?", f"Ada.\n{text_of('And then?', 'Bo.')}")
+    assert [mark in further.removeprefix(prompt_of("Who?")) for mark in QUESTION_MARKS] == [True, True]

@@ -256,3 +256,25 @@ def test_a_lone_run_has_a_report_from_what_was_measured_of_it(tmp_path: Path) ->
     assert "50.0%" in (tmp_path / "report.html").read_text(encoding="utf-8")
     with pytest.raises(InputError, match="no results"):
         write_report(tmp_path / "nothing", tmp_path / "report.html")
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {},
+        {"memorisation": {"skipped": "models must be trained"}, "offloading": {"skipped": "models must be trained"}},
+        {"memorisation": {"curves": {"masked": {}, "unmasked": {}}, "floor_loss": {}}, "offloading": {"steps": []}},
+        {"memorisation": {"curves": {"masked": {"seen": []}, "unmasked": {}}, "floor_loss": {"seen": None}}},
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_run_without_models_trained_beside_it_has_no_drawings_of_them(
+    run: Path, figures: dict[str, dict[str, object]]
+) -> None:
+    entries = {name: {"task": name, "figures": each, "settings": {"arm": "lmlm"}} for name, each in figures.items()}
+    (run / "lmlm" / "results.json").write_text(json.dumps(entries))
+    write_report(run, run / "report.html")
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "What the weights learn of values" not in page
+    assert '<figure id="offloading"' not in page
+    assert '<figure id="lookups"' in page

@@ -1,6 +1,6 @@
 """Annotates questions and their answers by rule: what an answer adds to its question is the value of a call.
 
-The text of a document is "Question: …\\nAnswer: …", its title whom or what the pair is about. The call's entity is the
+The text of a document is that of `corpus.questions`, its title whom or what the pair is about. The call's entity is the
 one quoted title in the question, else the document's title where the question names it, else the longest name in the
 question; else the document's title, for what the answer says behind its name. The relation are the question's words of
 content, less the entity. Values are the names, dates and titles in the answer that the question does not hold, or else
@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from lamlam.annotate.tagger.names import Name, names
 from lamlam.annotate.words import Word, words
+from lamlam.corpus.questions import pair_of
 from lamlam.markup import AnnotatedDocument, Call
 
-__all__ = ["QuestionAnnotator", "prompt_of", "text_of"]
+__all__ = ["QuestionAnnotator"]
 
-_ANSWER = "\nAnswer:"
 _QUOTED = re.compile(r'["“]([^"“”\n]{2,80}?)[,.]?["”]')
 _YEAR = re.compile(r"\d{4}")
 _DATES = re.compile(
@@ -45,18 +45,8 @@ class _Span(NamedTuple):
     end: int
 
 
-def prompt_of(question: str) -> str:
-    """What a model is asked: the beginning of `text_of`, up to the answer."""
-    return f"Question: {question.strip()}{_ANSWER}"
-
-
-def text_of(question: str, answer: str) -> str:
-    """A question and its answer as one text."""
-    return f"{prompt_of(question)} {answer.strip()}"
-
-
 class QuestionAnnotator:
-    """An annotator (see `annotate.annotator`) for texts of `text_of`; others come back without calls."""
+    """An annotator (see `annotate.annotator`) for texts of `corpus.questions`; others come back without calls."""
 
     name = "questions"
 
@@ -70,10 +60,10 @@ class QuestionAnnotator:
 
     def annotate(self, document: AnnotatedDocument) -> AnnotatedDocument:
         """The document with a call before each of its values; with none where the rules do not tell what they are."""
-        question, parted, answer = document.text.partition(_ANSWER)
-        question = question.removeprefix("Question:").strip()
-        if not parted or not question or not answer.strip():
+        pair = pair_of(document.text)
+        if pair is None:
             return replace(document, calls=())
+        question, answer = pair
         at = len(document.text) - len(answer)
         entity, known_at = _entity(question, answer, document.title)
         relation = _relation(question, f"{entity} {document.title}")

@@ -6,6 +6,7 @@ Words are what stands between white space. Nothing here resolves a call: a menti
 import re
 import string
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from lamlam.engine.source import FactSource
 
@@ -24,20 +25,40 @@ def mentions(text: str, kb: FactSource, read: int = 0, begins: dict[str, bool] |
 
     A mention is a run of words that names an entity, which yields the canonical name and the alias that was used, or
     a capitalised run with which a few names begin ("Addiction" for "Addiction (journal)", "Akron Summit" for "Akron
-    Summit Assault"). Runs within the first `read` words are left out. `begins` keeps what begins a name.
+    Summit Assault"), unless the text goes on with another name: "Kingdom of" in "Kingdom of Sweden" does not stand for
+    "Kingdom of Spain", whether or not Sweden is known. Runs within the first `read` words are left out. `begins` keeps
+    what begins a name.
     """
-    runs = list(dict.fromkeys(_runs(text.split(), kb, read, {} if begins is None else begins)))
-    named = kb.entities_named(runs)
+    words = text.split()
+    runs = list(dict.fromkeys(_runs(words, kb, read, {} if begins is None else begins)))
+    named = kb.entities_named(list(dict.fromkeys(run.text for run in runs)))
+    longest = {run.start: run.end for run in runs if run.text in named}  # a start's runs come in order of their ends
     found: dict[str, None] = {}
+    tried: set[tuple[str, bool]] = set()
     for run in runs:
-        if run in named:
-            canonical = named[run]
+        if run.text in named:
+            canonical = named[run.text]
             found[canonical] = None
-            if run.casefold() != canonical.casefold():
-                found[run] = None
-        elif run[0].isupper() and run.count(" ") < _LONGEST_OPENING:
-            found.update(dict.fromkeys(_names_beginning_with(run, kb)))
+            if run.text.casefold() != canonical.casefold():
+                found[run.text] = None
+        elif run.end > longest.get(run.start, 0) and run.may_open:
+            opening = run.text, _is_cut(run, words)
+            if opening not in tried:
+                tried.add(opening)
+                found.update(dict.fromkeys(_names_beginning_with(*opening, kb)))
     return list(found)
+
+
+class _Run(NamedTuple):
+    """Words `start` to `end` of a text, as they are compared with names."""
+
+    text: str
+    start: int
+    end: int
+
+    @property
+    def may_open(self) -> bool:
+        return self.text[0].isupper() and self.text.count(" ") < _LONGEST_OPENING
 
 
 class Mentions:
@@ -62,7 +83,7 @@ class Mentions:
         return list(self._names)
 
 
-def _runs(words: list[str], kb: FactSource, read: int, begins: dict[str, bool]) -> Iterator[str]:
+def _runs(words: list[str], kb: FactSource, read: int, begins: dict[str, bool]) -> Iterator[_Run]:
     """Runs of words, as written and without the punctuation around them; none goes on where no name does."""
     for start, word in enumerate(words):
         if word not in begins:
@@ -71,7 +92,7 @@ def _runs(words: list[str], kb: FactSource, read: int, begins: dict[str, bool]) 
             for end in range(start + 1, min(start + _LONGEST, len(words)) + 1):
                 run = " ".join(words[start:end])
                 if end > read:
-                    yield from _bare(run)
+                    yield from (_Run(variant, start, end) for variant in _bare(run))
                 if end > start + 1 and not _goes_on(run, kb, begins):
                     break
 
@@ -98,14 +119,26 @@ def _bare(run: str) -> Iterable[str]:
     return (variant for variant in variants if variant)
 
 
-def _names_beginning_with(run: str, kb: FactSource) -> list[str]:
-    names = [name for name in kb.entities_starting(run, 4 * _MOST) if _is_opening(run, name[len(run) :])]
+def _is_cut(run: _Run, words: list[str]) -> bool:
+    """Whether a run breaks off within a name: "Kingdom of", or "Government of United" before "Emirates"."""
+    if run.text.rsplit(maxsplit=1)[-1][0].islower():
+        return True
+    ends = words[run.end - 1][-1] in _POINTS or run.end == len(words)
+    return not ends and words[run.end][0].isupper()
+
+
+def _names_beginning_with(run: str, qualified: bool, kb: FactSource) -> list[str]:
+    """Names for which `run` may stand, if they are few; `qualified` ones alone where it breaks off within a name."""
+    names = [name for name in kb.entities_starting(run, 4 * _MOST) if _is_opening(run, name[len(run) :], qualified)]
     return names if len(names) <= _MOST else []
 
 
-def _is_opening(run: str, rest: str) -> bool:
+def _is_opening(run: str, rest: str, qualified: bool) -> bool:
     """Whether `run` may stand for the name that goes on with `rest`: "Antioch" for "Antioch, California".
 
-    One word of a name says too little ("American" for every "American ..."), unless only a qualifier follows.
+    One word of a name says too little ("American" for every "American ..."), unless only a qualifier follows. So does
+    a run that must be `qualified`.
     """
-    return rest.lstrip().startswith(("(", ",")) if " " not in run else not rest[:1].isalnum()
+    if " " not in run or qualified:
+        return rest.lstrip().startswith(("(", ","))
+    return not rest[:1].isalnum()

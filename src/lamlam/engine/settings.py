@@ -42,7 +42,7 @@ class DecodingSettings(BaseModel):
         description="names that a call may ask for: those the context mentions, any in the knowledge base, any",
     )
     relations: Literal["known", "free"] = Field(
-        default="free", description="relations that the entity has, among which one is always found, or any"
+        default="free", description="relations that the entity has or had, or any"
     )
     on_miss: Literal["unknown", "drop", "nearest"] = Field(
         default="unknown", description="enter the word, undo the call, or take the nearest fact"

@@ -29,7 +29,7 @@ class FactSource(Protocol):
         ...
 
     def relations_of(self, entity: str) -> Sequence[str]:
-        """Names of the relations that the entity has; none for an entity that is not known."""
+        """Names of the relations that the entity has or had; none where these cannot all be told."""
         ...
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from lamlam.evaluate.completion import CompletionResult
 from lamlam.evaluate.editing import NothingToChange
 from lamlam.evaluate.evaluation import Evaluation
-from lamlam.evaluate.summary import ArmResults, summarise
+from lamlam.evaluate.summary import summarise
 from lamlam.evaluate.tasks import TASKS, run_task
 from lamlam.files import atomic_write
 
@@ -45,15 +45,9 @@ class Comparison:
         if records is not None:
             off, plain = lmlm["completion_db_off"], standard["completion"]
             _write_records(records, {"lmlm": lmlm["completion"], "db_off": off, "standard": plain})
-        arms = (_arm_results(self.lmlm, lmlm), _arm_results(self.standard, standard))
-        return summarise(*arms, lmlm.get("editing"), lmlm.get("forgetting"), seconds)
-
-
-def _arm_results(evaluation: Evaluation, results: Mapping[str, Any]) -> ArmResults:
-    groups = {
-        group: results[f"perplexity_{group}"] for group, documents in evaluation.corpus.heldout.items() if documents
-    }
-    return ArmResults(results["completion"], groups, results.get("completion_db_off"))
+        arms = {"lmlm": lmlm, "standard": standard}
+        figures = {arm: {name: each.figures() for name, each in results.items()} for arm, results in arms.items()}
+        return summarise(figures, seconds)
 
 
 @contextmanager

@@ -9,6 +9,9 @@ from lamlam.evaluate.results import Z95
 
 __all__ = ["Mean", "clustered"]
 
+_T95 = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)
+"""How many standard errors to either side hold 95% of Student's t distribution, with 1, 2, ... degrees of freedom."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mean:
@@ -28,6 +31,18 @@ class Mean:
         spread = Z95 * self.error
         interval = None if math.isnan(spread) else [round(self.value - spread, 6), round(self.value + spread, 6)]
         return {name: None if math.isnan(self.value) else round(self.value, 6), "n": self.n, "interval": interval}
+
+    def student_interval(self) -> tuple[float, float] | None:
+        """The 95% interval of Student's t with n - 1 degrees of freedom, for a few independent values, such as seeds.
+
+        None for fewer than two. Raises `ValueError` for more than ten: there are better ways to treat so many.
+        """
+        if self.n < 2:
+            return None
+        if self.n - 1 > len(_T95):
+            raise ValueError(f"an interval of Student's t is for ten values at most, not for {self.n}")
+        spread = _T95[self.n - 2] * self.error
+        return self.value - spread, self.value + spread
 
 
 def clustered(groups: Iterable[Sequence[float]]) -> Mean:

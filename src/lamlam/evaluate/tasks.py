@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar, get_args
 
 from lamlam.errors import InputError
-from lamlam.evaluate.audit.task import audit_task
+from lamlam.evaluate.audit.task import audit_countries, audit_world
 from lamlam.evaluate.completion import CompletionResult
 from lamlam.evaluate.counterfact.counterfact import counterfact_task
 from lamlam.evaluate.editing import EditingResult, edit_facts
@@ -103,7 +103,8 @@ TASKS: Mapping[str, Task] = {
         Task("factscore", "open texts about entities, claim by claim", factscore),
         Task("blimp", "acceptable sentences against unacceptable ones", blimp),
         Task("tofu", "a set of authors unlearnt, and what is still known (TOFU)", tofu),
-        Task("audit", "what is left of erased facts: in the weights, by way of lookups, beside them", audit_task),
+        Task("audit", "what is left of erased facts: in the weights, by way of lookups, beside them", audit_world),
+        Task("audit_countries", "the same on hostile databases of countries", audit_countries),
         Task(
             "counterfact", "one edit, 100 and 10,000: reworded, beside others, followed on", counterfact_task, ("lmlm",)
         ),

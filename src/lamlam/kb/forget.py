@@ -58,6 +58,8 @@ class Forgetter:
             for number in ids:
                 self._collect(table, number, erased)
         self._bury_entities(namings, revision)
+        if erased.counts["relation"]:
+            self._tombstones.unnamed(revision)
         self._collect_values({fact.value for fact in facts}, erased)
         self._redact(erased.strings)
         self._database.run("INSERT INTO meta VALUES ('erasing', '1') ON CONFLICT DO NOTHING")

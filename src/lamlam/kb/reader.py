@@ -133,6 +133,11 @@ class Reader:
         """
         return [_named(*row) for row in self.database.rows(sql, (entity,))]
 
+    def relations_named(self, limit: int) -> list[Name]:
+        """At most `limit` of all relations, also of those in which no fact holds any more."""
+        sql = f"SELECT id, name FROM relation ORDER BY id LIMIT {int(limit)}"
+        return [_named(*row) for row in self.database.rows(sql)]
+
     def values_held(self, entity: int, relations: Sequence[int], each: int) -> dict[int, list[str]]:
         """A few values that an entity has in each of some relations."""
         sql = f"SELECT f.value FROM fact f WHERE f.entity = ? AND f.relation = ? AND {self._holds} LIMIT {int(each)}"

@@ -25,6 +25,7 @@ __all__ = ["Resolver"]
 _SAME_WORDS = 0.85  # reached by relations of the same words only
 _CANDIDATES = 60
 _NEAREST_SLOTS = 2000
+_TRIED = 1000  # relations of a knowledge base that are tried against its tombstones
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,23 @@ class Resolver:
         held = self._tombstones.held_of(digests.values())
         return {name for name, digest in digests.items() if digest in held}
 
-    def lessened(self, entity: Name, name: str) -> bool:
-        """Whether the entity, also called `name`, lost some fact for good, or all it had in some relation."""
-        stones = self._tombstones
-        if stones.hold(stones.lessened(entity.name), stones.lessened(name)):
-            return True
-        held = {relation.id for relation in self._reader.relations_held(entity.id)}
-        return any(relation.id not in held for relation in self._reader.relations_ended(entity.id))
+    def relations_had(self, entity: Name, name: str) -> list[Name]:
+        """The relations in which an entity, also called `name`, has or had facts, by the names that still stand.
+
+        None where these cannot be told: the name of a relation was erased after the entity had lost something, or there
+        are too many names to try them all against the tombstones.
+        """
+        had = {*self._reader.relations_held(entity.id), *self._reader.relations_ended(entity.id)}
+        stones, called = self._tombstones, {entity.name, name}
+        lost_since = stones.since(*map(stones.lessened, called))
+        if lost_since is not None:
+            named = self._reader.relations_named(_TRIED + 1)
+            if len(named) > _TRIED or stones.last_unnamed() >= lost_since:
+                return []
+            slots = {relation: [d for each in called for d in stones.slots(each, relation.name)] for relation in named}
+            held = stones.held_of(digest for digests in slots.values() for digest in digests)
+            had |= {relation for relation, digests in slots.items() if not held.isdisjoint(digests)}
+        return sorted(had)
 
     def nearest(self, entity: str, relation: str) -> Resolution:
         """The facts under the most similar "entity relation" string, however unlike: no threshold, no honesty."""

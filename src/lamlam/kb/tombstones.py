@@ -17,6 +17,7 @@ __all__ = ["Tombstones"]
 
 _DIGEST_BYTES = 16
 _BATCH = 500
+_UNNAMED = "relation_erased"
 
 
 class Tombstones:
@@ -57,6 +58,12 @@ class Tombstones:
         """Whether one of the digests is a tombstone."""
         return any(self._database.one("SELECT 1 FROM tombstone WHERE digest = ?", (digest,)) for digest in digests)
 
+    def since(self, *digests: bytes) -> int | None:
+        """The first revision in which one of the digests became a tombstone; None where none is one."""
+        sql = f"SELECT min(revision) FROM tombstone WHERE digest IN ({','.join('?' * len(digests))})"
+        first: int | None = self._database.scalar(sql, digests)
+        return first
+
     def held_of(self, digests: Iterable[bytes]) -> set[bytes]:
         """Those of many digests that are tombstones."""
         asked = list(set(digests))
@@ -69,6 +76,15 @@ class Tombstones:
 
     def put(self, digest: bytes, revision: int) -> None:
         self._database.run("INSERT INTO tombstone VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, revision))
+
+    def unnamed(self, revision: int) -> None:
+        """Note that the name of a relation was erased in this revision."""
+        sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+        self._database.run(sql, (_UNNAMED, str(revision).encode()))
+
+    def last_unnamed(self) -> int:
+        """The last revision in which the name of a relation was erased; 0 where none was."""
+        return int(self._database.scalar("SELECT value FROM meta WHERE key = ?", (_UNNAMED,)) or 0)
 
     def lift(self, digests: Iterable[bytes]) -> None:
         """Let what was forgotten come back."""

@@ -95,16 +95,17 @@ class View:
         return self._reader.statements()
 
     def relations_of(self, entity: str) -> list[str]:
-        """The relations in which an entity, given by name or alias, has facts; none for an unknown one.
+        """The relations in which an entity, given by name or alias, has or had facts; none for an unknown one.
 
-        None, too, for an entity of which something was forgotten, or retracted so that nothing is left in a relation.
-        Whoever asks for one of these relations only could no longer ask for the one that is gone: a model that is
-        kept to what is left would be made to ask for something else, and be given a wrong answer instead of none.
+        Those of which everything was retracted or forgotten count: whoever asks for one of these relations only must be
+        able to ask for the one that is gone, and be told so. Kept to what is left, a model would be made to ask for
+        something else, and be given a wrong answer instead of none. Where a relation that the entity lost cannot be
+        named any more (see `Resolver.relations_had`), there are none, and whoever asks is free.
         """
         found = self._resolver.entity(entity)
-        if found.status not in (Status.EXACT, Status.ALIAS) or self._resolver.lessened(found.names[0], entity):
+        if found.status not in (Status.EXACT, Status.ALIAS):
             return []
-        return [row.name for row in self._reader.relations_held(found.names[0].id)]
+        return [row.name for row in self._resolver.relations_had(found.names[0], entity)]
 
     def matcher(self) -> "Matcher":
         """The classifier of relations that lookups use."""

@@ -42,10 +42,9 @@ def _memorisation(run: RunResults) -> Drawing | None:
 
 
 def _offloading(run: RunResults) -> Drawing | None:
-    told = run.measured("lmlm", "offloading")
-    if told is None:
+    steps = (run.measured("lmlm", "offloading") or {}).get("steps")
+    if not steps:
         return None
-    steps = told["steps"]
     shares = sorted({step["share"] for step in steps})
     series = []
     for policy, colour in (("random", "off"), ("hardest", "lmlm")):

@@ -13,6 +13,7 @@ from typing import Any
 
 from lamlam.errors import InputError
 from lamlam.evaluate.results import RESULTS_FILE, read_results
+from lamlam.evaluate.summary import summarise
 from lamlam.report.trace import Trace, read_traces
 
 __all__ = ["Curve", "RunResults"]
@@ -49,7 +50,8 @@ class RunResults:
         else:
             runs = {_arm_of(found): folder} | ({} if standard is None else {"standard": Path(standard)})
         tasks = {arm: _entries(run) for arm, run in runs.items()}
-        results = found if whole else _summary(tasks)
+        figures = {arm: {name: entry["figures"] for name, entry in of.items()} for arm, of in tasks.items()}
+        results = found if whole else summarise(figures)
         if not found and not any(tasks.values()):
             raise InputError("holds no results", path=folder)
         metrics = {arm: _lines(run / "metrics.jsonl") for arm, run in runs.items()}
@@ -103,22 +105,6 @@ def _arm_of(results: dict[str, Any]) -> str:
     """The arm that a run's results were measured as."""
     arms = {(entry.get("settings") or {}).get("arm") for entry in results.values() if isinstance(entry, dict)}
     return "standard" if arms == {"standard"} else "lmlm"
-
-
-def _summary(tasks: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The figures of a pair under the names of the demo's results, from those of each arm's own tasks."""
-    found = {arm: {name: entry["figures"] for name, entry in entries.items()} for arm, entries in tasks.items()}
-    summary: dict[str, Any] = {arm: dict(figures.get("completion", {})) for arm, figures in found.items()}
-    lmlm = found.get("lmlm", {})
-    if "completion_db_off" in lmlm:
-        off = dict(lmlm["completion_db_off"])
-        summary["lmlm"]["db_off"] = off.pop("all", {}) | off
-    if "perplexity" in lmlm:
-        summary["lmlm"]["perplexity"] = lmlm["perplexity"]
-    if "perplexity" in found.get("standard", {}):
-        summary["standard"]["perplexity"] = found["standard"]["perplexity"].get("perplexity")
-    names = {"edit": "editing", "forget": "forgetting"}
-    return summary | {key: lmlm[name] for key, name in names.items() if name in lmlm and "skipped" not in lmlm[name]}
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The task `audit`: who is asked, on which databases."""
+"""The tasks `audit` and `audit_countries`: who is asked, on which databases."""
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,12 +16,12 @@ from lamlam.evaluate.audit.oracle import OracleCaller
 from lamlam.evaluate.audit.planted import Planted, plant
 from lamlam.evaluate.audit.scores import AuditResult, AuditScores
 from lamlam.evaluate.audit.target import Target
-from lamlam.evaluate.evaluation import Evaluation, MissingData, Unfit
+from lamlam.evaluate.evaluation import Evaluation, Unfit
 from lamlam.evaluate.results import Result, Share, stated
 from lamlam.evaluate.scratch import scratch_copy
 from lamlam.kb.store import KnowledgeBase
 
-__all__ = ["LeakageResult", "audit_listed", "audit_task", "model_callers", "oracle_callers"]
+__all__ = ["LeakageResult", "audit_countries", "audit_listed", "audit_world", "model_callers", "oracle_callers"]
 
 _MARGIN = 3
 _NEAREST = {"on_miss": "nearest", "entities": "free", "relations": "free"}
@@ -38,14 +38,14 @@ class LeakageResult:
         return {database: stated({"leakage": share}) for database, share in self.shares.items()}
 
 
-def audit_task(evaluation: Evaluation) -> dict[str, Result]:
-    """`audit`, on the run's own world with hostile doubles, and `audit_countries`, where their data is there."""
-    results: dict[str, Result] = {"audit": _world(evaluation)}
-    try:
-        folder = evaluation.data_at("audit", "countries")
-    except MissingData:
-        return results
-    return results | {"audit_countries": _countries(evaluation, folder)}
+def audit_world(evaluation: Evaluation) -> dict[str, Result]:
+    """`audit`: the run's own world, with hostile doubles. Raises `Unfit` where no probe asks for a fact of it."""
+    return {"audit": _world(evaluation)}
+
+
+def audit_countries(evaluation: Evaluation) -> dict[str, Result]:
+    """`audit_countries`: databases that every run can be asked about. Raises `MissingData` without them."""
+    return {"audit_countries": _countries(evaluation, evaluation.data_at("audit", "countries"))}
 
 
 def audit_listed(evaluation: Evaluation, records: Iterable[FactRecord], neighbours: int) -> AuditResult:

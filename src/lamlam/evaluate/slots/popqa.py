@@ -6,7 +6,7 @@ list, or one as JSON text), `s_pop` (views of the subject's page), and, for fact
 Without them the run's own probes are asked as questions, built from their relations' names: "What is X's birth place?".
 Popularity is then the number of training documents that state a fact of the entity, as their calls tell.
 
-A question stands as "Question: ... Answer:", without examples before it.
+A question stands as in `corpus.questions`, without examples before it.
 """
 
 import json
@@ -19,6 +19,7 @@ from typing import Any
 
 from lamlam.corpus import Corpus, Probe
 from lamlam.corpus.lines import Entry, read_entries
+from lamlam.corpus.questions import prompt_of
 from lamlam.evaluate.completion import BUCKETS
 from lamlam.evaluate.evaluation import Evaluation, Unfit
 from lamlam.evaluate.slots.filling import SlotResult, fill, fitting
@@ -54,7 +55,7 @@ def own_questions(corpus: Corpus) -> list[Probe]:
     popular = popularity(corpus)
     facts = {(probe.entity, probe.relation): probe for probe in corpus.probes}
     return [
-        replace(probe, prompt=_asked(f"What is {entity}'s {relation.lower()}?"), mentions=popular[entity])
+        replace(probe, prompt=prompt_of(f"What is {entity}'s {relation.lower()}?"), mentions=popular[entity])
         for (entity, relation), probe in facts.items()
     ]
 
@@ -78,7 +79,7 @@ def _probe(entry: Entry, name: str) -> Probe:
     answers = _answers(entry)
     return Probe(
         id=name,
-        prompt=_asked(entry.text("question", empty=False).strip()),
+        prompt=prompt_of(entry.text("question", empty=False)),
         entity=entry.text("subj", empty=False) if told else "",
         relation=entry.text("prop", empty=False) if told else "",
         answers=tuple(dict.fromkeys([entry.text("obj", empty=False), *answers] if told else answers)),
@@ -96,10 +97,6 @@ def _answers(entry: Entry) -> Sequence[str]:
     except ValueError as error:
         raise entry.error("is no list in JSON", "possible_answers") from error
     return Entry({"possible_answers": listed}, entry.path, entry.line).texts("possible_answers")
-
-
-def _asked(question: str) -> str:
-    return f"Question: {question} Answer:"
 
 
 def _bucket(probe: Probe, buckets: Sequence[tuple[str, int, int | None]]) -> str:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lamlam.annotate.annotator import Annotator
-from lamlam.annotate.questions import text_of
 from lamlam.annotate.spans import facts_in
 from lamlam.corpus import Corpus
+from lamlam.corpus.questions import text_of
 from lamlam.evaluate.tofu.pairs import Pair
 from lamlam.evaluate.tofu.unlearning import Method, UnlearningSettings, unlearn
 from lamlam.files import atomic_write

@@ -9,15 +9,13 @@ knowledge base is out of reach for both. Calls add nothing to the probability.
 from collections.abc import Sequence
 from typing import Protocol
 
-from lamlam.annotate.questions import prompt_of
+from lamlam.corpus.questions import QUESTION_MARKS, prompt_of
 from lamlam.engine.engine import Engine
 from lamlam.engine.generation import Generation
 from lamlam.engine.settings import DecodingSettings
 from lamlam.evaluate.reading import Reader
 
 __all__ = ["ModelRespondent", "Respondent"]
-
-_STOP = ("\nQuestion:", "\nAnswer:")
 
 
 class Respondent(Protocol):
@@ -37,7 +35,9 @@ class ModelRespondent:
 
     def __init__(self, engine: Engine, settings: DecodingSettings) -> None:
         self._engine, self._reader = engine, Reader(engine)
-        self._settings = settings.model_copy(update={"stop": _STOP, "temperature": 0.0, "top_k": None, "top_p": None})
+        self._settings = settings.model_copy(
+            update={"stop": QUESTION_MARKS, "temperature": 0.0, "top_k": None, "top_p": None}
+        )
 
     def answer(self, questions: Sequence[str]) -> list[Generation]:
         return self._engine.generate([prompt_of(question) for question in questions], self._settings)

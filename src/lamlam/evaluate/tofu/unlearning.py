@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, logsigmoid
 from transformers import PreTrainedModel
 
-from lamlam.annotate.questions import prompt_of
 from lamlam.batches import batches
+from lamlam.corpus.questions import prompt_of
 from lamlam.evaluate.tofu.pairs import Pair
 from lamlam.vocab import IGNORE_INDEX, Vocabulary, opened
 
