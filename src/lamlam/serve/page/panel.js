@@ -26,7 +26,8 @@ export function close({ back = false } = {}) {
   opener?.setAttribute("aria-expanded", "false");
   opener = null;
   quiet();
-  if (back && from?.isConnected) from.focus();
+  // What it was opened from may have gone with a change.
+  if (back) (from?.isConnected ? from : document.querySelector("main > section:not([hidden]) h1")).focus();
 }
 
 /** Show a call of an answer. */
