@@ -53,7 +53,7 @@ def _told(answer: Any, status: int) -> tuple[str | None, str]:
 def test_what_there_is_is_counted(client: TestClient) -> None:
     counts = client.get("/kb").json()
     assert (counts["facts"], counts["entities"], counts["documents"], counts["revision"]) == (4, 2, 3, 1)
-    assert counts["frequent"] == [["Birth Place", 2], ["Field", 2]]
+    assert counts["frequent"] == [{"name": "Birth Place", "facts": 2}, {"name": "Field", "facts": 2}]
     client.post("/kb/facts", json={"facts": [FACT]})
     counts = client.get("/kb").json()
     assert (counts["facts"], counts["revision"]) == (5, 2)
