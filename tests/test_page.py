@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from fakes_serve import served
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.fact import Source
-from lamlam.serve import build_app
 from lamlam.serve.access import Access, Role
+from lamlam.serve.app import build_app
 
 PATIENCE = 20_000  # milliseconds, for a machine that is busy with other tests
 CHROMIUM = Path("/usr/bin/chromium")
