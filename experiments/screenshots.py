@@ -1,7 +1,7 @@
 """Take the README's pictures of the page: `python experiments/screenshots.py http://127.0.0.1:8000 --token TOKEN`.
 
 The server has a run of the demo; the token is an eraser's. What the pictures show is done to its knowledge base: a fact
-is corrected, and forgotten. So serve a copy.
+is corrected, and another forgotten. So serve a copy.
 """
 
 import argparse
@@ -23,7 +23,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("url")
     arguments.add_argument("--token", required=True)
-    arguments.add_argument("--value", default="Rumond", help="what the first fact is corrected to")
+    arguments.add_argument("--value", default="Leano", help="what the first fact is corrected to")
     arguments.add_argument("--out", type=Path, default=OUT)
     given = arguments.parse_args()
     with sync_playwright() as playwright:
@@ -35,7 +35,7 @@ def main() -> None:
 def take_all(browser: Browser, start: str, value: str, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with opened(browser, start) as page:
-        page.locator("#examples button").first.click()
+        page.locator("#examples button", has_text="was born in").first.click()
         page.locator(".answer .fact.found").first.click()
         entity = page.locator("#panel-title").inner_text().split(" of ", 1)[1]
         correct(page, value)
@@ -45,9 +45,10 @@ def take_all(browser: Browser, start: str, value: str, out: Path) -> None:
         take(page, out / "write.png")
         see(page, f"#facts?entity={quote(entity)}", "#entity-card section")
         take(page, out / "facts.png")
-        page.locator("#facts-table .danger").last.click()  # the corrected one, which takes its past along
-        page.locator("dialog .closure li").first.wait_for()
+        ask_to_forget(page, -1)  # the corrected one, which takes its past along
         take(page, out / "forget.png")
+        page.get_by_role("button", name="Keep it").click()
+        ask_to_forget(page, 0)
         page.locator("dialog .danger").click()
         page.locator(".seal").wait_for()
         take(page, out / "certificate.png")
@@ -76,6 +77,11 @@ def correct(page: Page, value: str) -> None:
     panel.locator(".value", has_text=value).wait_for()
 
 
+def ask_to_forget(page: Page, row: int) -> None:
+    page.locator("#facts-table .danger").nth(row).click()
+    page.locator("dialog .closure li").first.wait_for()
+
+
 def see(page: Page, hash: str, until: str) -> None:
     page.evaluate("hash => { location.hash = hash }", hash)
     page.locator(until).first.wait_for()
@@ -86,6 +92,7 @@ def take(page: Page, path: Path) -> None:
     page.wait_for_load_state("networkidle")
     for message in page.locator(".message button").all():
         message.click()
+    page.evaluate("scrollTo(0, 0)")
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(256)
     picture.save(path, optimize=True)
     if path.stat().st_size > MOST_BYTES:

@@ -17,8 +17,9 @@ from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
 from fakes_serve import served
-from lamlam.serve import ServeSettings, build_app
 from lamlam.serve.access import Access, Role
+from lamlam.serve.app import build_app
+from lamlam.serve.settings import ServeSettings
 
 LOCAL = "http://127.0.0.1"
 ROUTES_WITHOUT_A_TOKEN = {("GET", "/healthz"), ("GET", "/access")}

@@ -24,8 +24,9 @@ import uvicorn
 
 from fakes_serve import served
 from lamlam.kb import KnowledgeBase, Status
-from lamlam.serve import ServeSettings, build_app
 from lamlam.serve.access import Access, Role
+from lamlam.serve.app import build_app
+from lamlam.serve.settings import ServeSettings
 from places import Place
 
 __all__ = ["Tally", "kill_again_and_again"]

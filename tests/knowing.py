@@ -7,8 +7,9 @@ from typing import Any
 from fakes_serve import served
 from guarded import Guarded
 from lamlam.corpus import FactRecord
-from lamlam.serve import ServeSettings, build_app
 from lamlam.serve.access import Access, Role
+from lamlam.serve.app import build_app
+from lamlam.serve.settings import ServeSettings
 from places import Place
 
 STORY = "Ada Lovelace was born in London. " + "She wrote to Babbage. " * 60 + "Her field was mathematics, they say."

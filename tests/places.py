@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -102,5 +102,8 @@ class PostgresPlace:
 
 
 def _left(files: Iterator[Path], texts: tuple[str, ...]) -> set[str]:
-    contents = [path.read_bytes().lower() for path in files]
+    contents = []
+    for path in files:
+        with suppress(FileNotFoundError):  # a temporary table that has just gone with its session
+            contents.append(path.read_bytes().lower())
     return {text for text in texts if any(text.lower().encode() in content for content in contents)}

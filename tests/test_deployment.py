@@ -101,8 +101,8 @@ def test_the_images_health_is_asked_at_a_route_that_takes_no_token(tmp_path: Pat
     import uvicorn
 
     from fakes_serve import served
-    from lamlam.serve import build_app
     from lamlam.serve.access import Access
+    from lamlam.serve.app import build_app
     from lamlam.serve.listener import Listener
 
     [health] = of("HEALTHCHECK")

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -139,7 +140,8 @@ def test_an_erasure_that_was_cut_short_can_be_made_up_for_without_opening_anew(
     place: Place, kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lamlam.kb.postgres_erasure._WAIT_SECONDS", 0.2)
-    if place.address is not None and "://" not in str(place.address):
+    monkeypatch.setattr("lamlam.kb.sqlite._WAIT_SECONDS", 0.2)
+    if isinstance(place, FilePlace):
         kb._database.run("PRAGMA busy_timeout = 50")
     with place.open() as reader, reader._database.snapshot():
         assert reader.lookup(SECRET, "Field").found
@@ -151,3 +153,31 @@ def test_an_erasure_that_was_cut_short_can_be_made_up_for_without_opening_anew(
     kept = kb.certificate(2)
     assert kept is not None
     assert not kept["clean"], "it says what was found when the files were searched"
+
+
+@in_a_file
+def test_forgetting_is_clean_although_others_open_the_file_and_write_into_it(
+    kb: KnowledgeBase, place: FilePlace
+) -> None:
+    """Each who opens it meanwhile erases too, and empties the log, which only one can do at a time."""
+    stop = threading.Event()
+
+    def come_and_go(number: int) -> None:
+        while not stop.is_set():
+            with place.open() as other:
+                other._database.run("PRAGMA wal_checkpoint(PASSIVE)")
+                other.add([(f"Other {number}", "r", "v")])
+            stop.wait(0.01)
+
+    kb.add((f"Entity {number}", "r", f"value {number}") for number in range(20))
+    others = [threading.Thread(target=come_and_go, args=(number,)) for number in range(3)]
+    for other in others:
+        other.start()
+    try:
+        certificates = [kb.forget(entity=f"Entity {number}") for number in range(20)]
+    finally:
+        stop.set()
+        for other in others:
+            other.join()
+    assert [certificate.clean for certificate in certificates] == [True] * 20
+    assert kb.verify() == []

@@ -229,10 +229,11 @@ def test_an_interrupted_rewriting_is_made_up_for(
 
 @in_a_file
 def test_what_a_reader_keeps_in_the_log_is_told_and_erased_at_the_next_opening(
-    kb: KnowledgeBase, place: FilePlace
+    kb: KnowledgeBase, place: FilePlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = place.address
     kb._database.run("PRAGMA busy_timeout = 50")
+    monkeypatch.setattr("lamlam.kb.sqlite._WAIT_SECONDS", 0.05)
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM fact").fetchone()

@@ -16,9 +16,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from fakes_serve import served
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.fact import Source
-from lamlam.serve import build_app
 from lamlam.serve.access import Access, Role
+from lamlam.serve.app import build_app
 
+PATIENCE = 20_000  # milliseconds, for a machine that is busy with other tests
 CHROMIUM = Path("/usr/bin/chromium")
 PAGE = Path(__file__).resolve().parents[1] / "src" / "lamlam" / "serve" / "page"
 # Letters beyond the first 65,536 stand before each span: Python counts them once, JavaScript twice.
@@ -72,6 +73,7 @@ def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         told = "Chromium is not installed (Debian: apt-get install chromium)"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(told)
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -96,7 +98,7 @@ def open_page(browser: Browser, server: Served) -> Iterator[Opener]:
     def open_it(hash: str = "", role: Role | None = None, *, of: Served = server, **settings: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB"} | settings)
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.on("console", lambda told: complaints.append(told.text) if told.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -385,6 +387,8 @@ def test_a_fact_is_retracted_with_a_reason(open_page: Opener, server: Served) ->
     expect(page.locator("#facts-found")).to_have_text("2 facts.")
     with KnowledgeBase.open(server.kb) as kb:
         assert kb.log()[-1].reason == "not sure of it"
+    panel(page).get_by_role("button", name="Close").click()
+    expect(page.get_by_role("heading", name="Facts")).to_be_focused()  # the row it was opened from is gone
 
 
 def test_where_reading_takes_a_token_the_page_asks_for_one_first(open_page: Opener, tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from lamlam.engine import DecodingSettings
 from lamlam.errors import LamLamError
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.fact import Resolution
-from lamlam.serve import ServeSettings, build_app
 from lamlam.serve.access import Access
+from lamlam.serve.app import build_app
+from lamlam.serve.settings import ServeSettings
 
 ADA = "Ada Lovelace was born in"
 LIMITS = ServeSettings(max_texts=4, max_tokens=100, max_prompt=200)

@@ -9,8 +9,8 @@ from fastapi.testclient import TestClient
 
 from guarded import Guarded
 from knowing import STORY, knowing
-from lamlam.serve import ServeSettings
 from lamlam.serve.access import Role
+from lamlam.serve.settings import ServeSettings
 from places import Place
 
 in_a_file = pytest.mark.parametrize("place", ["sqlite"], indirect=True)  # what no database is asked about

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from guarded import Guarded, ask, guarded
 from lamlam.cli.app import app as lamlam
 from lamlam.errors import InputError
-from lamlam.serve import ServeSettings
 from lamlam.serve.access import Role
 from lamlam.serve.limits import Limits, Rates
+from lamlam.serve.settings import ServeSettings
 
 JSON = [("host", "localhost"), ("content-type", "application/json")]
 ADA = "Ada Lovelace was born in"

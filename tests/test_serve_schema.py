@@ -24,8 +24,8 @@ from schemathesis.specs.openapi.checks import (
 from fakes_serve import FACTS
 from guarded import Guarded, guarded
 from lamlam.kb import KnowledgeBase
-from lamlam.serve import ServeSettings
 from lamlam.serve.access import Role
+from lamlam.serve.settings import ServeSettings
 
 EXAMPLES = int(os.environ.get("LAMLAM_SCHEMA_EXAMPLES", "20"))
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -17,8 +17,9 @@ from fastapi.testclient import TestClient
 
 from fakes_serve import FACTS, served
 from lamlam.kb.fact import Resolution
-from lamlam.serve import Served, build_app
 from lamlam.serve.access import Access, Role
+from lamlam.serve.app import build_app
+from lamlam.serve.site import Served
 from places import Place
 
 ADA, PROMPT = "Ada Lovelace", "Ada Lovelace was born in"

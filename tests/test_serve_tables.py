@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from guarded import Guarded
 from knowing import knowing
 from lamlam.kb import Fact
-from lamlam.serve import ServeSettings
 from lamlam.serve.access import Role
 from lamlam.serve.facts.table import read_table, written
+from lamlam.serve.settings import ServeSettings
 from places import Place
 
 HEAD = "id,entity,relation,value\r\n"
@@ -200,7 +200,6 @@ def test_a_row_that_is_not_well_formed_is_told_by_line_and_field(client: TestCli
             assert told[0] == field, (table[:90], told)
             assert reason in told[1]
     assert _refusal(_upload(client, HEAD, reason="x" * 501), 422)[0] == "reason"
-    assert _refusal(_upload(client, HEAD + ",a,b,\udcff\n".encode("utf-8", "surrogateescape").decode("latin-1")), 422)
     assert _refusal(_upload(client, HEAD.encode() + b",a,b,\xff\n"), 422)
     assert _revision(client) == 1
 

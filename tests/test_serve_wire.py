@@ -13,8 +13,8 @@ from fastapi.testclient import TestClient
 from guarded import Guarded, ask, assert_safe, guarded, listening, routes, say
 from lamlam.errors import InputError, StoreError
 from lamlam.kb import KnowledgeBase
-from lamlam.serve import ServeSettings
 from lamlam.serve.access import Role
+from lamlam.serve.settings import ServeSettings
 
 ADA = "Ada Lovelace was born in"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lamlam.serve import ServeSettings
 from lamlam.serve.access import Role
+from lamlam.serve.settings import ServeSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")

@@ -11,10 +11,10 @@ import typer
 from lamlam.errors import InputError
 
 if TYPE_CHECKING:
-    from lamlam.serve import ServeSettings
     from lamlam.serve.access import Access
     from lamlam.serve.listener import Listener
     from lamlam.serve.places import Places
+    from lamlam.serve.settings import ServeSettings
 
 __all__ = ["register"]
 
@@ -56,8 +56,8 @@ def register(app: typer.Typer) -> None:
         """Serve a model and its knowledge base: an API, and a page on which facts can be changed and forgotten."""
         from lamlam.checked import checked
         from lamlam.cli.pairs import pairs
-        from lamlam.serve import ServeSettings
         from lamlam.serve.listener import Listener
+        from lamlam.serve.settings import ServeSettings
 
         settings = checked(ServeSettings, pairs(set_ or ()))
         with closing(Listener(host, port)) as listener:
@@ -87,8 +87,8 @@ def _places(run: Path | None, kb: str | None, data: Path | None) -> "Places":
 def _serve(listener: "Listener", places: "Places", settings: "ServeSettings", *, open_reads: bool) -> None:
     from transformers.utils.logging import disable_progress_bar
 
-    from lamlam.serve import build_app
     from lamlam.serve.access import Access
+    from lamlam.serve.app import build_app
     from lamlam.serve.opening import open_served
 
     disable_progress_bar()

@@ -9,7 +9,8 @@ import os
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,6 +25,7 @@ __all__ = ["SQLiteDatabase"]
 
 _MAGIC = b"SQLite format 3\x00"
 _WAIT_SECONDS = 10.0
+_PAUSE_SECONDS = 0.01
 _CACHE_KIB = 64 * 1024
 _CHUNK = 1 << 24
 _SIDE = ".import"  # where a bulk import builds
@@ -198,6 +200,15 @@ class SQLiteDatabase:
             self.run("VACUUM")
             self.run("DELETE FROM meta WHERE key = 'erasing'")
             return True
+        if not _tried(self._blank):
+            return False
+        self._connection.close()  # its cache holds pages as they were
+        self._connection = self._connect()
+        self._configure()
+        return self.empty_log()
+
+    def _blank(self) -> bool:
+        """Blank all free bytes; False where another program wrote, or reads, since the log was emptied."""
         if not self.empty_log():
             return False
         with self.transaction():
@@ -208,14 +219,14 @@ class SQLiteDatabase:
             if blank_free_bytes(self._file()):
                 raise StoreError(self.path, "is being changed by something that is no database")
             self.run("DELETE FROM meta WHERE key = 'erasing'")
-        self._connection.close()  # its cache holds pages as they were
-        self._connection = self._connect()
-        self._configure()
-        return self.empty_log()
+        return True
 
     def empty_log(self) -> bool:
-        """Move the write-ahead log into the file and cut it to nothing; False while another program reads."""
-        return not self.scalar("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Move the write-ahead log into the file and cut it to nothing; False while another program reads.
+
+        SQLite waits for readers and writers, but not for another program that empties the log as well.
+        """
+        return _tried(lambda: not self.scalar("PRAGMA wal_checkpoint(TRUNCATE)"))
 
     def serialized(self) -> bytes:
         """The database as the bytes of its file; for one that has no file."""
@@ -354,6 +365,16 @@ class SQLiteDatabase:
         if isinstance(error, sqlite3.ProgrammingError):
             return StoreError(name, f"cannot be used so: {error}")
         return StoreError(name, f"is damaged or cannot be written: {error}")
+
+
+def _tried(act: Callable[[], bool]) -> bool:
+    """Whether it was done at last: tried again for as long as SQLite waits for a lock."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while not act():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_PAUSE_SECONDS)
+    return True
 
 
 def _is_missing_or_empty(path: Path) -> bool:

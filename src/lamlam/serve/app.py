@@ -14,10 +14,10 @@ from starlette.middleware import Middleware
 from lamlam.serve import access as tokens
 from lamlam.serve import completions, facts
 from lamlam.serve.access import Access, Reader
-from lamlam.serve.batch import RunningBatch, Stopped
+from lamlam.serve.batch import RunningBatch
 from lamlam.serve.bodies import Bodies
 from lamlam.serve.documents import Documents
-from lamlam.serve.errors import ANSWERS, Faults, handle_faults
+from lamlam.serve.errors import ANSWERS, Faults, Stopped, handle_faults
 from lamlam.serve.knowledge import Knowledge
 from lamlam.serve.limits import Limits
 from lamlam.serve.metrics import Counted, Metrics
@@ -91,7 +91,7 @@ def _watching(app: FastAPI) -> None:
     async def healthz(site: SiteOf) -> dict[str, str]:
         """Whether the model runs and the knowledge base answers; 503 otherwise. Takes no token."""
         if not site.batch.alive:
-            raise Stopped("the model has stopped")
+            raise Stopped()
         await site.knowledge.read(lambda kb: kb.revision)
         return {"status": "ok"}
 

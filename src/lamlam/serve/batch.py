@@ -14,16 +14,9 @@ from dataclasses import dataclass
 from lamlam.engine import DecodingSettings, Done, Engine, Event, Generation
 from lamlam.engine.sequence import Sequence as TokenSequence
 from lamlam.errors import InputError, LamLamError, StoreError
+from lamlam.serve.errors import Full, Stopped
 
-__all__ = ["Full", "RunningBatch", "Stopped"]
-
-
-class Full(LamLamError):
-    """More texts are being written, or wait, than the server takes on."""
-
-
-class Stopped(LamLamError):
-    """The thread that runs the model has ended."""
+__all__ = ["RunningBatch"]
 
 
 @dataclass(eq=False, slots=True)
@@ -110,7 +103,7 @@ class RunningBatch:
         texts = [_Text(prompt, one, number, inbox, whole) for number, (prompt, one) in enumerate(wanted)]
         with self._lock:
             if self._closed:
-                raise Stopped("the model has stopped")
+                raise Stopped()
             for text in texts:
                 self._requests.put((True, text))
         self._held.update(texts)
@@ -142,7 +135,7 @@ class RunningBatch:
             with self._lock:
                 self._closed = True
             for text in self._held.copy():
-                text.inbox.put(Stopped("the model has stopped"))
+                text.inbox.put(Stopped())
 
     def _take_requests(self, engine: Engine) -> bool:
         """Let texts begin and end, and wait for one where there is nothing else to do; False when all is to end."""

@@ -14,9 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lamlam.errors import InputError, LamLamError, StoreError
-from lamlam.serve.batch import Full, Stopped
 
-__all__ = ["ANSWERS", "Fault", "Faults", "Told", "fault_of", "handle_faults", "told"]
+__all__ = ["ANSWERS", "Fault", "Faults", "Full", "Stopped", "Told", "fault_of", "handle_faults", "told"]
 
 _RETRY = {"Retry-After": "1"}  # seconds
 _FIELD = 200  # characters of a field's name, which may be the client's invention
@@ -31,6 +30,20 @@ class Fault(LamLamError):
     ) -> None:
         super().__init__(reason)
         self.status, self.reason, self.field, self.headers = status, reason, field, headers or {}
+
+
+class Full(Fault):
+    """More texts are being written, or wait, than the server takes on."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(429, reason, headers=_RETRY)
+
+
+class Stopped(Fault):
+    """The thread that runs the model has ended."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "the model has stopped")
 
 
 class _Error(BaseModel):
@@ -122,10 +135,6 @@ def fault_of(error: LamLamError) -> Fault:
     """The status that a foreseen fault has: what a client can mend is 422, what the state forbids 409."""
     if isinstance(error, Fault):
         return error
-    if isinstance(error, Full):
-        return Fault(429, str(error), headers=_RETRY)
-    if isinstance(error, Stopped):
-        return Fault(503, str(error))
     if isinstance(error, StoreError) or (isinstance(error, InputError) and error.path is not None):
         _LOG.error("%s", error)
         return Fault(503, "the knowledge base cannot be used now; the server's log says why", headers=_RETRY)

@@ -1,4 +1,4 @@
-// Shows an answer: its text, with what was looked up marked by how the lookup went, and what differs from another answer.
+// Shows an answer: its text, what was looked up marked by how the lookup went, and what differs from another answer.
 
 import { make } from "./dom.js";
 
@@ -6,11 +6,19 @@ import { make } from "./dom.js";
 export const STATUS = {
   exact: ["found", "Found", "The knowledge base has this fact under exactly these names."],
   alias: ["alias", "Found by another name", "The knowledge base has this fact; it was asked for by another name."],
-  fuzzy: ["fuzzy", "Found, a name alike", "The names differ a little from those in the knowledge base, but only one fact comes into question."],
+  fuzzy: [
+    "fuzzy",
+    "Found, a name alike",
+    "The names differ a little from those in the knowledge base, but only one fact comes into question.",
+  ],
   ambiguous: ["unsure", "Ambiguous", "Several names come into question, and none of them is chosen blindly."],
   unknown_entity: ["missing", "Unknown name", "The knowledge base has nothing of this name."],
   unknown_relation: ["missing", "Not known", "The knowledge base knows the name, but not this about it."],
-  forgotten: ["forgotten", "Forgotten", "This was erased for good. The knowledge base knows only that it must not come back."],
+  forgotten: [
+    "forgotten",
+    "Forgotten",
+    "This was erased for good. The knowledge base knows only that it must not come back.",
+  ],
 };
 
 export const styleOf = (status) => STATUS[status]?.[0] ?? "missing";
@@ -82,10 +90,19 @@ export class AnswerText {
       event.preventDefault();
       this.open(lookup, mark);
     };
-    const settings = { class: `fact ${style}`, role: "button", tabindex: "0", "aria-controls": "panel", "aria-expanded": "false" };
+    const settings = {
+      class: `fact ${style}`,
+      role: "button",
+      tabindex: "0",
+      "aria-controls": "panel",
+      "aria-expanded": "false",
+    };
     const label = `${words || "a lookup without an answer"}: ${about}, ${word.toLowerCase()}`;
-    const mark = make("span", { ...settings, "aria-label": label, title: `${about}: ${word.toLowerCase()}` },
-      words ? marked(piece, changed, tag) : "…");
+    const mark = make(
+      "span",
+      { ...settings, "aria-label": label, title: `${about}: ${word.toLowerCase()}` },
+      words ? marked(piece, changed, tag) : "…",
+    );
     for (const event of ["click", "keydown"]) mark.addEventListener(event, press);
     return mark;
   }
@@ -107,8 +124,12 @@ function marked({ start, words }, changed, tag) {
 /** What the marks of a text mean, those that occur. */
 export function legend(statuses) {
   const entries = [...new Set(statuses)].filter((status) => STATUS[status]);
-  return make("ul", { class: "legend", "aria-label": "What the marks mean" }, entries.map((status) => {
-    const [style, word] = STATUS[status];
-    return make("li", {}, make("span", { class: `fact ${style}` }, word));
-  }));
+  return make(
+    "ul",
+    { class: "legend", "aria-label": "What the marks mean" },
+    entries.map((status) => {
+      const [style, word] = STATUS[status];
+      return make("li", {}, make("span", { class: `fact ${style}` }, word));
+    }),
+  );
 }

@@ -32,7 +32,9 @@ export async function request(path, { method = "GET", query = {}, body, type, si
     if (answer.ok) return answer;
     const refused = new Refused(answer.status, await reason(answer));
     if (again || ![401, 403].includes(answer.status)) throw refused;
-    await demand(refused.status === 401 && token() ? "The server does not know this token." : lacks(needs) || refused.message);
+    await demand(
+      refused.status === 401 && token() ? "The server does not know this token." : lacks(needs) || refused.message,
+    );
   }
 }
 

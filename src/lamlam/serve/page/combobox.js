@@ -28,12 +28,31 @@ export function attach(input, list, chosen) {
   const offer = afterPause(async () => {
     const typed = input.value.trim();
     if (!typed) return close();
-    const { entities } = await get("/kb/search", { q: typed, limit: 12 }).catch((error) => (complain(error), { entities: [] }));
+    const { entities } = await get("/kb/search", { q: typed, limit: 12 }).catch(
+      (error) => (complain(error), { entities: [] }),
+    );
     if (typed !== input.value.trim() || document.activeElement !== input) return;
-    list.replaceChildren(...entities.map(({ name, entity }, at) => make("li", {
-      role: "option", id: `${list.id}-${at}`, "aria-selected": "false", "data-entity": entity,
-      on: { mousedown: (event) => { event.preventDefault(); take(event.currentTarget); } },
-    }, name, name === entity ? null : make("span", { class: "hint" }, ` stands for ${entity}`))));
+    list.replaceChildren(
+      ...entities.map(({ name, entity }, at) =>
+        make(
+          "li",
+          {
+            role: "option",
+            id: `${list.id}-${at}`,
+            "aria-selected": "false",
+            "data-entity": entity,
+            on: {
+              mousedown: (event) => {
+                event.preventDefault();
+                take(event.currentTarget);
+              },
+            },
+          },
+          name,
+          name === entity ? null : make("span", { class: "hint" }, ` stands for ${entity}`),
+        ),
+      ),
+    );
     active = -1;
     list.hidden = entities.length === 0;
     input.setAttribute("aria-expanded", String(entities.length > 0));

@@ -39,7 +39,10 @@ async function* events(body) {
     const blocks = (waiting + part).split(/\r?\n\r?\n/);
     waiting = blocks.pop();
     for (const block of blocks) {
-      const data = block.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trimStart());
+      const data = block
+        .split(/\r?\n/)
+        .filter((line) => line.startsWith("data:"))
+        .map((line) => line.slice(5).trimStart());
       if (data.length === 0) continue;
       if (data.join("\n") === "[DONE]") return;
       yield JSON.parse(data.join("\n"));

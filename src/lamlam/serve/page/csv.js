@@ -1,17 +1,19 @@
 // Many changes at once: the filtered facts as CSV, and a changed file tried before it is applied.
 
 import { request } from "./api.js";
-import { action, busy, button, byId, download, field, make, plural, say } from "./dom.js";
+import { action, busy, button, byId, download, field, make, plural, say, tableOf } from "./dom.js";
 import { changed } from "./fact.js";
 import { note } from "./session.js";
 
 /** `filter()` says which facts the download has. */
 export function prepare(filter) {
   const save = byId("csv-download");
-  save.addEventListener("click", () => busy(save, async () => {
-    const { entity, relation } = filter();
-    download("facts.csv", await (await request("/kb/facts.csv", { query: { entity, relation } })).text(), "text/csv");
-  }));
+  save.addEventListener("click", () =>
+    busy(save, async () => {
+      const { entity, relation } = filter();
+      download("facts.csv", await (await request("/kb/facts.csv", { query: { entity, relation } })).text(), "text/csv");
+    }),
+  );
   byId("csv").addEventListener("submit", (event) => {
     event.preventDefault();
     busy(byId("csv").querySelector("button"), async () => attempt(await byId("csv-file").files[0].text()));
@@ -19,7 +21,9 @@ export function prepare(filter) {
 }
 
 async function send(text, query) {
-  return (await request("/kb/facts.csv", { method: "POST", body: text, type: "text/csv", query, needs: "editor" })).json();
+  return (
+    await request("/kb/facts.csv", { method: "POST", body: text, type: "text/csv", query, needs: "editor" })
+  ).json();
 }
 
 /** Show what a file would change, and offer to apply it. A refused row keeps all others from being written. */
@@ -27,30 +31,53 @@ async function attempt(text) {
   const told = await send(text, { dry_run: true });
   const [count, refused] = [told.edited.length + told.added.length, told.refused.length];
   const reason = field("Why (may be empty)", { maxlength: 500 });
-  const clear = () => { byId("csv-changes").replaceChildren(); byId("csv").reset(); };
-  const apply = action(`Apply ${plural(count, "change")}`, async () => {
-    const done = await send(text, { dry_run: false, reason: reason.input.value.trim() });
-    clear();
-    say(`Applied as revision ${done.revision}: ${done.edited.length} edited, ${done.added.length} added.`);
-    changed();
-  }, { class: "primary" });
+  const clear = () => {
+    byId("csv-changes").replaceChildren();
+    byId("csv").reset();
+  };
+  const apply = action(
+    `Apply ${plural(count, "change")}`,
+    async () => {
+      const done = await send(text, { dry_run: false, reason: reason.input.value.trim() });
+      clear();
+      say(`Applied as revision ${done.revision}: ${done.edited.length} edited, ${done.added.length} added.`);
+      changed();
+    },
+    { class: "primary" },
+  );
   const leave = button("Leave all as it is", clear);
   const offered = refused
-    ? [make("p", { class: "notice" }, `${plural(refused, "row is", "rows are")} refused. Mend the file: all of it is applied, or nothing.`)]
-    : count ? [reason.box, note("editor"), make("div", { class: "actions" }, apply, leave)] : [];
+    ? [
+        make(
+          "p",
+          { class: "notice" },
+          `${plural(refused, "row is", "rows are")} refused. Mend the file: all of it is applied, or nothing.`,
+        ),
+      ]
+    : count
+      ? [reason.box, note("editor"), make("div", { class: "actions" }, apply, leave)]
+      : [];
   byId("csv-changes").replaceChildren(
-    make("p", {}, `${told.edited.length} would be edited, ${told.added.length} added, ${told.unchanged} stay as they are.`),
-    ...(count + refused ? [changes(told)] : []), ...offered);
+    make(
+      "p",
+      {},
+      `${told.edited.length} would be edited, ${told.added.length} added, ${told.unchanged} stay as they are.`,
+    ),
+    ...(count + refused ? [changes(told)] : []),
+    ...offered,
+  );
 }
 
 function changes({ edited, added, refused }) {
   const rows = [
     ...refused.map(({ line, reason }) => [`Line ${line}`, "Refused", "", reason]),
-    ...edited.map(({ id, entity, relation, old, new: value }) => [`Fact ${id}`, `${relation} of ${entity}`, make("del", {}, old), make("ins", {}, value)]),
+    ...edited.map(({ id, entity, relation, old, new: value }) => [
+      `Fact ${id}`,
+      `${relation} of ${entity}`,
+      make("del", {}, old),
+      make("ins", {}, value),
+    ]),
     ...added.map(({ entity, relation, value }) => ["New", `${relation} of ${entity}`, "", make("ins", {}, value)]),
   ];
-  const heads = ["Row", "About", "Before", "After"];
-  return make("div", { class: "table" }, make("table", {}, make("caption", { class: "unseen" }, "Changes"),
-    make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
-    make("tbody", {}, rows.map((cells) => make("tr", {}, cells.map((cell, at) => make("td", { "data-label": heads[at] }, cell)))))));
+  return make("div", { class: "table" }, tableOf("Changes", ["Row", "About", "Before", "After"], rows));
 }

@@ -17,6 +17,9 @@ export function make(tag, settings = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
+/** A link to the facts of an entity, or of a source. */
+export const linkTo = (filter, name) => make("a", { href: `#facts?${filter}=${encodeURIComponent(name)}` }, name);
+
 let made = 0;
 
 /** A labelled input: `{ box, input }`, where `settings` are the input's attributes. */
@@ -51,7 +54,12 @@ export async function busy(element, work) {
 /** Show a sentence for a while, and have it read out. */
 export function say(text, kind = "told") {
   const close = button("Close", () => note.remove(), { class: "quiet" });
-  const note = make("p", { class: `message ${kind}`, role: kind === "fault" ? "alert" : null }, make("span", {}, text), close);
+  const note = make(
+    "p",
+    { class: `message ${kind}`, role: kind === "fault" ? "alert" : null },
+    make("span", {}, text),
+    close,
+  );
   byId("messages").append(note);
   if (kind !== "fault") setTimeout(() => note.remove(), 8000);
 }
@@ -60,6 +68,35 @@ export function complain(error) {
   if (error.name === "AbortError" || error.given_up) return;
   if (error.name !== "Refused") console.warn(error);
   say(error.name === "Refused" ? error.message : "The server cannot be reached. Is it still running?", "fault");
+}
+
+/**
+ * A table: rows of cells, which are contents, or `td` and `th` elements. The roles are said again, because a phone shows
+ * it as cards, and browsers then no longer take it for a table.
+ */
+export function tableOf(caption, heads, rows) {
+  const cell = (content, at) => {
+    const element = content instanceof HTMLTableCellElement ? content : make("td", {}, content);
+    element.dataset.label = heads[at];
+    element.setAttribute("role", element.scope === "row" ? "rowheader" : "cell");
+    return element;
+  };
+  const head = make(
+    "tr",
+    { role: "row" },
+    heads.map((text) => make("th", { scope: "col", role: "columnheader" }, text)),
+  );
+  return make(
+    "table",
+    { role: "table" },
+    make("caption", { class: "unseen" }, caption),
+    make("thead", { role: "rowgroup" }, head),
+    make(
+      "tbody",
+      { role: "rowgroup" },
+      rows.map((cells) => make("tr", { role: "row" }, cells.map(cell))),
+    ),
+  );
 }
 
 /** Offer a text as a file. */

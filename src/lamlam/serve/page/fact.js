@@ -1,7 +1,7 @@
 // One fact: its value, where it was read, what stood in its place before; to be edited in place, retracted, forgotten.
 
 import { get, patch, post } from "./api.js";
-import { button, busy, complain, field, make, say } from "./dom.js";
+import { button, busy, complain, field, linkTo, make, say } from "./dom.js";
 import { forget } from "./forget.js";
 import { note } from "./session.js";
 import { units } from "./text.js";
@@ -31,25 +31,48 @@ async function fill(card, id) {
   passages(id).then((shown) => card.querySelector(".passages")?.replaceChildren(...shown), complain);
 }
 
-const standing = (fact) => (fact.until == null ? `holds since revision ${fact.since}` : `held from revision ${fact.since} until ${fact.until}`);
+const standing = (fact) =>
+  fact.until == null ? `holds since revision ${fact.since}` : `held from revision ${fact.since} until ${fact.until}`;
 
 /** Buttons for what can be done with a fact that holds, and a line on what the role may not. */
 function changing(card, fact) {
   const place = make("div", { class: "change" });
-  const edit = button("Correct", () => place.replaceChildren(editForm(fact, {
-    done: (now) => fill(card, now.id).then(() => card.querySelector("button")?.focus(), complain),
-    cancelled: back(edit),
-  })), { class: "primary" });
-  const back = (to) => () => { place.replaceChildren(buttons, ...notes); to.focus(); };
-  const retract = button("Retract", () => place.replaceChildren(reasonForm("Retract", async (why) => {
-    await post(`/kb/facts/${fact.id}/retract`, why);
-    say("Retracted: the fact holds no longer, and its history stays.");
-    changed({ entity: fact.entity });
-    await fill(card, fact.id);
-  }, back(retract))));
-  const erase = button("Forget", async () => {
-    if (await forget({ fact: fact.id }, fact)) card.replaceChildren(make("p", {}, "This fact is forgotten."));
-  }, { class: "danger" });
+  const edit = button(
+    "Correct",
+    () =>
+      place.replaceChildren(
+        editForm(fact, {
+          done: (now) => fill(card, now.id).then(() => card.querySelector("button")?.focus(), complain),
+          cancelled: back(edit),
+        }),
+      ),
+    { class: "primary" },
+  );
+  const back = (to) => () => {
+    place.replaceChildren(buttons, ...notes);
+    to.focus();
+  };
+  const retract = button("Retract", () =>
+    place.replaceChildren(
+      reasonForm(
+        "Retract",
+        async (why) => {
+          await post(`/kb/facts/${fact.id}/retract`, why);
+          say("Retracted: the fact holds no longer, and its history stays.");
+          changed({ entity: fact.entity });
+          await fill(card, fact.id);
+        },
+        back(retract),
+      ),
+    ),
+  );
+  const erase = button(
+    "Forget",
+    async () => {
+      if (await forget({ fact: fact.id }, fact)) card.replaceChildren(make("p", {}, "This fact is forgotten."));
+    },
+    { class: "danger" },
+  );
   const buttons = make("div", { class: "actions" }, edit, retract, erase);
   const notes = [note("editor", "To correct and retract takes"), note("eraser", "To forget takes")];
   place.append(buttons, ...notes);
@@ -59,22 +82,35 @@ function changing(card, fact) {
 /** A form that states another value in the fact's place. `done(fact)` gets the new one. */
 export function editForm(fact, { done, cancelled }) {
   const value = field("The right value", { value: fact.value, maxlength: 2000, required: true });
-  const document = field("Where you read it: a document (may be empty)", { maxlength: 500 });
+  const source = field("Where you read it: a document (may be empty)", { maxlength: 500 });
   const reason = field("Why (may be empty)", { maxlength: 500 });
   const save = make("button", { type: "submit", class: "primary" }, "Save");
   const submit = (event) => {
     event.preventDefault();
     busy(save, async () => {
-      const source = document.input.value.trim() && { source: { document: document.input.value.trim() } };
-      const now = await patch(`/kb/facts/${fact.id}`, { value: value.input.value, ...source, ...given("reason", reason) });
+      const document = source.input.value.trim();
+      const now = await patch(`/kb/facts/${fact.id}`, {
+        value: value.input.value,
+        ...(document && { source: { document } }),
+        ...given("reason", reason),
+      });
       say(`Corrected: ${now.relation} of ${now.entity} is now “${now.value}”.`);
       changed({ entity: now.entity });
       done(now);
     });
   };
-  const form = make("form", { class: "edit", "aria-label": `Correct fact ${fact.id}`, on: { submit, keydown: escaping(cancelled) } },
-    value.box, document.box, reason.box, make("div", { class: "actions" }, save, button("Cancel", cancelled)));
-  queueMicrotask(() => { value.input.focus(); value.input.select(); });
+  const form = make(
+    "form",
+    { class: "edit", "aria-label": `Correct fact ${fact.id}`, on: { submit, keydown: escaping(cancelled) } },
+    value.box,
+    source.box,
+    reason.box,
+    make("div", { class: "actions" }, save, button("Cancel", cancelled)),
+  );
+  queueMicrotask(() => {
+    value.input.focus();
+    value.input.select();
+  });
   return form;
 }
 
@@ -87,8 +123,12 @@ export function reasonForm(label, work, cancelled) {
     busy(go, () => work(given("reason", reason)));
   };
   queueMicrotask(() => reason.input.focus());
-  return make("form", { class: "edit", "aria-label": label, on: { submit, keydown: escaping(cancelled) } }, reason.box,
-    make("div", { class: "actions" }, go, button("Cancel", cancelled)));
+  return make(
+    "form",
+    { class: "edit", "aria-label": label, on: { submit, keydown: escaping(cancelled) } },
+    reason.box,
+    make("div", { class: "actions" }, go, button("Cancel", cancelled)),
+  );
 }
 
 /** A listener that calls `cancelled` for the Escape key. */
@@ -105,14 +145,29 @@ export const given = (name, { input }) => (input.value.trim() ? { [name]: input.
 function successor(card, fact, history) {
   const next = history.find((other) => other.supersedes === fact.id);
   if (!next) return make("p", { class: "notice" }, "This fact holds no longer: it was retracted.");
-  return make("p", { class: "notice" }, "This fact was replaced by ", make("strong", {}, next.value), ". ",
-    button("Show it", () => fill(card, next.id).catch(complain)));
+  return make(
+    "p",
+    { class: "notice" },
+    "This fact was replaced by ",
+    make("strong", {}, next.value),
+    ". ",
+    button("Show it", () => fill(card, next.id).catch(complain)),
+  );
 }
 
 function timeline(history, id) {
-  return make("ol", { class: "timeline" }, history.map((fact) =>
-    make("li", { "aria-current": fact.id === id ? "true" : null },
-      make("span", {}, fact.value), make("span", { class: "hint" }, ` ${standing(fact)}`))));
+  return make(
+    "ol",
+    { class: "timeline" },
+    history.map((fact) =>
+      make(
+        "li",
+        { "aria-current": fact.id === id ? "true" : null },
+        make("span", {}, fact.value),
+        make("span", { class: "hint" }, ` ${standing(fact)}`),
+      ),
+    ),
+  );
 }
 
 /** The passages in which a fact was read, with its span marked. */
@@ -120,9 +175,15 @@ async function passages(id) {
   const { passages: found } = await get(`/kb/facts/${id}/passages`);
   if (found.length === 0) return [make("p", { class: "hint" }, "No source is on record.")];
   return found.map((passage) => {
-    const where = make("figcaption", {}, make("a", { href: `#facts?source=${encodeURIComponent(passage.document)}` }, passage.document),
-      passage.start == null ? "" : `, characters ${passage.start} to ${passage.end}`);
-    const text = passage.found ? excerpt(passage) : make("p", { class: "hint" }, "The text of this document is not at hand.");
+    const where = make(
+      "figcaption",
+      {},
+      linkTo("source", passage.document),
+      passage.start == null ? "" : `, characters ${passage.start} to ${passage.end}`,
+    );
+    const text = passage.found
+      ? excerpt(passage)
+      : make("p", { class: "hint" }, "The text of this document is not at hand.");
     return make("figure", { class: "passage" }, text, where);
   });
 }
@@ -130,12 +191,22 @@ async function passages(id) {
 function excerpt({ text, start, end, offset }) {
   if (start == null) return make("blockquote", {}, text);
   const [from, to] = [units(text, start - offset), units(text, end - offset)];
-  return make("blockquote", {}, offset > 0 ? "… " : "", text.slice(0, from), make("mark", {}, text.slice(from, to)), text.slice(to));
+  return make(
+    "blockquote",
+    {},
+    offset > 0 ? "… " : "",
+    text.slice(0, from),
+    make("mark", {}, text.slice(from, to)),
+    text.slice(to),
+  );
 }
 
 /** A form that adds a fact for a call that found none. */
 export function addForm(entity, relation) {
-  const [value, reason] = [field("Value", { maxlength: 2000, required: true }), field("Why (may be empty)", { maxlength: 500 })];
+  const [value, reason] = [
+    field("Value", { maxlength: 2000, required: true }),
+    field("Why (may be empty)", { maxlength: 500 }),
+  ];
   const save = make("button", { type: "submit", class: "primary" }, "Add the fact");
   const submit = (event) => {
     event.preventDefault();
@@ -143,8 +214,14 @@ export function addForm(entity, relation) {
       if (await add({ entity, relation, value: value.input.value }, given("reason", reason))) form.reset();
     });
   };
-  const form = make("form", { class: "edit", "aria-label": "Add a fact", on: { submit } }, value.box, reason.box,
-    make("div", { class: "actions" }, save), note("editor"));
+  const form = make(
+    "form",
+    { class: "edit", "aria-label": "Add a fact", on: { submit } },
+    value.box,
+    reason.box,
+    make("div", { class: "actions" }, save),
+    note("editor"),
+  );
   return form;
 }
 
@@ -155,7 +232,11 @@ export async function add(fact, extra) {
     say("Refused: this fact was forgotten, and what was forgotten does not come back.", "fault");
     return false;
   }
-  say(told.added ? `Added: ${fact.relation} of ${fact.entity} is “${fact.value}”.` : "The knowledge base knows this already.");
+  say(
+    told.added
+      ? `Added: ${fact.relation} of ${fact.entity} is “${fact.value}”.`
+      : "The knowledge base knows this already.",
+  );
   changed({ entity: fact.entity });
   return true;
 }

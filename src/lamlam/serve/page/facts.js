@@ -1,7 +1,7 @@
 // The view Facts: search and filter, a table to edit in place, names of an entity, adding.
 
 import { get, post } from "./api.js";
-import { action, busy, button, byId, complain, field, make, plural } from "./dom.js";
+import { action, busy, button, byId, complain, field, linkTo, make, plural, tableOf } from "./dom.js";
 import * as combobox from "./combobox.js";
 import * as csv from "./csv.js";
 import { add, changed, editForm, given } from "./fact.js";
@@ -16,13 +16,25 @@ let pages = [null]; // the id after which each page begins, up to the one that i
 let asked = 0; // a later question's answer is not overwritten by an earlier one's
 
 export function prepare() {
-  byId("filter").addEventListener("submit", (event) => { event.preventDefault(); search(); });
+  byId("filter").addEventListener("submit", (event) => {
+    event.preventDefault();
+    search();
+  });
   byId("filter").addEventListener("reset", () => setTimeout(search));
   byId("filter-relation").addEventListener("change", search);
   combobox.attach(byId("filter-entity"), byId("entity-names"), search);
-  byId("facts-back").addEventListener("click", () => { pages.pop(); list(); });
-  byId("facts-more").addEventListener("click", (event) => { pages.push(event.currentTarget.dataset.next); list(); });
-  byId("add").addEventListener("submit", (event) => { event.preventDefault(); addOne(); });
+  byId("facts-back").addEventListener("click", () => {
+    pages.pop();
+    list();
+  });
+  byId("facts-more").addEventListener("click", (event) => {
+    pages.push(event.currentTarget.dataset.next);
+    list();
+  });
+  byId("add").addEventListener("submit", (event) => {
+    event.preventDefault();
+    addOne();
+  });
   csv.prepare(filter);
   document.addEventListener("changed", () => document.body.dataset.view === "facts" && show());
 }
@@ -32,7 +44,8 @@ export function enter(query) {
   for (const name of FILTERS) {
     const input = byId(`filter-${name}`);
     const wanted = query.get(name) ?? "";
-    if (name === "relation" && wanted && ![...input.options].some((option) => option.value === wanted)) input.append(make("option", {}, wanted));
+    if (name === "relation" && wanted && ![...input.options].some((option) => option.value === wanted))
+      input.append(make("option", {}, wanted));
     input.value = wanted;
   }
   pages = [null];
@@ -41,7 +54,8 @@ export function enter(query) {
 }
 
 /** The filters that are set; also those of the CSV to download. */
-const filter = () => Object.fromEntries(FILTERS.map((name) => [name, byId(`filter-${name}`).value.trim()]).filter(([, value]) => value));
+const filter = () =>
+  Object.fromEntries(FILTERS.map((name) => [name, byId(`filter-${name}`).value.trim()]).filter(([, value]) => value));
 
 /** Put the filters into the address, which shows them. */
 function search() {
@@ -55,16 +69,20 @@ function show() {
   list();
   names().catch(complain);
   get("/kb").then((told) => {
-    byId("facts-count").textContent = `${plural(told.facts, "fact")} about ${plural(told.entities, "entity", "entities")}, at revision ${told.revision}.`;
+    byId("facts-count").textContent =
+      `${plural(told.facts, "fact")} about ${plural(told.entities, "entity", "entities")}, at revision ${told.revision}.`;
   }, complain);
 }
 
 async function relations() {
   const { relations: found } = await get("/kb/relations");
-  const options = found.map(({ name, facts }) => make("option", { value: name }, `${name} (${facts.toLocaleString("en")})`));
+  const options = found.map(({ name, facts }) =>
+    make("option", { value: name }, `${name} (${facts.toLocaleString("en")})`),
+  );
   const chosen = byId("filter-relation").value;
   byId("filter-relation").replaceChildren(make("option", { value: "" }, "any"), ...options);
-  if (chosen && !found.some(({ name }) => name === chosen)) byId("filter-relation").append(make("option", { value: chosen }, chosen));
+  if (chosen && !found.some(({ name }) => name === chosen))
+    byId("filter-relation").append(make("option", { value: chosen }, chosen));
   byId("filter-relation").value = chosen;
   byId("relations").replaceChildren(...found.map(({ name }) => make("option", { value: name })));
 }
@@ -88,32 +106,40 @@ async function list() {
 /** What a page holds; one of a search for words may be empty and yet not the last. */
 function summary({ facts, next }) {
   const page = pages.length > 1 ? `Page ${pages.length}: ` : "";
-  if (facts.length === 0) return next === null ? `${page}No fact is like this.` : `${page}Nothing found so far. More looks further.`;
+  if (facts.length === 0)
+    return next === null ? `${page}No fact is like this.` : `${page}Nothing found so far. More looks further.`;
   return `${page}${plural(facts.length, "fact")}${next === null ? "." : ", and more."}`;
 }
 
-function table(facts) {
-  const heads = ["Entity", "Relation", "Value", "Source", "Change"];
-  return make("table", {}, make("caption", { class: "unseen" }, "Facts"),
-    make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
-    make("tbody", {}, facts.map(row)));
-}
+const table = (facts) => tableOf("Facts", ["Entity", "Relation", "Value", "Source", "Change"], facts.map(row));
 
+/** The cells of a fact's row. */
 function row(fact) {
-  const value = make("td", { "data-label": "Value" });
   const label = `${fact.relation} of ${fact.entity}`;
+  const value = make("td");
   const plain = () => value.replaceChildren(make("span", { class: "value-text" }, fact.value));
-  const edit = button("Edit", () => value.replaceChildren(editForm(fact, { done: () => {}, cancelled: () => { plain(); edit.focus(); } })),
-    { "aria-label": `Edit ${label}` });
-  const open = button("Open", () => panel.showFact(fact, open), { "aria-label": `Open ${label}`, "aria-expanded": "false", "aria-controls": "panel" });
-  const erase = button("Forget", () => forget({ fact: fact.id }, fact), { class: "danger", "aria-label": `Forget ${label}` });
+  const cancelled = () => {
+    plain();
+    edit.focus();
+  };
+  const edit = button("Edit", () => value.replaceChildren(editForm(fact, { done: () => {}, cancelled })), {
+    "aria-label": `Edit ${label}`,
+  });
+  const opening = { "aria-label": `Open ${label}`, "aria-expanded": "false", "aria-controls": "panel" };
+  const open = button("Open", () => panel.showFact(fact, open), opening);
+  const erase = button("Forget", () => forget({ fact: fact.id }, fact), {
+    class: "danger",
+    "aria-label": `Forget ${label}`,
+  });
   plain();
   const documents = [...new Set(fact.sources.map((source) => source.document))];
-  return make("tr", { "data-fact": fact.id },
-    make("th", { scope: "row", "data-label": "Entity" }, make("a", { href: `#facts?entity=${encodeURIComponent(fact.entity)}` }, fact.entity)),
-    make("td", { "data-label": "Relation" }, fact.relation), value,
-    make("td", { "data-label": "Source" }, documents.map((name, at) => [at ? ", " : "", make("a", { href: `#facts?source=${encodeURIComponent(name)}` }, name)])),
-    make("td", { class: "row-actions" }, open, edit, erase));
+  return [
+    make("th", { scope: "row" }, linkTo("entity", fact.entity)),
+    fact.relation,
+    value,
+    documents.map((name, at) => [at ? ", " : "", linkTo("source", name)]),
+    make("td", { class: "row-actions" }, open, edit, erase),
+  ];
 }
 
 /** The other names of the entity that is filtered by, and what can be done with all of it. */
@@ -121,7 +147,10 @@ async function names() {
   const { entity } = filter();
   byId("entity-card").hidden = !entity;
   if (!entity) return;
-  const [{ aliases }, { facts }] = await Promise.all([get("/kb/aliases", { entity }), get("/kb/facts", { entity, limit: 1 })]);
+  const [{ aliases }, { facts }] = await Promise.all([
+    get("/kb/aliases", { entity }),
+    get("/kb/facts", { entity, limit: 1 }),
+  ]);
   const name = facts[0]?.entity ?? entity;
   const more = field("Another name", { maxlength: 500, required: true });
   const reason = field("Why (may be empty)", { maxlength: 500 });
@@ -133,11 +162,34 @@ async function names() {
       changed({ entity: name });
     });
   };
-  byId("entity-card").replaceChildren(make("section", { class: "box", "aria-label": name },
-    make("h2", {}, name),
-    aliases.length ? make("p", {}, "Also known as ", make("span", { class: "names" }, aliases.map((alias, at) => [at ? ", " : "", make("strong", {}, alias.name)]))) : make("p", { class: "hint" }, "No other names are on record."),
-    make("form", { on: { submit } }, make("div", { class: "fields" }, more.box, reason.box), note("editor"),
-      make("div", { class: "actions" }, save, action(`Forget all about ${name}`, () => forget({ entity: name }), { class: "danger" })))));
+  const known = aliases.length
+    ? make(
+        "p",
+        {},
+        "Also known as ",
+        make(
+          "span",
+          { class: "names" },
+          aliases.map((alias, at) => [at ? ", " : "", make("strong", {}, alias.name)]),
+        ),
+      )
+    : make("p", { class: "hint" }, "No other names are on record.");
+  const erase = action(`Forget all about ${name}`, () => forget({ entity: name }), { class: "danger" });
+  byId("entity-card").replaceChildren(
+    make(
+      "section",
+      { class: "box", "aria-label": name },
+      make("h2", {}, name),
+      known,
+      make(
+        "form",
+        { on: { submit } },
+        make("div", { class: "fields" }, more.box, reason.box),
+        note("editor"),
+        make("div", { class: "actions" }, save, erase),
+      ),
+    ),
+  );
 }
 
 async function addOne() {

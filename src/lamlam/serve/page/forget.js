@@ -13,16 +13,27 @@ export function forget(asked, fact = null) {
   const closure = make("div", { class: "closure", "aria-live": "polite" });
   const reason = field("Why (may be empty)", { maxlength: 500 });
   const state = { asked, certificate: null };
-  const confirm = action("Forget for good", async () => {
-    const why = reason.input.value.trim();
-    const told = await post("/kb/forget", { ...state.asked, dry_run: false, ...(why && { reason: why }) }, "eraser");
-    state.certificate = told.certificate;
-    dialog.replaceChildren(title("Forgotten"), certificateView(told.certificate), make("div", { class: "actions" },
-      button("Download the certificate", () => saveCertificate(told.certificate), { class: "primary" }),
-      button("Close", () => dialog.close(), { autofocus: true })));
-    dialog.querySelector("button").focus();
-    document.dispatchEvent(new CustomEvent("changed", { detail: {} }));
-  }, { class: "danger", disabled: true });
+  const confirm = action(
+    "Forget for good",
+    async () => {
+      const why = reason.input.value.trim();
+      const told = await post("/kb/forget", { ...state.asked, dry_run: false, ...(why && { reason: why }) }, "eraser");
+      state.certificate = told.certificate;
+      dialog.replaceChildren(
+        title("Forgotten"),
+        certificateView(told.certificate),
+        make(
+          "div",
+          { class: "actions" },
+          button("Download the certificate", () => saveCertificate(told.certificate), { class: "primary" }),
+          button("Close", () => dialog.close(), { autofocus: true }),
+        ),
+      );
+      dialog.querySelector("button").focus();
+      document.dispatchEvent(new CustomEvent("changed", { detail: {} }));
+    },
+    { class: "danger", disabled: true },
+  );
   const look = async (wanted) => {
     state.asked = wanted;
     confirm.disabled = true;
@@ -35,13 +46,28 @@ export function forget(asked, fact = null) {
   };
   dialog.replaceChildren(
     title("Forget for good"),
-    make("p", {}, "What is forgotten is erased from the knowledge base with its history and its sources. It cannot be taken back, and it cannot be added again."),
+    make(
+      "p",
+      {},
+      "What is forgotten is erased from the knowledge base with its history and its sources. It cannot be taken back, " +
+        "and it cannot be added again.",
+    ),
     fact && scopes(fact, (wanted) => look(wanted).catch(complain)),
-    closure, reason.box, note("eraser"),
-    make("div", { class: "actions" }, confirm, button("Keep it", () => dialog.close())),
+    closure,
+    reason.box,
+    note("eraser"),
+    make(
+      "div",
+      { class: "actions" },
+      confirm,
+      button("Keep it", () => dialog.close()),
+    ),
   );
   dialog.showModal();
-  look(asked).catch((error) => { dialog.close(); complain(error); });
+  look(asked).catch((error) => {
+    dialog.close();
+    complain(error);
+  });
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => resolve(state.certificate), { once: true });
   });
@@ -56,22 +82,56 @@ function scopes(fact, choose) {
     [`All that ${fact.entity} has as ${fact.relation}`, { entity: fact.entity, relation: fact.relation }],
     [`All about ${fact.entity}`, { entity: fact.entity }],
   ];
-  return make("fieldset", {}, make("legend", {}, "How much"), choices.map(([label, wanted], number) => {
-    const id = `scope-${number}`;
-    return make("div", { class: "check" },
-      make("input", { type: "radio", name: "scope", id, checked: number === 0, on: { change: () => choose(wanted) } }),
-      make("label", { for: id }, label));
-  }));
+  return make(
+    "fieldset",
+    {},
+    make("legend", {}, "How much"),
+    choices.map(([label, wanted], number) => {
+      const id = `scope-${number}`;
+      return make(
+        "div",
+        { class: "check" },
+        make("input", {
+          type: "radio",
+          name: "scope",
+          id,
+          checked: number === 0,
+          on: { change: () => choose(wanted) },
+        }),
+        make("label", { for: id }, label),
+      );
+    }),
+  );
 }
 
 /** What would go and what would stay: counts of all, and the first of each. */
 function closureView({ certificate, facts, related }) {
-  const line = (fact) => make("li", {}, make("strong", {}, fact.value), make("span", {}, ` ${fact.relation} of ${fact.entity}`),
-    fact.why && make("span", { class: "hint" }, ` (${fact.why}${fact.until == null ? "" : ", holds no longer"})`));
-  const gone = [make("h3", {}, `${plural(certificate.facts.length, "fact")} would be erased`), make("ul", { class: "facts" }, facts.map(line))];
+  const line = (fact) =>
+    make(
+      "li",
+      {},
+      make("strong", {}, fact.value),
+      make("span", {}, ` ${fact.relation} of ${fact.entity}`),
+      fact.why && make("span", { class: "hint" }, ` (${fact.why}${fact.until == null ? "" : ", holds no longer"})`),
+    );
+  const gone = [
+    make("h3", {}, `${plural(certificate.facts.length, "fact")} would be erased`),
+    make("ul", { class: "facts" }, facts.map(line)),
+  ];
   if (related.length === 0) return gone;
-  return [...gone, make("details", {}, make("summary", {}, `${plural(certificate.related.length, "fact")} would stay from which something might be inferred`),
-    make("ul", { class: "facts" }, related.map(line)))];
+  return [
+    ...gone,
+    make(
+      "details",
+      {},
+      make(
+        "summary",
+        {},
+        `${plural(certificate.related.length, "fact")} would stay from which something might be inferred`,
+      ),
+      make("ul", { class: "facts" }, related.map(line)),
+    ),
+  ];
 }
 
 /** A certificate in words. */
@@ -82,13 +142,31 @@ export function certificateView(certificate) {
     ["Revision", certificate.revision],
     ["Facts erased", `${certificate.facts.length} (${certificate.facts.map((id) => `fact ${id}`).join(", ")})`],
     ["Rows erased", rows.map(([table, count]) => `${table}: ${count}`).join(", ")],
-    ["The files searched", certificate.clean ? "Nothing of it was found in them." : "They are not certified to be clean; the certificate says more."],
+    [
+      "The files searched",
+      certificate.clean
+        ? "Nothing of it was found in them."
+        : "They are not certified to be clean; the certificate says more.",
+    ],
     ["Digest before", certificate.before],
     ["Digest after", certificate.after],
   ];
-  return make("div", { class: "certificate" },
-    make("p", { class: certificate.clean ? "seal clean" : "seal" }, certificate.clean ? "Erased, and searched for in vain" : "Erased"),
-    make("dl", {}, entries.filter(([, told]) => told != null && told !== "").map(([name, told]) => [make("dt", {}, name), make("dd", {}, String(told))])));
+  return make(
+    "div",
+    { class: "certificate" },
+    make(
+      "p",
+      { class: certificate.clean ? "seal clean" : "seal" },
+      certificate.clean ? "Erased, and searched for in vain" : "Erased",
+    ),
+    make(
+      "dl",
+      {},
+      entries
+        .filter(([, told]) => told != null && told !== "")
+        .map(([name, told]) => [make("dt", {}, name), make("dd", {}, String(told))]),
+    ),
+  );
 }
 
 export function saveCertificate(certificate) {

@@ -1,7 +1,7 @@
 // The view Log: revisions, what began and ended with each, undo, and the certificates of what was forgotten.
 
 import { get, post, request } from "./api.js";
-import { action, button, byId, complain, download, make, plural, say } from "./dom.js";
+import { action, button, byId, complain, download, linkTo, make, plural, say } from "./dom.js";
 import { changed, reasonForm } from "./fact.js";
 import { certificateView } from "./forget.js";
 
@@ -27,10 +27,18 @@ async function older() {
   byId("log-more").hidden = told.next === null;
 }
 
-const moment = (time) => make("time", { datetime: time }, new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }));
+const moment = (time) =>
+  make(
+    "time",
+    { datetime: time },
+    new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }),
+  );
 
 function entry(revision) {
-  const counts = [revision.began && `${plural(revision.began, "fact")} began`, revision.ended && `${plural(revision.ended, "fact")} ended`];
+  const counts = [
+    revision.began && `${plural(revision.began, "fact")} began`,
+    revision.ended && `${plural(revision.ended, "fact")} ended`,
+  ];
   const inside = make("div", { class: "inside" });
   const fill = async () => {
     const told = await get(`/kb/revisions/${revision.id}`);
@@ -38,31 +46,75 @@ function entry(revision) {
   };
   const opened = (event) => event.currentTarget.open && !inside.hasChildNodes() && fill().catch(complain);
   const form = make("div");
-  const undo = button("Undo", () => form.replaceChildren(reasonForm(`Undo revision ${revision.id}`, async (why) => {
-    const told = await post(`/kb/revisions/${revision.id}/undo`, why);
-    say(`Undone by revision ${told.revision}.`);
-    changed();
-  }, () => { form.replaceChildren(); undo.focus(); })), { "aria-label": `Undo revision ${revision.id} …` });
-  return make("li", { "data-revision": revision.id },
-    make("div", { class: "revision-top" }, make("h3", {}, `${revision.id}. ${revision.action}`), revision.undoable ? undo : null), form,
+  const undo = button(
+    "Undo",
+    () =>
+      form.replaceChildren(
+        reasonForm(
+          `Undo revision ${revision.id}`,
+          async (why) => {
+            const told = await post(`/kb/revisions/${revision.id}/undo`, why);
+            say(`Undone by revision ${told.revision}.`);
+            changed();
+          },
+          () => {
+            form.replaceChildren();
+            undo.focus();
+          },
+        ),
+      ),
+    { "aria-label": `Undo revision ${revision.id} …` },
+  );
+  return make(
+    "li",
+    { "data-revision": revision.id },
+    make(
+      "div",
+      { class: "revision-top" },
+      make("h3", {}, `${revision.id}. ${revision.action}`),
+      revision.undoable ? undo : null,
+    ),
+    form,
     make("p", { class: "hint" }, moment(revision.time), ` by ${revision.actor || "someone without a name"}`),
     revision.reason ? make("p", { class: "reason" }, `“${revision.reason}”`) : null,
-    counts.some(Boolean) ? make("details", { on: { toggle: opened } }, make("summary", {}, counts.filter(Boolean).join(", ")), inside) : null);
+    counts.some(Boolean)
+      ? make("details", { on: { toggle: opened } }, make("summary", {}, counts.filter(Boolean).join(", ")), inside)
+      : null,
+  );
 }
 
 /** Facts that began or ended with a revision: the first of them, where they are many. */
 function facts(title, told) {
   if (told.length === 0) return [];
-  return [make("h4", {}, title), make("ul", { class: "facts" }, told.map((fact) =>
-    make("li", {}, make("strong", {}, fact.value), ` ${fact.relation} of `, make("a", { href: `#facts?entity=${encodeURIComponent(fact.entity)}` }, fact.entity))))];
+  return [
+    make("h4", {}, title),
+    make(
+      "ul",
+      { class: "facts" },
+      told.map((fact) =>
+        make("li", {}, make("strong", {}, fact.value), ` ${fact.relation} of `, linkTo("entity", fact.entity)),
+      ),
+    ),
+  ];
 }
 
 async function certificates(earlier = null) {
   const told = await get("/kb/certificates", { before: earlier });
   const place = byId("certificates");
-  if (earlier === null) place.replaceChildren(told.certificates.length ? make("ul", { class: "certificates" }) : make("p", { class: "hint" }, "Nothing has been forgotten yet."));
+  if (earlier === null)
+    place.replaceChildren(
+      told.certificates.length
+        ? make("ul", { class: "certificates" })
+        : make("p", { class: "hint" }, "Nothing has been forgotten yet."),
+    );
   place.querySelector("ul")?.append(...told.certificates.map(certificate));
-  if (told.next) place.append(action("Older certificates", async (pressed) => { await certificates(told.next); pressed.remove(); }));
+  if (told.next)
+    place.append(
+      action("Older certificates", async (pressed) => {
+        await certificates(told.next);
+        pressed.remove();
+      }),
+    );
 }
 
 function certificate(told) {
@@ -70,7 +122,24 @@ function certificate(told) {
     const answer = await request(`/kb/certificates/${told.revision}`);
     download(`lamlam-certificate-${told.revision}.json`, await answer.text(), "application/json");
   };
-  return make("li", {}, make("details", {},
-    make("summary", {}, `Revision ${told.revision}: ${plural(told.facts.length, "fact")} forgotten, `, moment(told.time)), certificateView(told)),
-    make("div", { class: "actions" }, action("Download", save, { "aria-label": `Download the certificate of revision ${told.revision}` })));
+  return make(
+    "li",
+    {},
+    make(
+      "details",
+      {},
+      make(
+        "summary",
+        {},
+        `Revision ${told.revision}: ${plural(told.facts.length, "fact")} forgotten, `,
+        moment(told.time),
+      ),
+      certificateView(told),
+    ),
+    make(
+      "div",
+      { class: "actions" },
+      action("Download", save, { "aria-label": `Download the certificate of revision ${told.revision}` }),
+    ),
+  );
 }

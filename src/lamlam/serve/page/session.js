@@ -27,7 +27,8 @@ export async function refresh() {
   const answer = await fetch("/access", { headers });
   access = answer.ok ? await answer.json() : null;
   byId("access").textContent = who();
-  for (const note of document.querySelectorAll("[data-needs]")) note.textContent = lacks(note.dataset.needs, note.dataset.what);
+  for (const note of document.querySelectorAll("[data-needs]"))
+    note.textContent = lacks(note.dataset.needs, note.dataset.what);
 }
 
 function who() {
@@ -42,7 +43,8 @@ export function lacks(needed, what = "This takes") {
 }
 
 /** A line that says so, and is kept true when another token is given. */
-export const note = (needed, what) => make("p", { class: "hint", "data-needs": needed, "data-what": what }, lacks(needed, what));
+export const note = (needed, what) =>
+  make("p", { class: "hint", "data-needs": needed, "data-what": what }, lacks(needed, what));
 
 const a = (word) => (/^[aeiou]/.test(word) ? `an ${word}` : `a ${word}`);
 
@@ -80,6 +82,7 @@ export function prepare() {
 
 function about() {
   return access?.name
-    ? `You use the token “${access.name}”, which is ${a(role())}'s. Readers read, editors also change facts, erasers also have them forgotten.`
+    ? `You use the token “${access.name}”, which is ${a(role())}'s. Readers read, editors also change ` +
+        "facts, erasers also have them forgotten."
     : "Changing facts takes an editor's token, having them forgotten an eraser's.";
 }

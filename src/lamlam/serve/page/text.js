@@ -9,7 +9,11 @@ export function units(text, place) {
 
 /** The words of a text, and the signs between them, with their places: `{ word, start, end }`. */
 function words(text) {
-  return [...text.matchAll(/[\p{L}\p{M}\p{N}_’'-]+|\S/gu)].map((found) => ({ word: found[0], start: found.index, end: found.index + found[0].length }));
+  return [...text.matchAll(/[\p{L}\p{M}\p{N}_’'-]+|\S/gu)].map((found) => ({
+    word: found[0],
+    start: found.index,
+    end: found.index + found[0].length,
+  }));
 }
 
 /** What two texts do not share, word by word: `[before, after]`, each a list of `[start, end)`. */
@@ -18,7 +22,8 @@ export function differences(before, after) {
   const longest = a.map(() => new Uint16Array(b.length + 1)).concat([new Uint16Array(b.length + 1)]);
   for (let i = a.length - 1; i >= 0; i--) {
     for (let j = b.length - 1; j >= 0; j--) {
-      longest[i][j] = a[i].word === b[j].word ? longest[i + 1][j + 1] + 1 : Math.max(longest[i + 1][j], longest[i][j + 1]);
+      longest[i][j] =
+        a[i].word === b[j].word ? longest[i + 1][j + 1] + 1 : Math.max(longest[i + 1][j], longest[i][j + 1]);
     }
   }
   const [gone, come] = [[], []];

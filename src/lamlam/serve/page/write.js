@@ -23,27 +23,52 @@ export function prepare() {
   });
   byId("stop").addEventListener("click", () => running?.abort());
   byId("ask-again-note").addEventListener("click", again);
-  document.addEventListener("changed", () => { byId("changed-note").hidden = !now || !!running; });
+  document.addEventListener("changed", () => {
+    byId("changed-note").hidden = !now || !!running;
+  });
   examples().catch(complain);
 }
 
 export function enter() {
-  panel.rest([make("h2", { id: "panel-title" }, "How to read an answer"), make("p", {}, "What the model looked up is marked by how the lookup went:"),
-    legend(Object.keys(STATUS)), make("p", { class: "hint" }, "Press a mark, or go to it with the Tab key and press Enter, to see the call, the fact and its source.")]);
+  panel.rest([
+    make("h2", { id: "panel-title" }, "How to read an answer"),
+    make("p", {}, "What the model looked up is marked by how the lookup went:"),
+    legend(Object.keys(STATUS)),
+    make(
+      "p",
+      { class: "hint" },
+      "Press a mark, or go to it with the Tab key and press Enter, to see the call, the fact and its source.",
+    ),
+  ]);
 }
 
 /** Offer prompts: those that the server names, or openings made from names that it knows. */
 async function examples() {
   const told = await get("/kb");
   const prompts = told.examples?.length ? told.examples : await openings();
-  byId("examples").replaceChildren("Try: ", ...prompts.slice(0, 4).map((prompt) => button(`${prompt} …`, () => {
-    byId("prompt").value = prompt;
-    write(prompt);
-  }, { class: "chip" })));
+  byId("examples").replaceChildren(
+    "Try: ",
+    ...prompts.slice(0, 4).map((prompt) =>
+      button(
+        `${prompt} …`,
+        () => {
+          byId("prompt").value = prompt;
+          write(prompt);
+        },
+        { class: "chip" },
+      ),
+    ),
+  );
   byId("examples").hidden = prompts.length === 0;
 }
 
-const OPENINGS = { "Birth Place": "was born in", Employer: "works for", Spouse: "is married to", Residence: "lives in", Mayor: "has a mayor named" };
+const OPENINGS = {
+  "Birth Place": "was born in",
+  Employer: "works for",
+  Spouse: "is married to",
+  Residence: "lives in",
+  Mayor: "has a mayor named",
+};
 
 /** Each opening with another name; for a knowledge base without such relations, a name alone. */
 async function openings() {
@@ -62,8 +87,13 @@ async function openings() {
 function settings() {
   const asOf = byId("as-of").value;
   const temperature = Number(byId("temperature").value);
-  return { max_tokens: Number(byId("max-tokens").value) || 96, temperature, lookups: byId("lookups").checked, ...(asOf !== "" && { revision: Number(asOf) }),
-    ...(temperature > 0 && { seed: Math.floor(Math.random() * 2 ** 32) }) };
+  return {
+    max_tokens: Number(byId("max-tokens").value) || 96,
+    temperature,
+    lookups: byId("lookups").checked,
+    ...(asOf !== "" && { revision: Number(asOf) }),
+    ...(temperature > 0 && { seed: Math.floor(Math.random() * 2 ** 32) }),
+  };
 }
 
 /** Have a text written, in place of all that was. */
@@ -115,7 +145,8 @@ async function run(column, prompt, wanted) {
   }
 }
 
-const spoken = (answer) => `Answer: ${answer.prompt}${answer.text} ${plural(answer.lookups.length, "fact was", "facts were")} looked up.`;
+const spoken = (answer) =>
+  `Answer: ${answer.prompt}${answer.text} ${plural(answer.lookups.length, "fact was", "facts were")} looked up.`;
 
 /** Mark what differs between the former answer and this one. */
 function compare() {
@@ -123,7 +154,8 @@ function compare() {
   const [gone, come] = differences(former.answer.text, now.answer.text);
   former.text.show(former.answer, gone, "del");
   now.text.show(now.answer, come, "ins");
-  const told = gone.length + come.length === 0 ? "Both answers are the same." : "What differs is marked in both answers.";
+  const told =
+    gone.length + come.length === 0 ? "Both answers are the same." : "What differs is marked in both answers.";
   byId("spoken").textContent += ` ${told}`;
   now.element.append(make("p", { class: "hint" }, told));
 }
@@ -137,7 +169,13 @@ class Column {
     this.prompt = make("span", { class: "prompt" });
     this.text.element.append(this.prompt);
     this.foot = make("div", { class: "foot" });
-    this.element = make("article", { class: "answer writing", "aria-busy": "true" }, this.title, this.text.element, this.foot);
+    this.element = make(
+      "article",
+      { class: "answer writing", "aria-busy": "true" },
+      this.title,
+      this.text.element,
+      this.foot,
+    );
   }
 
   name(title) {
@@ -161,7 +199,20 @@ class Column {
   about() {
     const { finish, lookups, revision } = this.answer;
     const ended = finish === null ? "stopped" : finish === "length" ? "cut at the length that was set" : null;
-    const said = [revision == null ? null : `facts of revision ${revision}`, plural(lookups.length, "lookup"), ended].filter(Boolean);
-    return make("div", {}, make("p", { class: "hint" }, said.join(" · ")), legend(pieces(this.answer).filter((piece) => piece.lookup).map((piece) => piece.lookup.status)));
+    const said = [
+      revision == null ? null : `facts of revision ${revision}`,
+      plural(lookups.length, "lookup"),
+      ended,
+    ].filter(Boolean);
+    return make(
+      "div",
+      {},
+      make("p", { class: "hint" }, said.join(" · ")),
+      legend(
+        pieces(this.answer)
+          .filter((piece) => piece.lookup)
+          .map((piece) => piece.lookup.status),
+      ),
+    );
   }
 }
