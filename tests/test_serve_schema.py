@@ -123,6 +123,11 @@ class _Aim:
             case.body = f"id,entity,relation,value\n{number},{fact['entity']},{fact['relation']},{self._turn}\n"
 
     def _point(self, said: dict[str, Any], fact: dict[str, str]) -> None:
+        if "name" in said and self._turn % 3:  # an alias points at one of the three
+            pointed = list(fact)[self._turn // 3 % 3]
+            for other in fact:
+                said.pop(other, None)
+            said[pointed] = fact[pointed]
         for name, value in said.items():
             if name in fact and self._turn % 3 and isinstance(value, str):
                 said[name] = fact[name]
