@@ -1,6 +1,6 @@
 """A server under load: 64 clients beside a writer and clients that misbehave, against one client alone.
 
-The server is a process of its own on loopback, with the shipped checkpoint or that of `LAMLAM_RUN`. Requests are for
+The server is a process of its own on loopback, with the checkpoint that comes with the package. Requests are for
 whole texts, but for the clients that misbehave: one stops reading its stream, one leaves in the middle, one sends a
 byte a second. All the while a writer changes facts of the people asked about, several in one revision, and every answer
 is compared with the knowledge base as it stood at the revision that the answer names.
@@ -12,8 +12,6 @@ import json
 import os
 import random
 import re
-import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,12 +19,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
-from lamlam.corpus.files import read_probes
 from lamlam.errors import LamLamError
 from lamlam.kb import KnowledgeBase
 
@@ -34,11 +32,11 @@ __all__ = ["AIMS", "serving"]
 
 AIMS = {"errors": "<= 0", "torn": "<= 0", "times_one_client": ">= 4", "MB_more_in_the_second_half": "<= 20"}
 
-RUN = Path(os.environ.get("LAMLAM_RUN", "runs/demo/lmlm"))
 _CLIENTS = 64
 _SECONDS = float(os.environ.get("LAMLAM_BENCH_SECONDS", "60"))
 _PEOPLE = 40
 _TOKENS = 32
+_UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
 
 
 @dataclass
@@ -63,17 +61,13 @@ class _Load:
 
 def serving(folder: Path) -> dict[str, Any]:
     """Throughput of one client and of 64, errors, memory, and answers that are of no one revision (`torn`)."""
-    kb = folder / "kb.sqlite"
-    shutil.copyfile(RUN / "kb.sqlite", kb)
-    probes = list(read_probes(RUN / "corpus" / "probes.jsonl"))[:_PEOPLE]
-    prompts = [probe.prompt for probe in probes]
-    with _server(folder, kb) as (address, tokens, process):
+    with _server(folder) as (address, token, process), KnowledgeBase.open(folder / "world" / "kb.sqlite") as kb:
+        people = [fact.entity for fact in islice(kb.facts(relation="Birth Place"), _PEOPLE)]
+        prompts = [f"{person} was born in" for person in people]
         asyncio.run(_load(address, prompts, 1, 3.0))  # what is slow at first
         alone, took_alone = asyncio.run(_load(address, prompts, 1, _SECONDS / 4))
-        facts = [probe.entity for probe in probes]
-        crowd, took, memory, revisions = asyncio.run(_crowd(address, prompts, facts, tokens, process.pid))
-    with KnowledgeBase.open(kb) as opened:
-        torn = sum(_is_torn(opened, choice) for answer in crowd.answers for choice in answer["choices"])
+        crowd, took, memory, revisions = asyncio.run(_crowd(address, prompts, people, token, process.pid))
+        torn = sum(_is_torn(kb, choice) for answer in crowd.answers for choice in answer["choices"])
     half = len(memory) // 2
     one, many = alone.figures(took_alone), crowd.figures(took)
     return {
@@ -91,21 +85,20 @@ def serving(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _server(folder: Path, kb: Path) -> Iterator[tuple[str, dict[str, str], "subprocess.Popen[str]"]]:
-    """Address, tokens by role, and the process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    limits = ("requests_a_minute=1000000", "max_waiting=256")
-    command = [sys.executable, "-m", "lamlam", "serve", str(RUN), "--kb", str(kb), "--port", str(port)]
-    command += ["--tokens", str(folder / "tokens.json"), *(part for limit in limits for part in ("--set", limit))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+def _server(folder: Path) -> Iterator[tuple[str, str, "subprocess.Popen[str]"]]:
+    """Address, a token that may edit, and the process."""
+    command = [sys.executable, "-m", "lamlam", "serve", "--data", str(folder), "--port", "0"]
+    command += ["--set", "requests_a_minute=1000000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | _UNBUFFERED) as process:
+        assert process.stdout is not None
         try:
-            said = list(itertools.islice(process.stdout or (), 4))
-            tokens = dict(re.findall(r"^\s*(\w+)\s+(lamlam-\S+)", "".join(said), re.MULTILINE))
-            address = f"http://127.0.0.1:{port}"
-            _wait(address, process)
-            yield address, tokens, process
+            for line in process.stdout:
+                if found := re.match(r"Open (http://[^/]+)/#token=(\S+)", line):
+                    address, token = found.groups()
+                    _wait(address, process)
+                    yield address, token, process
+                    return
+            raise LamLamError("the server did not start")
         finally:
             process.terminate()
 
@@ -145,7 +138,7 @@ async def _load(address: str, prompts: Sequence[str], clients: int, seconds: flo
 
 
 async def _crowd(
-    address: str, prompts: Sequence[str], people: Sequence[str], tokens: dict[str, str], pid: int
+    address: str, prompts: Sequence[str], people: Sequence[str], token: str, pid: int
 ) -> tuple[_Load, float, list[float], int]:
     """The load of many clients, the seconds it took, MB of memory each second, and revisions that were written."""
     memory: list[float] = []
@@ -154,7 +147,7 @@ async def _crowd(
         asyncio.create_task(_stops_reading(address, prompts[0])),
         asyncio.create_task(_leaves(address, prompts)),
         asyncio.create_task(_sends_a_byte_a_second(address)),
-        asyncio.create_task(_writes(address, people, tokens["editor"], written)),
+        asyncio.create_task(_writes(address, people, token, written)),
         asyncio.create_task(_watches(pid, memory)),
     ]
     try:
