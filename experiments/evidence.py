@@ -21,7 +21,7 @@ from typing import Any
 
 from lamlam.errors import InputError
 from lamlam.evaluate.means import Mean
-from lamlam.evaluate.results import RESULTS_FILE, read_results
+from lamlam.evaluate.results import read_results
 from lamlam.files import atomic_write
 from lamlam.pretrain.recipe import load_recipe
 
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def results_of(run: Path) -> dict[str, dict[str, Any]]:
     """What stands in the results of each arm that has any. Raises `InputError` where neither has."""
-    found = {arm: read_results(run / arm) for arm in ARMS if (run / arm / RESULTS_FILE).exists()}
+    found = {arm: results for arm in ARMS if (results := read_results(run / arm))}
     if not found:
         raise InputError("holds no results of either arm: run `lamlam evaluate` first", path=run)
     return found

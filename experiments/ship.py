@@ -111,7 +111,7 @@ def examples(probes: Sequence[Probe]) -> list[str]:
 
 def manifest_of(run: Path, corpus: Corpus, folder: Path) -> dict[str, Any]:
     """What the folder was made of and what is in it."""
-    demo = read_results(run.parent) if (run.parent / "results.json").exists() else {}
+    demo = read_results(run.parent)
     with tempfile.TemporaryDirectory() as temporary, KnowledgeBase.open(f"{temporary}/kb.sqlite", create=True) as kb:
         kb.load(corpus.facts)
         figures = compare(kb, corpus.probes, run, folder)

@@ -1,10 +1,12 @@
 """`lamlam evaluate`, on a small untrained model: what it writes, and what it says of bad input."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import typer
+import yaml
 from typer.testing import CliRunner, Result
 
 from fakes_model import tiny_llama
@@ -77,6 +79,23 @@ def test_the_standard_arm_is_measured_without_lookups(run: Path) -> None:
     assert "perplexity" in run_task("perplexity", evaluation)["perplexity"].figures()
     with pytest.raises(InputError, match="makes no lookups"):
         run_task("editing", evaluation)
+
+
+def test_an_arm_for_which_no_task_was_asked_has_no_results_and_is_no_fault(run: Path, tmp_path: Path) -> None:
+    for arm in ("lmlm", "standard"):
+        shutil.copytree(run, tmp_path / arm, ignore=shutil.ignore_patterns("results.json"))
+    recipe = {
+        "name": "x",
+        "arm": "standard",
+        "corpora": [{"kind": "folder", "path": "corpus"}],
+        "training": {"tokens": 1},
+    }
+    (tmp_path / "standard" / "recipe.yaml").write_text(yaml.safe_dump(recipe), "utf-8")
+    result = invoke(tmp_path / "lmlm", "--standard", tmp_path / "standard", "--task", "editing", "--max-tokens", 4)
+    assert result.exit_code == 0, result.output
+    assert not (tmp_path / "standard" / "results.json").exists()
+    assert (tmp_path / "lmlm" / "report.html").exists()
+    assert str(tmp_path / "standard") not in result.output
 
 
 @pytest.mark.parametrize(

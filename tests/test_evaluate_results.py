@@ -71,11 +71,11 @@ def test_a_number_that_is_none_leaves_the_file_as_it_was(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"[1]", "JSON object"), (b'{"a": ', "not JSON"), (b"\xff\xfe{}", "not UTF-8"), (None, "cannot be read")],
+    [(b"[1]", "JSON object"), (b'{"a": ', "not JSON"), (b"\xff\xfe{}", "not UTF-8")],
 )
-def test_a_results_file_that_is_none_is_told_by_name(tmp_path: Path, content: bytes | None, reason: str) -> None:
-    if content is not None:
-        (tmp_path / "results.json").write_bytes(content)
+def test_a_results_file_that_is_none_is_told_by_name(tmp_path: Path, content: bytes, reason: str) -> None:
+    assert read_results(tmp_path) == {}  # nothing was measured yet
+    (tmp_path / "results.json").write_bytes(content)
     with pytest.raises(InputError, match=reason) as caught:
         read_results(tmp_path)
     assert "results.json" in str(caught.value)

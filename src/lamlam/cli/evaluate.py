@@ -91,7 +91,8 @@ def register(app: typer.Typer) -> None:
             for outcome in suite.run(_chosen(known, suite.tasks(), alone=len(folders) == 1) + demanded, again=again):
                 for name, figures in outcome.results.items():
                     Console().print(_table(f"{name} ({evaluation.arm})", figures, outcome.seconds))
-            typer.echo(f"The figures stand in {folder / 'results.json'}.")
+            if (folder / "results.json").exists():  # the tasks asked for may be for the other arm alone
+                typer.echo(f"The figures stand in {folder / 'results.json'}.")
         if len(folders) == 2 and (compared := write_parity(*folders)) is not None:
             Console().print(_table("parity", compared.figures(), None))
         report = run / "report.html"

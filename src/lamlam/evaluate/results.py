@@ -118,7 +118,7 @@ def append_results(
     not a JSON object.
     """
     path = Path(run) / RESULTS_FILE
-    merged = read_results(run) if path.exists() else {}
+    merged = read_results(run)
     common = dict(more or {}) | (provenance or Provenance()).as_json()
     merged |= {name: {"task": result.task, "figures": result.figures()} | common for name, result in results.items()}
     text = json.dumps(merged, indent=2, ensure_ascii=False, allow_nan=False)
@@ -128,10 +128,12 @@ def append_results(
 
 
 def read_results(run: str | Path) -> dict[str, Any]:
-    """`run`/results.json. Raises `InputError` when it is missing or not a JSON object."""
+    """`run`/results.json; nothing where nothing was measured. Raises `InputError` when it is no JSON object."""
     path = Path(run) / RESULTS_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", path=path) from error
     except UnicodeDecodeError as error:

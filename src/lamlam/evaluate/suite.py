@@ -16,7 +16,7 @@ from typing import Any
 from lamlam import __version__
 from lamlam.evaluate.editing import NothingToChange
 from lamlam.evaluate.evaluation import Evaluation, MissingData, Unfit
-from lamlam.evaluate.results import RESULTS_FILE, Provenance, Result, append_results, read_results
+from lamlam.evaluate.results import Provenance, Result, append_results, read_results
 from lamlam.evaluate.tasks import TASKS, run_task
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.weights import weight_digests
@@ -79,8 +79,6 @@ class Suite:
         return Outcome(task, {name: result.figures() for name, result in results.items()}, seconds)
 
     def _measured(self, task: str) -> dict[str, dict[str, Any]]:
-        if not (self.folder / RESULTS_FILE).exists():
-            return {}
         return {
             name: entry["figures"]
             for name, entry in read_results(self.folder).items()

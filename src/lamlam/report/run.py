@@ -43,7 +43,7 @@ class RunResults:
         Raises `InputError` when there are no results or a file is broken.
         """
         folder = Path(folder)
-        found = read_results(folder) if (folder / RESULTS_FILE).exists() else {}
+        found = read_results(folder)
         whole = any(arm in found for arm in _ARMS)
         if whole or any((folder / arm).is_dir() for arm in _ARMS):
             runs = {arm: folder / arm for arm in _ARMS}
