@@ -267,7 +267,7 @@ def test_a_lone_run_has_a_report_from_what_was_measured_of_it(tmp_path: Path) ->
         {"memorisation": {"curves": {"masked": {"seen": []}, "unmasked": {}}, "floor_loss": {"seen": None}}},
     ],
 )
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
 def test_a_run_without_models_trained_beside_it_has_no_drawings_of_them(
     run: Path, figures: dict[str, dict[str, object]]
 ) -> None:
