@@ -82,6 +82,15 @@ def test_an_alias_brings_the_canonical_name_with_it() -> None:
 def test_reading_a_growing_text_finds_what_reading_it_at_once_finds(words: list[str], step: int) -> None:
     text = " ".join(words)
     growing = Mentions(KB)
-    for end in range(0, len(text), step):
-        growing.update(text[:end])
-    assert set(growing.update(text)) >= set(mentions(text, KB))
+    for end in range(0, len(text) + 1, step):
+        assert growing.update(text[:end]) == mentions(text[:end], KB)
+    assert growing.update(text) == mentions(text, KB)
+
+
+def test_what_the_last_words_might_have_meant_does_not_stay() -> None:
+    kb = DictionaryFacts({(name, "r"): "v" for name in ("Kingdom of Spain", "Ada")})
+    growing = Mentions(kb)
+    assert growing.update("Ada") == ["Ada"]
+    assert growing.update("Adam of the Kingdom of") == []
+    assert growing.update("Adam of the Kingdom of Spain") == ["Kingdom of Spain"]
+    assert Mentions(kb).update("the Kingdom of Sweden") == []

@@ -5,7 +5,7 @@ Words are what stands between white space. Nothing here resolves a call: a menti
 
 import re
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from lamlam.engine.source import FactSource
@@ -20,33 +20,40 @@ _MARKS = re.escape(string.punctuation + _POINTS)
 _OPENING = re.compile(f"([{_MARKS}]*)([^{_MARKS}]*)")
 
 
-def mentions(text: str, kb: FactSource, read: int = 0, begins: dict[str, bool] | None = None) -> list[str]:
+def mentions(text: str, kb: FactSource) -> list[str]:
     """Names that `text` mentions and `kb` holds, in the order of their first mention; each once.
 
     A mention is a run of words that names an entity, which yields the canonical name and the alias that was used, or
     a capitalised run with which a few names begin ("Addiction" for "Addiction (journal)", "Akron Summit" for "Akron
     Summit Assault"), unless the text goes on with another name: "Kingdom of" in "Kingdom of Sweden" does not stand for
-    "Kingdom of Spain", whether or not Sweden is known. Runs within the first `read` words are left out. `begins` keeps
-    what begins a name.
+    "Kingdom of Spain", whether or not Sweden is known.
     """
-    words = text.split()
-    runs = list(dict.fromkeys(_runs(words, kb, read, {} if begins is None else begins)))
-    named = kb.entities_named(list(dict.fromkeys(run.text for run in runs)))
-    longest = {run.start: run.end for run in runs if run.text in named}  # a start's runs come in order of their ends
-    found: dict[str, None] = {}
-    tried: set[tuple[str, bool]] = set()
-    for run in runs:
-        if run.text in named:
-            canonical = named[run.text]
-            found[canonical] = None
-            if run.text.casefold() != canonical.casefold():
-                found[run.text] = None
-        elif run.end > longest.get(run.start, 0) and run.may_open:
-            opening = run.text, _is_cut(run, words)
-            if opening not in tried:
-                tried.add(opening)
-                found.update(dict.fromkeys(_names_beginning_with(*opening, kb)))
-    return list(found)
+    return Mentions(kb).update(text)
+
+
+class Mentions:
+    """The mentions of one growing text: at each length what `mentions` finds in it, whatever was asked before.
+
+    Only what is new is read, and the last words once more: what follows them says what they mention.
+    """
+
+    def __init__(self, kb: FactSource) -> None:
+        self._names = _Names(kb)
+        self._settled: dict[str, None] = {}
+        self._at = 0  # where in the text the first word begins of which more may be said yet
+        self._length, self._found = 0, list[str]()
+
+    def update(self, text: str) -> list[str]:
+        """The mentions of `text`, which must begin with the text of the call before."""
+        if len(text) != self._length:
+            words = list(re.finditer(r"\S+", text[self._at :]))
+            found = list(_mentioned([word.group() for word in words], self._names))
+            settled = max(len(words) - _LONGEST - 1, 0)  # words; of the last of them more may come
+            self._settled.update((name, None) for start, name in found if start < settled)
+            rest = {name: None for start, name in found if start >= settled}
+            self._at += words[settled].start() if words else 0
+            self._length, self._found = len(text), list(self._settled | rest)
+        return list(self._found)
 
 
 class _Run(NamedTuple):
@@ -61,54 +68,67 @@ class _Run(NamedTuple):
         return self.text[0].isupper() and self.text.count(" ") < _LONGEST_OPENING
 
 
-class Mentions:
-    """The mentions of one growing text, of which only what is new is read."""
+class _Names:
+    """What a text asks of the names in a knowledge base; each question is put once."""
 
     def __init__(self, kb: FactSource) -> None:
         self._kb = kb
-        self._names: dict[str, None] = {}
         self._begins: dict[str, bool] = {}
-        self._read = 0
+        self._named: dict[str, str | None] = {}
+        self._opened: dict[tuple[str, bool], list[str]] = {}
 
-    def update(self, text: str) -> list[str]:
-        """The mentions of `text`, which must begin with the text of the call before."""
-        if len(text) > self._read:
-            # A name may begin in the last words of what was read before, and the last of them may have grown.
-            parts = text[: self._read].rsplit(maxsplit=_LONGEST)
-            start = len(parts[0]) if len(parts) > _LONGEST else 0
-            known = text[start : self._read].split()
-            fresh = mentions(text[start:], self._kb, read=max(len(known) - 1, 0), begins=self._begins)
-            self._names.update(dict.fromkeys(fresh))
-            self._read = len(text)
-        return list(self._names)
+    def begin(self, word: str) -> bool:
+        """Whether a name begins with `word` up to its first point, with the points before it or without."""
+        opening, core = _OPENING.match(word).groups()  # type: ignore[union-attr]
+        return not core or any(self._any(start) for start in dict.fromkeys((core, opening + core)))
+
+    def go_on(self, run: str) -> bool:
+        """Whether a name begins with a run of words, with the points before it or without."""
+        return any(self._any(start) for start in dict.fromkeys((run, run.lstrip(string.punctuation + _POINTS))))
+
+    def named(self, runs: Iterable[str]) -> Mapping[str, str | None]:
+        """The canonical names of those that are names; holds None, or nothing, for others."""
+        if unknown := [run for run in dict.fromkeys(runs) if run not in self._named]:
+            self._named |= dict.fromkeys(unknown) | dict(self._kb.entities_named(unknown))
+        return self._named
+
+    def opened(self, run: str, qualified: bool) -> list[str]:
+        """Names for which `run` may stand, if they are few; `qualified` ones alone where it breaks off in a name."""
+        if (run, qualified) not in self._opened:
+            starting = self._kb.entities_starting(run, 4 * _MOST)
+            names = [name for name in starting if _is_opening(run, name[len(run) :], qualified)]
+            self._opened[run, qualified] = names if len(names) <= _MOST else []
+        return self._opened[run, qualified]
+
+    def _any(self, start: str) -> bool:
+        if start not in self._begins:
+            self._begins[start] = bool(self._kb.entities_starting(start, 1))
+        return self._begins[start]
 
 
-def _runs(words: list[str], kb: FactSource, read: int, begins: dict[str, bool]) -> Iterator[_Run]:
+def _mentioned(words: list[str], names: _Names) -> Iterator[tuple[int, str]]:
+    """Names, and the number of the word with which the mention begins."""
+    runs = list(dict.fromkeys(_runs(words, names)))
+    named = names.named(run.text for run in runs)
+    longest = {run.start: run.end for run in runs if named[run.text]}  # a start's runs come in order of their ends
+    for run in runs:
+        if canonical := named[run.text]:
+            yield run.start, canonical
+            if run.text.casefold() != canonical.casefold():
+                yield run.start, run.text
+        elif run.end > longest.get(run.start, 0) and run.may_open:
+            yield from ((run.start, name) for name in names.opened(run.text, _is_cut(run, words)))
+
+
+def _runs(words: list[str], names: _Names) -> Iterator[_Run]:
     """Runs of words, as written and without the punctuation around them; none goes on where no name does."""
     for start, word in enumerate(words):
-        if word not in begins:
-            begins[word] = _begins_a_name(word, kb)
-        if begins[word]:
+        if names.begin(word):
             for end in range(start + 1, min(start + _LONGEST, len(words)) + 1):
                 run = " ".join(words[start:end])
-                if end > read:
-                    yield from (_Run(variant, start, end) for variant in _bare(run))
-                if end > start + 1 and not _goes_on(run, kb, begins):
+                yield from (_Run(variant, start, end) for variant in _bare(run))
+                if end > start + 1 and not names.go_on(run):
                     break
-
-
-def _begins_a_name(word: str, kb: FactSource) -> bool:
-    """False where no name begins with `word` up to its first point, with the points before it or without."""
-    opening, core = _OPENING.match(word).groups()  # type: ignore[union-attr]
-    return not core or any(kb.entities_starting(start, 1) for start in dict.fromkeys((core, opening + core)))
-
-
-def _goes_on(run: str, kb: FactSource, begins: dict[str, bool]) -> bool:
-    """Whether a name begins with a run of words, with the points before it or without."""
-    if run not in begins:
-        starts = dict.fromkeys((run, run.lstrip(string.punctuation + _POINTS)))
-        begins[run] = any(kb.entities_starting(start, 1) for start in starts)
-    return begins[run]
 
 
 def _bare(run: str) -> Iterable[str]:
@@ -125,12 +145,6 @@ def _is_cut(run: _Run, words: list[str]) -> bool:
         return True
     ends = words[run.end - 1][-1] in _POINTS or run.end == len(words)
     return not ends and words[run.end][0].isupper()
-
-
-def _names_beginning_with(run: str, qualified: bool, kb: FactSource) -> list[str]:
-    """Names for which `run` may stand, if they are few; `qualified` ones alone where it breaks off within a name."""
-    names = [name for name in kb.entities_starting(run, 4 * _MOST) if _is_opening(run, name[len(run) :], qualified)]
-    return names if len(names) <= _MOST else []
 
 
 def _is_opening(run: str, rest: str, qualified: bool) -> bool:
