@@ -3,8 +3,8 @@
     lamlam evaluate runs/demo --quick
     python experiments/evidence.py --run runs/demo
 
-Lists (examples, outcomes by pair) are left out; what remains are figures with counts and intervals, and for each the
-seed, settings, digest of the knowledge base, revision of the code and versions.
+Lists (examples, outcomes by pair) are left out, but not curves over training; what remains are figures with counts and
+intervals, and for each the seed, settings, digest of the knowledge base, revision of the code and versions.
 
 Several runs that differ in their seed alone yield docs/results/seeds.json and seeds.md instead: for each claim every
 run's figure, their mean and its 95% interval over seeds. Figures that no run has are left out.
@@ -220,7 +220,7 @@ def _without_lists(figures: Any) -> Any:
     if not isinstance(figures, dict):
         return figures
     return {
-        name: _without_lists(value)
+        name: value if name == "curves" else _without_lists(value)
         for name, value in figures.items()
         if name not in ("examples", "key") and (not isinstance(value, list) or name in KEPT_LISTS)
     }
