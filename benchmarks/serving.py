@@ -36,6 +36,7 @@ _CLIENTS = 64
 _SECONDS = float(os.environ.get("LAMLAM_BENCH_SECONDS", "60"))
 _PEOPLE = 40
 _TOKENS = 32
+_ANSWERS, _ALL_FACTS = 200, "GET /kb/facts?limit=500 HTTP/1.1\r\nHost: {host}\r\n\r\n"  # of some 100 KB each
 _UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
 
 
@@ -163,10 +164,11 @@ async def _crowd(
 
 
 async def _stops_reading(address: str, prompt: str) -> None:
+    """Ask for far more than the buffers of both sides hold, and read one byte, so that the server has to wait."""
     _, host = address.split("//")
     reader, writer = await asyncio.open_connection(*host.split(":"), limit=1)
     body = json.dumps({"prompt": [prompt] * 8, "max_tokens": 256, "stream": True}).encode()
-    writer.write(_head(host, len(body)) + body)
+    writer.write(_ALL_FACTS.format(host=host).encode() * _ANSWERS + _head(host, len(body)) + body)
     await writer.drain()
     await reader.read(1)
     await asyncio.sleep(3600)
@@ -183,12 +185,14 @@ async def _leaves(address: str, prompts: Sequence[str]) -> None:
 
 
 async def _sends_a_byte_a_second(address: str) -> None:
+    """The head whole, so that the server waits for the body, and asks no more when that takes too long."""
     _, host = address.split("//")
     while True:
         _, writer = await asyncio.open_connection(*host.split(":"))
         with suppress(ConnectionError):
-            for byte in _head(host, 1000) + b" " * 1000:
-                writer.write(bytes([byte]))
+            writer.write(_head(host, 1000))
+            for _ in range(1000):
+                writer.write(b" ")
                 await writer.drain()
                 await asyncio.sleep(1)
         writer.close()

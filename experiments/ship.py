@@ -95,17 +95,18 @@ def write_knowledge(corpus: Corpus, folder: Path) -> None:
 def examples(probes: Sequence[Probe]) -> list[str]:
     """Prompts to begin with: an entity introduced and a fact asked for, in turn.
 
-    There is one for each introduction and each relation. Entities and questions are the first ones among the probes,
-    those of seen and of unseen entities in turn.
+    There is one for each introduction and each relation. Entities and questions are the first ones among the probes;
+    half of the questions are about seen entities, which come first, since only their facts were read in a text.
     """
     entities = list(dict.fromkeys(probe.entity for probe in probes))
     introduced = [words.format(subject=entity) + "." for words, entity in zip(INTRODUCTIONS, entities, strict=False)]
-    asked = []
+    asked: list[Probe] = []
     for number, relation in enumerate(dict.fromkeys(probe.relation for probe in probes)):
         about = [probe for probe in probes if probe.relation == relation]
         group = ("seen", "unseen")[number % 2]
-        asked.append(next((probe for probe in about if probe.group == group), about[0]).prompt)
-    pairs = zip_longest(introduced, asked)
+        asked.append(next((probe for probe in about if probe.group == group), about[0]))
+    asked.sort(key=lambda probe: probe.group != "seen")
+    pairs = zip_longest(introduced, [probe.prompt for probe in asked])
     return [prompt for pair in pairs for prompt in pair if prompt is not None]
 
 

@@ -3,6 +3,8 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -174,3 +176,21 @@ def test_a_writer_that_waits_too_long_is_told(tmp_path: Path) -> None:
         with kb.transaction(), pytest.raises(LamLamError, match="being written to by another program"):
             other.add([("A", "b", "c")])
         other.add([("A", "b", "c")])
+
+
+# Opened by another program meanwhile
+
+
+def test_another_program_that_opens_and_closes_the_file_takes_nothing_away(tmp_path: Path) -> None:
+    """SQLite's locks are the process's: opened twice here, the file must not lose them by the second opening."""
+    path = tmp_path / "kb.sqlite"
+    other = "import sys; from lamlam.kb import KnowledgeBase; KnowledgeBase.open(sys.argv[1]).close()"
+    with KnowledgeBase.open(path, create=True) as writer, KnowledgeBase.open(path) as reader:
+        for number in range(3):
+            writer.add([("Ada", "field", f"value {number}")])
+            assert len(reader.lookup("Ada", "field").values) == number + 1
+            subprocess.run([sys.executable, "-c", other, str(path)], check=True)
+        assert writer.verify() == []
+        log = Path(f"{path}-wal")
+        assert log.exists()
+        assert len(reader.lookup("Ada", "field").values) == 3

@@ -99,7 +99,11 @@ def test_tokens_are_made_listed_and_revoked_while_a_server_runs(closed: Guarded,
 
 
 def test_faults_of_the_command_are_told(tmp_path: Path) -> None:
-    for words in (["add", str(tmp_path), "ada", "--role", "god"], ["revoke", str(tmp_path), "ada"]):
+    for words in (
+        ["add", str(tmp_path), "ada", "--role", "god"],
+        ["revoke", str(tmp_path), "ada"],
+        ["list", str(tmp_path / "nowhere")],
+    ):
         with pytest.raises(InputError):
             CliRunner().invoke(lamlam, ["token", *words], catch_exceptions=False)
 

@@ -1,5 +1,6 @@
 """The completions API: what OpenAI's own client makes of it, lookups, streams, one revision to a text."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from openai import BadRequestError, NotFoundError, OpenAI, UnprocessableEntityEr
 
 from fakes_serve import served
 from lamlam.engine import DecodingSettings
-from lamlam.errors import LamLamError
+from lamlam.engine.sampling import Sampler
+from lamlam.errors import LamLamError, StoreError
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.fact import Resolution
 from lamlam.serve.access import Access
@@ -256,6 +258,95 @@ def test_a_fault_on_the_way_is_told_and_the_next_text_is_written(kb: Path, tmp_p
         )
 
 
+class Cut:
+    """A connection to a source of facts that was lost, where `cut` says so."""
+
+    def __init__(self, facts: KnowledgeBase, cut: list[bool]) -> None:
+        self._facts, self._cut = facts, cut
+
+    def __getattr__(self, name: str) -> object:
+        if self._cut[0]:
+            raise StoreError("the server", "is gone")
+        return getattr(self._facts, name)
+
+
+def test_a_lost_connection_is_opened_anew_and_the_next_text_is_written(kb: Path, tmp_path: Path) -> None:
+    opened: list[list[bool]] = []
+
+    def connect(facts: KnowledgeBase) -> Cut:
+        opened.append([False])
+        return Cut(facts, opened[-1])
+
+    model = served(kb, source=connect)  # type: ignore[arg-type]
+    app = build_app(model, Access(tmp_path / "tokens.json", open_reads=True))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        texts = []
+        for _ in range(3):
+            texts.append(client.post("/v1/completions", json={"prompt": ADA}).json()["choices"][0]["text"])
+            opened[-1][0] = True  # the next request finds this connection lost
+        assert texts == [" London."] * 3
+        assert len(opened) == 3
+        assert app.state.site.batch.held == 0
+
+
+def test_facts_that_cannot_be_had_at_all_are_told_until_they_can(kb: Path, tmp_path: Path) -> None:
+    down = [False]
+
+    def connect(facts: KnowledgeBase) -> Cut:
+        if down[0]:
+            raise StoreError("the server", "is gone")
+        return Cut(facts, down)
+
+    app = build_app(served(kb, source=connect), Access(tmp_path / "tokens.json", open_reads=True))  # type: ignore[arg-type]
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert client.post("/v1/completions", json={"prompt": ADA}).status_code == 200
+        down[0] = True
+        answer = client.post("/v1/completions", json={"prompt": ADA})
+        assert (answer.status_code, "server is gone" in answer.text) == (503, False)
+        assert client.post("/v1/completions", json={"prompt": ADA}).status_code == 503
+        assert client.get("/healthz").status_code == 503
+        down[0] = False
+        while client.get("/healthz").status_code == 503:
+            pass
+        assert client.post("/v1/completions", json={"prompt": ADA}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "odd", [{"temperature": 1e-300}, {"temperature": 1, "repetition_penalty": 1e-300}, {"stop": ["x" * 9] * 17}]
+)
+def test_what_no_token_could_be_chosen_by_is_refused_and_the_next_text_is_written(
+    client: TestClient, odd: dict[str, object]
+) -> None:
+    assert client.post("/v1/completions", json={"prompt": ADA} | odd).status_code == 422
+    assert client.post("/v1/completions", json={"prompt": ADA, "temperature": 1e-30}).status_code == 200
+
+
+def test_a_text_from_which_no_token_can_be_chosen_ends_alone(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Sampler, *_: object) -> int:
+        raise RuntimeError("probability tensor contains nan")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Sampler, "choose", broken)
+        asked = {"prompt": ADA, "temperature": 1.0, "logprobs": 1}
+        assert client.post("/v1/completions", json=asked).status_code == 409
+    assert client.post("/v1/completions", json={"prompt": ADA}).status_code == 200
+
+
+def test_a_done_text_that_nobody_reads_holds_no_place(kb: Path, tmp_path: Path) -> None:
+    app = build_app(served(kb), Access(tmp_path / "tokens.json", open_reads=True), ServeSettings(max_waiting=1))
+    batch = app.state.site.batch
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+
+        async def ask_and_do_not_read() -> None:
+            with batch.writing([ADA], DecodingSettings(max_tokens=20)):
+                while batch.held:
+                    await asyncio.sleep(0.01)
+
+        client.portal.call(ask_and_do_not_read)  # type: ignore[union-attr]
+
+
 def test_a_client_that_leaves_frees_its_place(kb: Path, tmp_path: Path) -> None:
     app = build_app(served(kb), Access(tmp_path / "tokens.json", open_reads=True))
     batch = app.state.site.batch
@@ -263,8 +354,8 @@ def test_a_client_that_leaves_frees_its_place(kb: Path, tmp_path: Path) -> None:
 
         async def leave() -> None:
             with batch.writing([ADA], DecodingSettings(max_tokens=60)) as events:
-                await anext(events)
                 assert batch.held == 1
+                await anext(events)
 
         client.portal.call(leave)  # type: ignore[union-attr]
         assert batch.held == 0

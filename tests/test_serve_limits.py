@@ -171,6 +171,24 @@ def test_more_requests_than_may_be_at_a_time_are_told_to_come_again(tmp_path: Pa
     asyncio.run(run())
 
 
+def test_a_client_that_stops_reading_loses_its_place(tmp_path: Path) -> None:
+    server = guarded(tmp_path, open_reads=True)
+
+    async def app(_: object, __: object, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def never(_: object) -> None:
+        await asyncio.Event().wait()
+
+    async def run() -> None:
+        limits = Limits(app, server.access, ServeSettings(max_requests=1, read_seconds=0.01))  # type: ignore[arg-type]
+        scope = {"type": "http", "path": "/kb", "headers": [], "client": None}
+        for _ in range(3):
+            await limits(scope, None, never)  # type: ignore[arg-type]
+
+    asyncio.run(run())
+
+
 # Streams and settings
 
 

@@ -204,11 +204,12 @@ def test_two_processes_share_the_facts_that_the_first_put_there(
             assert server.stdout is not None
             return [server.stdout.readline() for _ in range(lines)]
 
-        first, second = begun(6), begun(2)  # the second makes no tokens
+        first, second = begun(6), begun(3)  # the second makes no tokens, and says how others are made
         assert "where --kb says" in first[0]
         one, _, token = first[-1].split()[1].partition("#token=")
         two = second[-1].split()[1]
         assert "#" not in two
+        assert "lamlam token add" in second[1]
 
         def ask(url: str, asked: dict[str, Any] | None = None, method: str | None = None) -> Any:
             headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}

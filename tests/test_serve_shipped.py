@@ -243,7 +243,12 @@ def chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tup
     from lamlam.cli import serve as verb
 
     served: list[Places] = []
-    monkeypatch.setattr(verb, "_serve", lambda _, places, settings, open_reads: served.append(places))
+
+    def serve(_: object, places: Places, settings: object, told: str, open_reads: bool) -> None:
+        print(told)
+        served.append(places)
+
+    monkeypatch.setattr(verb, "_serve", serve)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
 

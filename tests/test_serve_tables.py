@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from guarded import Guarded
 from knowing import knowing
-from lamlam.kb import Fact
+from lamlam.errors import StoreError
+from lamlam.kb import Fact, KnowledgeBase
 from lamlam.serve.access import Role
 from lamlam.serve.facts.table import read_table, written
 from lamlam.serve.settings import ServeSettings
@@ -167,6 +168,16 @@ def test_one_refused_row_keeps_all_from_being_written(client: TestClient) -> Non
     told = _refusal(_upload(client, table), 409)[1]
     assert told == "line 3: fact 1 stands in another row already, and 4 rows more are refused: nothing was written"
     assert (_revision(client), _values(client)) == before
+
+
+def test_a_fault_of_the_store_is_no_fault_of_a_row(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StoreError("/home/ada/kb.sqlite", "cannot be written: the disk is full")
+
+    monkeypatch.setattr(KnowledgeBase, "edit", full)
+    for dry_run in (True, False):
+        answer = _upload(client, f"{HEAD}1,Ada Lovelace,Birth Place,Chelsea", dry_run=dry_run)
+        assert (answer.status_code, "kb.sqlite" in answer.text) == (503, False)
 
 
 ILL_FORMED = [

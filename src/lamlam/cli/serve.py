@@ -61,13 +61,13 @@ def register(app: typer.Typer) -> None:
 
         settings = checked(ServeSettings, pairs(set_ or ()))
         with closing(Listener(host, port)) as listener:
-            places = _places(run, kb, data)
+            places, told = _places(run, kb, data)
             places = replace(places, documents=documents or places.documents, tokens=tokens or places.tokens)
-            _serve(listener, places, settings, open_reads=listener.loopback and not closed)
+            _serve(listener, places, settings, told, open_reads=listener.loopback and not closed)
 
 
-def _places(run: Path | None, kb: str | None, data: Path | None) -> "Places":
-    """What is to be served; says which."""
+def _places(run: Path | None, kb: str | None, data: Path | None) -> "tuple[Places, str]":
+    """What is to be served, and which that is in a sentence."""
     from lamlam.serve.places import DEMO, Places, holds_checkpoint
 
     if run is not None and data is not None:
@@ -80,11 +80,11 @@ def _places(run: Path | None, kb: str | None, data: Path | None) -> "Places":
     else:
         places, which = Places.of_run(run or DEMO), f"{run or DEMO}; its facts stand"
     # An address that was given may hold a password, and is not told again.
-    typer.echo(f"Serving {which} {f'in {places.kb}' if kb is None else 'where --kb says'}.")
-    return places if kb is None else replace(places, kb=kb)
+    told = f"Serving {which} {f'in {places.kb}' if kb is None else 'where --kb says'}."
+    return (places if kb is None else replace(places, kb=kb)), told
 
 
-def _serve(listener: "Listener", places: "Places", settings: "ServeSettings", *, open_reads: bool) -> None:
+def _serve(listener: "Listener", places: "Places", settings: "ServeSettings", told: str, *, open_reads: bool) -> None:
     from transformers.utils.logging import disable_progress_bar
 
     from lamlam.serve.access import Access
@@ -94,7 +94,10 @@ def _serve(listener: "Listener", places: "Places", settings: "ServeSettings", *,
     disable_progress_bar()
     access = Access(places.tokens, open_reads=open_reads)
     app = build_app(open_served(places, settings.batch_size), access, settings)
+    typer.echo(told)
     token = _first_tokens(access)
+    if token is None:
+        typer.echo(f"For another token: lamlam token add {access.path} NAME --role editor")
     typer.echo(f"Open {listener.url}{f'#token={token}' if token else ''}")
     listener.run(app)
     gc.freeze()  # what is left goes with the process: to look through all of it first takes seconds

@@ -46,6 +46,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _access(place: Path) -> "Access":
+    from lamlam.errors import InputError
     from lamlam.serve.access import Access
 
+    if not place.exists():
+        raise InputError("no such folder, nor file of tokens: a server makes it when it is first started", path=place)
     return Access(place / "tokens.json" if place.is_dir() else place, open_reads=False)

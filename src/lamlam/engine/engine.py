@@ -217,8 +217,8 @@ class Engine:
         for sequence, draft, rows in zip(running, drafts, logits.split(wanted), strict=True):
             try:
                 accepted = sequence.advance(rows, draft.tokens, list(islice(likeliest, len(rows))))
-            except LamLamError as error:  # of the knowledge base, about the names that a call may ask for
-                sequence.fail(error)
+            except (LamLamError, RuntimeError) as error:  # of the knowledge base, about names; of sampling
+                sequence.fail(error if isinstance(error, LamLamError) else LamLamError(f"no token: {error}"))
                 accepted = 0
             if self._drafter:
                 self._drafter.judge(draft, accepted)

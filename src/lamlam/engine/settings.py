@@ -12,6 +12,8 @@ from lamlam.checked import checked
 
 __all__ = ["DecodingSettings"]
 
+_LEAST = 1e-30  # temperature by which 32-bit logits can be divided
+
 
 class DecodingSettings(BaseModel):
     """Settings of `Engine.generate`. Unknown keys and contradictions raise pydantic's `ValidationError`."""
@@ -25,7 +27,7 @@ class DecodingSettings(BaseModel):
         default=None, gt=0.0, le=1.0, description="sample among the likeliest tokens of this mass"
     )
     repetition_penalty: float = Field(
-        default=1.0, gt=0.0, allow_inf_nan=False, description="above 1 avoids what was said"
+        default=1.0, ge=0.01, le=100.0, allow_inf_nan=False, description="above 1 avoids what was said"
     )
     samples: int = Field(default=1, ge=1, description="continuations of each prompt, with seeds in sequence")
     seed: int = Field(default=0, ge=0, lt=2**63, description="of each sequence's generator")
@@ -73,6 +75,8 @@ class DecodingSettings(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if 0 < self.temperature < _LEAST:
+            raise ValueError(f"a temperature is 0, or {_LEAST:g} or more")
         if self.temperature == 0 and (self.top_k is not None or self.top_p is not None):
             raise ValueError("top_k and top_p need a temperature above 0")
         if self.force_call and not self.lookups:

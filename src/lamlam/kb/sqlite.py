@@ -23,7 +23,6 @@ from lamlam.kb.schema import APPLICATION_ID, INDEXES, TABLES, VERSION
 
 __all__ = ["SQLiteDatabase"]
 
-_MAGIC = b"SQLite format 3\x00"
 _WAIT_SECONDS = 10.0
 _PAUSE_SECONDS = 0.01
 _CACHE_KIB = 64 * 1024
@@ -56,6 +55,8 @@ class SQLiteDatabase:
             self._make() if fresh else self._check()
         except sqlite3.Error as error:
             self._connection.close()
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+                raise InputError("is not a knowledge base", path=path) from error
             locked = "locked" in str(error)
             reason = "is being written to by another program" if locked else f"is damaged: {error}"
             raise InputError(reason, path=self.path) from error
@@ -387,7 +388,11 @@ def _is_writable(path: Path) -> bool:
 
 
 def _check_file(path: Path, fresh: bool) -> None:
-    """Refuse what is plainly no knowledge base before SQLite touches it."""
+    """Refuse what is plainly no knowledge base before SQLite touches it.
+
+    The file is not opened for it: closing it would release the locks that SQLite holds in this process, and the next
+    program to close the file would take the log away from under it.
+    """
     if fresh:
         if not path.absolute().parent.is_dir():
             raise InputError("its folder does not exist", path=path)
@@ -396,10 +401,3 @@ def _check_file(path: Path, fresh: bool) -> None:
         raise InputError("no such knowledge base", path=path)
     if not path.is_file():
         raise InputError("is not a file", path=path)
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=path) from error
-    if head != _MAGIC:
-        raise InputError("is not a knowledge base", path=path)

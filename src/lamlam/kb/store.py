@@ -147,6 +147,8 @@ class KnowledgeBase(View):
 
         Raises `LamLamError` when the fact does not hold any more, or when the new proposition was forgotten.
         """
+        if source is None and (same := self.fact(fact_id)).until is None and same.value == value:
+            return same
         with self._writer("edit", actor, reason) as writer:
             old = self._held(fact_id)
             if writer.graves([old.entity], [old.relation], value, source):

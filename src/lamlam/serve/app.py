@@ -90,15 +90,15 @@ def _watching(app: FastAPI) -> None:
     @app.get("/healthz", tags=["watching"])
     async def healthz(site: SiteOf) -> dict[str, str]:
         """Whether the model runs and the knowledge base answers; 503 otherwise. Takes no token."""
-        if not site.batch.alive:
+        if not site.batch.writes:
             raise Stopped()
-        await site.knowledge.read(lambda kb: kb.revision)
+        await site.knowledge.watch()
         return {"status": "ok"}
 
     @app.get("/metrics", tags=["watching"], response_class=Response)
     async def metrics(site: SiteOf, _: Reader) -> Response:
         """Figures for Prometheus."""
-        revision = await site.knowledge.read(lambda kb: kb.revision)
+        revision = await site.knowledge.watch()
         figures = site.metrics.text(held=site.batch.held, batch_size=site.settings.batch_size, revision=revision)
         return Response(figures, media_type="text/plain; version=0.0.4")
 

@@ -7,6 +7,7 @@ in the middle of an answer.
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from lamlam.errors import InputError, LamLamError, StoreError
 from lamlam.serve.errors import Full, Stopped
 
 __all__ = ["RunningBatch"]
+
+_REOPEN_SECONDS = 0.5
 
 
 @dataclass(eq=False, slots=True)
@@ -29,6 +32,7 @@ class _Text:
     inbox: "_Inbox"
     whole: bool
     sequence: TokenSequence | None = None
+    anew: bool = False  # whether it met a lost connection, and is begun over another
 
 
 class _Inbox:
@@ -57,14 +61,28 @@ class _Inbox:
             self._arrived.put_nowait(each)
 
 
+class _Lost(Exception):
+    """The engine cannot ask its facts any more: another must be opened, over another connection."""
+
+    def __init__(self, error: StoreError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class RunningBatch:
-    """An engine in a thread of its own, opened there. `most` is how many texts are taken on at a time."""
+    """An engine in a thread of its own, opened there. `most` is how many texts are taken on at a time.
+
+    Where the connection to its facts is lost, as when a server of PostgreSQL is started again, the engine is opened
+    anew: the texts on their way fail with `StoreError`, and the next ones are written.
+    """
 
     def __init__(self, open_engine: Callable[[], AbstractContextManager[Engine]], most: int) -> None:
         self._open, self._most = open_engine, most
         self._requests: queue.SimpleQueue[tuple[bool, _Text] | None] = queue.SimpleQueue()
         self._held: set[_Text] = set()  # those whose requests have not ended
         self._running: dict[_Text, None] = {}  # of the thread
+        self._unbegun: list[_Text] = []  # of the thread: those that met a lost connection
+        self._lost = False  # whether there is no connection now
         self._closed, self._lock = False, threading.Lock()
         self._thread = threading.Thread(target=self._work, name="lamlam-batch", daemon=True)
 
@@ -79,6 +97,11 @@ class RunningBatch:
     @property
     def alive(self) -> bool:
         return self._thread.is_alive()
+
+    @property
+    def writes(self) -> bool:
+        """Whether texts can be written now."""
+        return self.alive and not self._lost
 
     @property
     def held(self) -> int:
@@ -104,9 +127,9 @@ class RunningBatch:
         with self._lock:
             if self._closed:
                 raise Stopped()
+            self._held.update(texts)
             for text in texts:
                 self._requests.put((True, text))
-        self._held.update(texts)
         try:
             yield inbox.events(len(texts))
         finally:
@@ -127,18 +150,46 @@ class RunningBatch:
 
     def _work(self) -> None:
         try:
-            with self._open() as engine:
-                while self._take_requests(engine):
-                    engine.step()
-                    self._hand_out()
+            while self._run():
+                pass
         finally:
             with self._lock:
                 self._closed = True
             for text in self._held.copy():
                 text.inbox.put(Stopped())
 
+    def _run(self) -> bool:
+        """Step an engine until all is to end (False), or its connection was lost and it must be opened anew (True)."""
+        try:
+            with self._open() as engine:
+                self._lost = False
+                while self._take_requests(engine):
+                    engine.step()
+                    self._hand_out()
+                return False
+        except _Lost as lost:
+            self._fail(list(self._running), lost.error)
+        except LamLamError as error:  # there is no connection to be had now
+            self._lost = True
+            self._fail([*self._running, *self._unbegun], error)
+            self._unbegun.clear()
+            while not self._requests.empty():
+                if (request := self._requests.get()) is None:
+                    return False
+                self._fail([request[1]] if request[0] else [], error)
+            time.sleep(_REOPEN_SECONDS)
+        return True
+
+    def _fail(self, texts: Sequence[_Text], error: LamLamError) -> None:
+        for text in texts:
+            text.inbox.put(error)
+            self._running.pop(text, None)
+            self._held.discard(text)
+
     def _take_requests(self, engine: Engine) -> bool:
         """Let texts begin and end, and wait for one where there is nothing else to do; False when all is to end."""
+        while self._unbegun:
+            self._begin(engine, self._unbegun.pop())
         while True:
             try:
                 request = self._requests.get(block=not self._running)
@@ -161,8 +212,14 @@ class RunningBatch:
                 settings = settings.model_copy(update={"revision": getattr(engine.kb, "revision", None)})
             text.sequence = engine.submit(text.prompt, settings)
             self._running[text] = None
+        except StoreError as error:
+            if text.anew:
+                return self._fail([text], error)
+            text.anew = True
+            self._unbegun.append(text)
+            raise _Lost(error) from error
         except LamLamError as error:
-            text.inbox.put(error if isinstance(error, StoreError) else InputError(str(error)))
+            text.inbox.put(InputError(str(error)))
 
     def _hand_out(self) -> None:
         for text in list(self._running):
@@ -172,7 +229,10 @@ class RunningBatch:
             events = [(text.number, event) for event in text.sequence.take_events()]
             if told := [told for told in events if isinstance(told[1], Done)] if text.whole else events:
                 text.inbox.put(*told)
+            if isinstance(text.sequence.error, StoreError):
+                raise _Lost(text.sequence.error)
             if text.sequence.error is not None:
                 text.inbox.put(text.sequence.error)
             if text.sequence.done:
                 del self._running[text]
+                self._held.discard(text)  # whether or not the client reads it

@@ -4,21 +4,23 @@ The model's own connection is the running batch's.
 """
 
 import asyncio
+import logging
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from lamlam.errors import LamLamError
 from lamlam.kb import KnowledgeBase
 from lamlam.serve.counting import Counting
 
 __all__ = ["Knowledge"]
 
 _READERS = 4
-_RETRY_SECONDS = 60.0  # between attempts at an erasure that somebody's reading cut short
+_IDLE_SECONDS = 2.0
+_LOG = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")
 _Ask = Callable[[KnowledgeBase], _Answer]
 
@@ -32,9 +34,9 @@ class Knowledge:
     def __init__(self, address: str | Path) -> None:
         KnowledgeBase.open(address).close()  # a fault shows at the start
         self._readers = _Threads("lamlam-read", _READERS, address)
-        self._writer = _Threads("lamlam-write", 1, address)
+        self._writer = _Threads("lamlam-write", 1, address, idle=_finish_erasing)
+        self._watcher = _Threads("lamlam-watch", 1, address)
         self._counting = Counting()
-        self._finish_at = 0.0
 
     async def read(self, ask: _Ask[_Answer]) -> _Answer:
         """What `ask` returns; it must not write, nor return what still reads."""
@@ -46,31 +48,36 @@ class Knowledge:
 
     async def write(self, change: _Ask[_Answer]) -> _Answer:
         """What `change` returns, once it is written. Begun, it is carried out even where nobody waits any more."""
+        return await self._writer.run(change)
 
-        def carry_out(kb: KnowledgeBase) -> _Answer:
-            answer = change(kb)
-            self._finish_erasing(kb)
-            return answer
-
-        return await self._writer.run(carry_out)
+    async def watch(self) -> int:
+        """The revision, asked beside all other questions, so that many of them do not look like a fault."""
+        return await self._watcher.run(lambda kb: kb.revision)
 
     def close(self) -> None:
         """Let what is being done end, and close each connection in its thread."""
-        self._readers.close()
-        self._writer.close()
+        for threads in (self._readers, self._writer, self._watcher):
+            threads.close()
 
-    def _finish_erasing(self, kb: KnowledgeBase) -> None:
-        """No other opening of the file may come for weeks that would make up for what another program cut short."""
-        now = time.monotonic()
-        if now >= self._finish_at and not kb.finish_erasing():
-            self._finish_at = now + _RETRY_SECONDS
+
+def _finish_erasing(kb: KnowledgeBase) -> None:
+    """Make up for an erasure that somebody's reading cut short: no opening of the file may come for weeks."""
+    try:
+        kb.finish_erasing()
+    except LamLamError as error:
+        _LOG.warning("an erasure is not finished yet: %s", error)
 
 
 class _Threads:
-    """Threads that share a queue; each opens the knowledge base when it is first asked, and closes it at its end."""
+    """Threads that share a queue; each opens the knowledge base when it is first asked, and closes it at its end.
 
-    def __init__(self, name: str, number: int, address: str | Path) -> None:
-        self._address = address
+    What is to be done when nothing was asked for a while is `idle`.
+    """
+
+    def __init__(
+        self, name: str, number: int, address: str | Path, idle: Callable[[KnowledgeBase], None] | None = None
+    ) -> None:
+        self._address, self._idle = address, idle
         self._jobs: SimpleQueue[tuple[Future[Any], _Ask[Any]] | None] = SimpleQueue()
         self._threads = [threading.Thread(target=self._work, name=f"{name}-{each}") for each in range(number)]
         for thread in self._threads:
@@ -90,7 +97,7 @@ class _Threads:
 
     def _work(self) -> None:
         opened: KnowledgeBase | None = None
-        while (job := self._jobs.get()) is not None:
+        while (job := self._next(opened)) is not None:
             future, ask = job
             if not future.set_running_or_notify_cancel():
                 continue
@@ -102,6 +109,14 @@ class _Threads:
             del future, ask, job
         if opened is not None:
             opened.close()
+
+    def _next(self, kb: KnowledgeBase | None) -> tuple[Future[Any], _Ask[Any]] | None:
+        while True:
+            try:
+                return self._jobs.get(timeout=_IDLE_SECONDS if self._idle else None)
+            except Empty:
+                if self._idle is not None and kb is not None:
+                    self._idle(kb)
 
     def _sound(self, kb: KnowledgeBase | None) -> KnowledgeBase:
         """The connection, or a new one where there is none or it was lost."""

@@ -1,5 +1,6 @@
 """How much of a server one client may have, and all together."""
 
+import asyncio
 import math
 import time
 from collections import OrderedDict
@@ -8,7 +9,8 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lamlam.serve.access import Access
 from lamlam.serve.errors import Fault
@@ -60,6 +62,7 @@ class Limits:
         self._app, self._access = app, access
         self._rates = Rates(settings.requests_a_minute, settings.max_clients)
         self._most, self._running = settings.max_requests, 0
+        self._read_seconds = settings.read_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] == _NEVER_REFUSED:
@@ -70,9 +73,23 @@ class Limits:
             raise _too_many(f"{self._running} requests are being answered, the most there may be", 1)
         self._running += 1
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, self._in_time(send))
+        except ClientDisconnect:
+            return None  # nobody is there to be told
         finally:
             self._running -= 1
+
+    def _in_time(self, send: Send) -> Send:
+        """Send what a client reads; one that stops reading must not hold a place for ever."""
+
+        async def sending(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self._read_seconds):
+                    await send(message)
+            except TimeoutError:
+                raise ClientDisconnect from None
+
+        return sending
 
     def _client(self, scope: Scope) -> str:
         """The token's name, where it is known, else the address: an invented token is no new client."""

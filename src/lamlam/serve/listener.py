@@ -11,7 +11,7 @@ from ipaddress import ip_address
 import uvicorn
 from fastapi import FastAPI
 
-from lamlam.errors import InputError
+from lamlam.errors import InputError, LamLamError
 
 __all__ = ["Listener"]
 
@@ -52,15 +52,24 @@ class Listener:
             proxy_headers=False,  # whose address a client has is not for the client to say
             timeout_graceful_shutdown=_LAST_SECONDS,
         )
+        server = _Server(config)
         with suppress(KeyboardInterrupt):
-            _Server(config).run([self._socket])
+            server.run([self._socket])
+        if server.stopped:
+            raise LamLamError("the model has stopped: start the server again, or let what watches over it do so")
 
     def close(self) -> None:
         self._socket.close()
 
 
 class _Server(uvicorn.Server):
-    """Ends the running batch first: its streams would go on for as long as their texts."""
+    """Ends the running batch first: its streams would go on for as long as their texts. Ends when the batch does."""
+
+    stopped = False
+
+    async def on_tick(self, counter: int) -> bool:
+        self.stopped = not self.config.app.state.site.batch.alive  # type: ignore[union-attr]
+        return await super().on_tick(counter) or self.stopped
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await asyncio.to_thread(self.config.app.state.site.batch.close)  # type: ignore[union-attr]

@@ -10,6 +10,8 @@ __all__ = ["Choice", "Completion", "CompletionRequest", "LogProbs", "Lookup", "M
 
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
 
+Stops = Annotated[list[Stop], Field(max_length=16)]
+
 
 class CompletionRequest(BaseModel):
     """What is asked for. Fields of the protocol that this server has no use for must be empty or at their default."""
@@ -22,7 +24,7 @@ class CompletionRequest(BaseModel):
     temperature: float | None = Field(default=None, ge=0, le=10, description="0 takes the likeliest token.")
     top_p: float | None = Field(default=None, gt=0, le=1)
     n: int | None = Field(default=None, ge=1, description="Continuations of each prompt.")
-    stop: Stop | list[Stop] | None = Field(default=None, description="Text before which to end.")
+    stop: Stop | Stops | None = Field(default=None, description="Text before which to end.")
     seed: int | None = Field(default=None, ge=0, lt=2**63)
     stream: bool | None = Field(default=None, description="Answer with server-sent events, as tokens come.")
     stream_options: "StreamOptions | None" = None

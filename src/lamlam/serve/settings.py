@@ -18,6 +18,9 @@ class ServeSettings(BaseModel):
     max_body: int = Field(default=1 << 20, ge=1, description="bytes of a request's body")
     max_facts: int = Field(default=10_000, ge=1, description="facts that one request may write")
     body_seconds: float = Field(default=20.0, gt=0, description="seconds in which a body must have come")
+    read_seconds: float = Field(
+        default=60.0, gt=0, description="seconds in which a client must read on in its answer, or it is left"
+    )
     requests_a_minute: int = Field(default=600, ge=1, description="requests of one client, by token or address")
     max_clients: int = Field(
         default=10_000, ge=1, description="clients whose requests are counted; the oldest go first"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lamlam.corpus.corpus import FactRecord
-from lamlam.errors import InputError, LamLamError
+from lamlam.errors import InputError, LamLamError, StoreError
 from lamlam.kb import Fact, KnowledgeBase
 from lamlam.kb.formats.csv import numbered_rows
 from lamlam.kb.names import checked
@@ -135,6 +135,8 @@ class _Changes:
     def carry_out(self, row: TableRow) -> None:
         try:
             self._add(row) if row.id is None else self._edit(row, row.id)
+        except StoreError:  # no fault of the row
+            raise
         except LamLamError as error:
             told = error.reason if isinstance(error, InputError) else str(error)
             self.report.refused.append(RefusedRow(line=row.line, reason=told))

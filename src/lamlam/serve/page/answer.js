@@ -97,10 +97,11 @@ export class AnswerText {
       "aria-controls": "panel",
       "aria-expanded": "false",
     };
-    const label = `${words || "a lookup without an answer"}: ${about}, ${word.toLowerCase()}`;
+    const unsaid = lookup.facts.length ? `found “${lookup.value}”, which the text does not state` : "nothing was found";
+    const label = `${words || unsaid}: ${about}, ${word.toLowerCase()}`;
     const mark = make(
       "span",
-      { ...settings, "aria-label": label, title: `${about}: ${word.toLowerCase()}` },
+      { ...settings, "aria-label": label, title: words ? `${about}: ${word.toLowerCase()}` : `${about}: ${unsaid}` },
       words ? marked(piece, changed, tag) : "…",
     );
     for (const event of ["click", "keydown"]) mark.addEventListener(event, press);

@@ -39,6 +39,7 @@ export function forget(asked, fact = null) {
     confirm.disabled = true;
     closure.replaceChildren(make("p", { class: "hint" }, "Looking what belongs to it …"));
     const told = await post("/kb/forget", { ...wanted, dry_run: true });
+    if (state.asked !== wanted) return; // another choice was made meanwhile, whose closure is to be shown
     closure.replaceChildren(...closureView(told));
     const count = told.certificate.facts.length;
     confirm.disabled = count === 0;
