@@ -75,7 +75,8 @@ def served(
     def open_engine() -> Iterator[Engine]:
         with KnowledgeBase.open(kb) as facts:
             model = ScriptedModel(script, vocabulary)
-            engine = Engine(model, vocabulary, source(facts), batch_size=8)  # type: ignore[arg-type]
+            again = (lambda: source(KnowledgeBase.open(kb))) if "://" in str(kb) else None  # as a server does
+            engine = Engine(model, vocabulary, source(facts), batch_size=8, open_source=again)  # type: ignore[arg-type]
             yield engine
             engine.close()
 

@@ -21,6 +21,12 @@ from lamlam.serve.access import Access, Role
 from lamlam.serve.app import build_app
 from lamlam.serve.site import Served
 from places import Place
+from postgres_server import PostgresServer
+
+CUT = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND datname = 'postgres'
+"""
 
 ADA, PROMPT = "Ada Lovelace", "Ada Lovelace was born in"
 BOTH = ["Birth Place", "Work Place"]
@@ -103,6 +109,19 @@ def test_what_one_forgets_the_other_has_forgotten(kb: str, start: Callable[..., 
     assert "London" not in json.dumps(after)
     assert [lookup["status"] for lookup in after["lookups"]] == ["forgotten"]
     assert two.second.get(f"/kb/certificates/{certificate['revision']}").json() == certificate
+
+
+def test_texts_are_written_again_after_the_database_has_cut_all_connections(
+    kb: str, start: Callable[..., Two], postgres: PostgresServer
+) -> None:
+    two = start(served(kb), served(kb))
+    for _ in range(2):
+        assert written(two.first)["text"] == " London."
+        postgres.execute(CUT)
+        statuses = [two.first.post("/v1/completions", json={"prompt": PROMPT}).status_code for _ in range(4)]
+        assert statuses[-1] == 200, statuses
+        assert set(statuses) <= {200, 503}
+    assert two.first.get("/healthz").status_code == 200
 
 
 @dataclass
