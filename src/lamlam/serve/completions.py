@@ -74,13 +74,13 @@ def _settings(asked: CompletionRequest, site: Site) -> DecodingSettings:
     _check_model(asked.model, site)
     limits, prompts = site.settings, asked.prompts
     if asked.best_of not in (None, asked.n or 1):
-        raise Fault(422, "must equal n: nothing is chosen among", field="best_of")
+        raise Fault(422, "best_of must equal n: nothing is chosen among", field="best_of")
     if not prompts or len(prompts) * (asked.n or 1) > limits.max_texts:
         raise Fault(422, f"a request may ask for 1 to {limits.max_texts} texts", field="prompt")
     if any(len(prompt) > limits.max_prompt for prompt in prompts):
         raise Fault(422, f"a prompt may have {limits.max_prompt} characters", field="prompt")
     if asked.max_tokens is not None and asked.max_tokens > limits.max_tokens:
-        raise Fault(422, f"may be {limits.max_tokens} at most", field="max_tokens")
+        raise Fault(422, f"max_tokens may be {limits.max_tokens} at most", field="max_tokens")
     return DecodingSettings.of(site.served.generation_config, **asked.decoding())
 
 

@@ -41,5 +41,8 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 panel.prepare();
 await session.refresh().catch(complain); // who must give a token first is asked for it, not refused
 for (const view of Object.values(VIEWS)) view.prepare();
-addEventListener("hashchange", route);
+addEventListener("hashchange", () => {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close(); // it belongs to the view before
+  route();
+});
 route();

@@ -158,7 +158,7 @@ export function certificateView(certificate) {
     make(
       "p",
       { class: certificate.clean ? "seal clean" : "seal" },
-      certificate.clean ? "Erased, and searched for in vain" : "Erased",
+      certificate.clean ? "Erased; nothing of it was found in the files" : "Erased",
     ),
     make(
       "dl",
