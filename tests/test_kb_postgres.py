@@ -288,7 +288,7 @@ def test_digests_before_and_after_are_of_all_rows(kb: KnowledgeBase) -> None:
     assert kb.digest() == content, "a past fact is no part of what holds"
     assert certificate.before == before != certificate.after != kb._database.digest()
     with kb._database.transaction():
-        kb._certificates.put(replace(certificate, after=None, scan=None))
+        kb._certificates.put(replace(certificate, before=None, after=None, scan=None))
     assert certificate.after == kb._database.digest(), "before the finished certificate was put in"
 
 

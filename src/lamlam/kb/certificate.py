@@ -19,7 +19,7 @@ class Certificate:
 
     The knowledge base keeps its certificates, so that `after` cannot be of the file as it is later: it is that of the
     file as erasing left it, before the finished certificate was put in. Where `after` is missing and it was no dry run,
-    the program ended before the files were searched.
+    the program ended before the files were searched, and `before` is missing as well.
     """
 
     time: str
@@ -30,7 +30,7 @@ class Certificate:
     reasons: tuple[str, ...]
     related: tuple[int, ...]
     erased: dict[str, int]
-    before: str
+    before: str | None = None
     after: str | None = None
     revision: int | None = None
     tombstones: int = 0

@@ -258,7 +258,7 @@ class KnowledgeBase(View):
         asked = {field: text for field, text in fields.items() if text is not None}
         closure = Closure(self._database, self._resolver)
 
-        def certify(chosen: Selection, counts: dict[str, int], before: str, **done: Any) -> Certificate:
+        def certify(chosen: Selection, counts: dict[str, int], **done: Any) -> Certificate:
             return Certificate(
                 time=datetime.now(UTC).isoformat(timespec="milliseconds"),
                 dry_run=dry_run,
@@ -268,24 +268,24 @@ class KnowledgeBase(View):
                 reasons=tuple(chosen.facts.values()),
                 related=chosen.related,
                 erased=counts,
-                before=before,
                 **done,
             )
 
         if dry_run:
             with self._database.snapshot():
                 chosen = closure.select(fact_id, entity, relation, value, source)
-            return certify(chosen, {"fact": len(chosen.facts), "source": chosen.sources}, self._database.digest())
+            counts = {"fact": len(chosen.facts), "source": chosen.sources}
+            return certify(chosen, counts, before=self._database.digest())
         self._database.settle()
         with self._revision("forget", actor, reason) as revision:
             chosen = closure.select(fact_id, entity, relation, value, source)
-            before = self._database.digest()
             erased = Forgetter(self._database, self._tombstones, closure).erase(chosen, revision)
-            done = {"revision": revision, "tombstones": erased.tombstones}
-            certificate = certify(chosen, erased.counts, before, **done)
+            certificate = certify(chosen, erased.counts, revision=revision, tombstones=erased.tombstones)
             self._certificates.put(certificate)
+        # From here on no lookup finds it; what was committed is not in what the first digest is of (`settle`).
+        before = self._database.digest()
         scan = self._database.erase(erased.strings)
-        certificate = replace(certificate, scan=scan, after=self._database.digest())
+        certificate = replace(certificate, before=before, scan=scan, after=self._database.digest())
         with self._database.transaction():
             self._certificates.put(certificate)
         return certificate
