@@ -9,6 +9,7 @@ from typing import Any
 
 from lamlam.kb.certificate import Certificate
 from lamlam.kb.database import Database
+from lamlam.kb.meta import keep, kept
 
 __all__ = ["Certificates"]
 
@@ -23,14 +24,13 @@ class Certificates:
         self._database = database
 
     def put(self, certificate: Certificate) -> None:
-        sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
         text = json.dumps(certificate.as_json(), ensure_ascii=True, separators=(",", ":"))
-        self._database.run(sql, (f"{_KEY}{certificate.revision}", text.encode()))
+        keep(self._database, f"{_KEY}{certificate.revision}", text)
 
     def find(self, revision: int) -> dict[str, Any] | None:
         """The certificate of a revision as JSON; None where it has none."""
-        value = self._database.scalar("SELECT value FROM meta WHERE key = ?", (f"{_KEY}{revision}",))
-        return None if value is None else dict(json.loads(bytes(value)))
+        text = kept(self._database, f"{_KEY}{revision}")
+        return None if text is None else dict(json.loads(text))
 
     def revisions(self) -> list[int]:
         """The revisions that have one, the newest first."""

@@ -12,6 +12,7 @@ from lamlam.errors import InputError, LamLamError
 from lamlam.kb.blocking import probed_keys, value_key
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact, Source
+from lamlam.kb.meta import kept
 from lamlam.kb.names import normalise, normalise_prefix
 
 __all__ = ["Name", "Reader"]
@@ -65,8 +66,7 @@ class Reader:
 
     def setting(self, key: str) -> str | None:
         """What the knowledge base keeps under a key about itself."""
-        value = self.database.scalar("SELECT value FROM meta WHERE key = ?", (key,))
-        return None if value is None else value if isinstance(value, str) else bytes(value).decode()
+        return kept(self.database, key)
 
     # Entities and relations
 

@@ -25,6 +25,7 @@ from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact, Source
 from lamlam.kb.forget import Forgetter
 from lamlam.kb.log import Entry, Revision, read_entries, read_log
+from lamlam.kb.meta import keep
 from lamlam.kb.reader import Reader
 from lamlam.kb.resolve import Resolver
 from lamlam.kb.stats import Stats, count_relations, gather_stats
@@ -332,14 +333,10 @@ class KnowledgeBase(View):
         if dry_run:
             return found
         with self._revision("calibrate", actor, reason):
-            self._keep("matching", found.settings.as_json())
+            keep(self._database, "matching", found.settings.as_json())
             if matcher is not None:
-                self._keep("matcher", Path(matcher).read_text(encoding="utf-8"))
+                keep(self._database, "matcher", Path(matcher).read_text(encoding="utf-8"))
             return replace(found, pairs=self.learn(seed=seed))
-
-    def _keep(self, key: str, text: str) -> None:
-        sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-        self._database.run(sql, (key, text.encode()))
 
     def learn(self, *, entities: int = 100_000, seed: int = 0) -> int:
         """Count which relations state the same of an entity, over a sample of the entities; how many pairs tell.

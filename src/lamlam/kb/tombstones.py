@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 from lamlam.kb.database import Database
+from lamlam.kb.meta import keep, kept
 from lamlam.kb.names import normalise
 from lamlam.kb.similarity import relation_key
 
@@ -79,12 +80,11 @@ class Tombstones:
 
     def unnamed(self, revision: int) -> None:
         """Note that the name of a relation was erased in this revision."""
-        sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-        self._database.run(sql, (_UNNAMED, str(revision).encode()))
+        keep(self._database, _UNNAMED, str(revision))
 
     def last_unnamed(self) -> int:
         """The last revision in which the name of a relation was erased; 0 where none was."""
-        return int(self._database.scalar("SELECT value FROM meta WHERE key = ?", (_UNNAMED,)) or 0)
+        return int(kept(self._database, _UNNAMED) or 0)
 
     def lift(self, digests: Iterable[bytes]) -> None:
         """Let what was forgotten come back."""

@@ -79,7 +79,7 @@ class RunningBatch:
     def __init__(self, open_engine: Callable[[], AbstractContextManager[Engine]], most: int) -> None:
         self._open, self._most = open_engine, most
         self._requests: queue.SimpleQueue[tuple[bool, _Text] | None] = queue.SimpleQueue()
-        self._held: set[_Text] = set()  # those whose requests have not ended
+        self._held: set[_Text] = set()  # those that are being written or wait
         self._running: dict[_Text, None] = {}  # of the thread
         self._unbegun: list[_Text] = []  # of the thread: those that met a lost connection
         self._lost = False  # whether there is no connection now
@@ -183,8 +183,12 @@ class RunningBatch:
     def _fail(self, texts: Sequence[_Text], error: LamLamError) -> None:
         for text in texts:
             text.inbox.put(error)
-            self._running.pop(text, None)
-            self._held.discard(text)
+            self._end(text)
+
+    def _end(self, text: _Text) -> None:
+        """Free a text's place, whether or not the client reads it."""
+        self._running.pop(text, None)
+        self._held.discard(text)
 
     def _take_requests(self, engine: Engine) -> bool:
         """Let texts begin and end, and wait for one where there is nothing else to do; False when all is to end."""
@@ -219,7 +223,7 @@ class RunningBatch:
             self._unbegun.append(text)
             raise _Lost(error) from error
         except LamLamError as error:
-            text.inbox.put(InputError(str(error)))
+            self._fail([text], InputError(str(error)))
 
     def _hand_out(self) -> None:
         for text in list(self._running):
@@ -232,7 +236,6 @@ class RunningBatch:
             if isinstance(text.sequence.error, StoreError):
                 raise _Lost(text.sequence.error)
             if text.sequence.error is not None:
-                text.inbox.put(text.sequence.error)
-            if text.sequence.done:
-                del self._running[text]
-                self._held.discard(text)  # whether or not the client reads it
+                self._fail([text], text.sequence.error)
+            elif text.sequence.done:
+                self._end(text)

@@ -22,7 +22,7 @@ from lamlam.serve.access import Reader
 from lamlam.serve.errors import Fault, fault_of, told
 from lamlam.serve.protocol import Choice, Completion, CompletionRequest, LogProbs, Lookup, Model, Models, Usage
 from lamlam.serve.site import Site, SiteOf
-from lamlam.vocab import Kind, Vocabulary, opened
+from lamlam.vocab import Kind, opened
 
 __all__ = ["router"]
 
@@ -51,7 +51,7 @@ def model(name: str, site: SiteOf, _: Reader) -> Model:
 async def complete(asked: CompletionRequest, site: SiteOf, _: Reader, request: Request) -> Response:
     """Continue a text. Facts are looked up on the way, for each text in one revision of the knowledge base."""
     settings = _settings(asked, site)
-    answer = _Answer(asked, site.served.name, site.served.vocabulary)
+    answer = _Answer(asked, site)
     if asked.stream:
         chunks = _chunks(answer, site, settings)
         first = await anext(chunks)  # before it, a refusal is an answer of its own and no broken stream
@@ -62,7 +62,7 @@ async def complete(asked: CompletionRequest, site: SiteOf, _: Reader, request: R
         await asyncio.wait((writing, leaving), return_when=asyncio.FIRST_COMPLETED)
         if not writing.done():
             return Response(status_code=_CLIENT_LEFT)
-        completion = answer.whole(site.counted(writing.result()))
+        completion = answer.whole(writing.result(), _counted(answer, writing.result(), site))
         return Response(completion.model_dump_json(), media_type="application/json")
     finally:
         writing.cancel()
@@ -103,9 +103,16 @@ async def _chunks(answer: "_Answer", site: Site, settings: DecodingSettings) -> 
                 done[number] = event.generation
             if (choice := answer.piece(number, event)) is not None:
                 yield answer.completion([choice])
-    site.counted(list(done.values()))
+    usage = _counted(answer, list(done.values()), site)
     if answer.asked.stream_options and answer.asked.stream_options.include_usage:
-        yield answer.completion([], answer.usage(list(done.values())))
+        yield answer.completion([], usage)
+
+
+def _counted(answer: "_Answer", generations: list[Generation], site: Site) -> Usage:
+    """What the texts took, once it is in the metrics."""
+    usage = answer.usage(generations)
+    site.metrics.count(generations, usage.completion_tokens)
+    return usage
 
 
 async def _stream(first: Completion, chunks: AsyncIterator[Completion]) -> AsyncIterator[bytes]:
@@ -128,14 +135,13 @@ def _event(data: dict[str, Any]) -> bytes:
 class _Answer:
     """Puts generations into the protocol's words."""
 
-    def __init__(self, asked: CompletionRequest, model: str, vocabulary: Vocabulary) -> None:
-        self.asked, self._model, self._vocabulary = asked, model, vocabulary
+    def __init__(self, asked: CompletionRequest, site: Site) -> None:
+        self.asked, self._model, self._vocabulary = asked, site.served.name, site.served.vocabulary
         self._id, self._created = f"cmpl-{secrets.token_hex(12)}", int(time.time())
         self._begun: set[int] = set()
 
-    def whole(self, generations: list[Generation]) -> Completion:
-        choices = [self._choice(number, each) for number, each in enumerate(generations)]
-        return self.completion(choices, self.usage(generations))
+    def whole(self, generations: list[Generation], usage: Usage) -> Completion:
+        return self.completion([self._choice(number, each) for number, each in enumerate(generations)], usage)
 
     def completion(self, choices: list[Choice], usage: Usage | None = None) -> Completion:
         return Completion(id=self._id, created=self._created, model=self._model, choices=choices, usage=usage)

@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from lamlam.errors import InputError, LamLamError
+from lamlam.serve.origins import is_loopback
 
 __all__ = ["Listener"]
 
@@ -33,7 +34,7 @@ class Listener:
     @property
     def loopback(self) -> bool:
         """Whether nobody but this machine can reach it."""
-        return ip_address(self.host).is_loopback
+        return is_loopback(self.host)
 
     @property
     def url(self) -> str:

@@ -10,14 +10,14 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from transformers import GenerationConfig
 
-from lamlam.engine import Engine, Generation
+from lamlam.engine import Engine
 from lamlam.serve.access import Access
 from lamlam.serve.batch import RunningBatch
 from lamlam.serve.documents import Documents
 from lamlam.serve.knowledge import Knowledge
 from lamlam.serve.metrics import Metrics
 from lamlam.serve.settings import ServeSettings
-from lamlam.vocab import Vocabulary, opened
+from lamlam.vocab import Vocabulary
 
 __all__ = ["Served", "Site", "SiteOf"]
 
@@ -52,13 +52,6 @@ class Site:
     access: Access
     metrics: Metrics
     started: int = field(default_factory=lambda: int(time.time()))
-
-    def counted(self, generations: list[Generation]) -> list[Generation]:
-        """The same, once they are in the metrics."""
-        prompts = (self.served.vocabulary.encode(opened(each.prompt.rstrip())) for each in generations)
-        written = sum(len(each.ids) - 1 for each in generations) - sum(map(len, prompts))
-        self.metrics.count(generations, written)
-        return generations
 
 
 def _site(request: Request) -> Site:

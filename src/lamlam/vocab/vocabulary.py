@@ -5,6 +5,7 @@ string `<|db_return|>` in a prompt becomes plain characters.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -117,7 +118,11 @@ class Vocabulary:
         return self._backend.decode([i for i in ids if i not in self._special_ids], skip_special_tokens=False)
 
     def token_bytes(self) -> dict[int, bytes]:
-        """Each text token's bytes, for byte-level tokenizers and those with `▁` and `<0xNN>`."""
+        """Each text token's bytes, for byte-level tokenizers and those with `▁` and `<0xNN>`; made out once."""
+        return self._token_bytes
+
+    @cached_property
+    def _token_bytes(self) -> dict[int, bytes]:
         from_unicode = {char: byte for byte, char in _byte_alphabet().items()}
         byte_level = "ByteLevel" in str(self._backend.decoder)
         table = {}

@@ -1,8 +1,7 @@
 // Many changes at once: the filtered facts as CSV, and a changed file tried before it is applied.
 
 import { request } from "./api.js";
-import { action, busy, button, byId, download, field, make, plural, say, tableOf } from "./dom.js";
-import { changed } from "./fact.js";
+import { action, busy, button, byId, changed, download, field, make, plural, say, tableOf } from "./dom.js";
 import { note } from "./session.js";
 
 /** `filter()` says which facts the download has. */

@@ -29,6 +29,12 @@ export function field(label, settings = {}) {
   return { input, box: make("div", {}, make("label", { for: id }, label), input) };
 }
 
+/** `{ name: what was typed }` in a field, or nothing where nothing was. */
+export const given = (name, { input }) => (input.value.trim() ? { [name]: input.value.trim() } : {});
+
+/** Tell all views that the knowledge base is another now. */
+export const changed = () => document.dispatchEvent(new Event("changed"));
+
 export function button(label, press, settings = {}) {
   return make("button", { type: "button", ...settings, on: { click: press } }, label);
 }

@@ -1,13 +1,10 @@
 // One fact: its value, where it was read, what stood in its place before; to be edited in place, retracted, forgotten.
 
 import { get, patch, post } from "./api.js";
-import { button, busy, complain, field, linkTo, make, say } from "./dom.js";
+import { button, busy, changed, complain, field, given, linkTo, make, say } from "./dom.js";
 import { forget } from "./forget.js";
 import { note } from "./session.js";
 import { units } from "./text.js";
-
-/** Tell all views that the knowledge base is another now. */
-export const changed = (detail = {}) => document.dispatchEvent(new CustomEvent("changed", { detail }));
 
 /** An element that shows the fact of an id, and stays with it when it is edited. */
 export async function factCard(id) {
@@ -59,7 +56,7 @@ function changing(card, fact) {
         async (why) => {
           await post(`/kb/facts/${fact.id}/retract`, why);
           say("Retracted: the fact holds no longer, and its history stays.");
-          changed({ entity: fact.entity });
+          changed();
           await fill(card, fact.id);
         },
         back(retract),
@@ -95,7 +92,7 @@ export function editForm(fact, { done, cancelled }) {
         ...given("reason", reason),
       });
       say(`Corrected: ${now.relation} of ${now.entity} is now “${now.value}”.`);
-      changed({ entity: now.entity });
+      changed();
       done(now);
     });
   };
@@ -137,9 +134,6 @@ const escaping = (cancelled) => (event) => {
   event.stopPropagation();
   cancelled();
 };
-
-/** `{ name: what was typed }`, or nothing where nothing was. */
-export const given = (name, { input }) => (input.value.trim() ? { [name]: input.value.trim() } : {});
 
 /** What took the place of a fact that holds no longer. */
 function successor(card, fact, history) {
@@ -237,6 +231,6 @@ export async function add(fact, extra) {
       ? `Added: ${fact.relation} of ${fact.entity} is “${fact.value}”.`
       : "The knowledge base knows this already.",
   );
-  changed({ entity: fact.entity });
+  changed();
   return true;
 }

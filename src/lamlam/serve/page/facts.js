@@ -1,10 +1,10 @@
 // The view Facts: search and filter, a table to edit in place, names of an entity, adding.
 
 import { get, post } from "./api.js";
-import { action, busy, button, byId, complain, field, linkTo, make, plural, tableOf } from "./dom.js";
+import { action, busy, button, byId, changed, complain, field, given, linkTo, make, plural, tableOf } from "./dom.js";
 import * as combobox from "./combobox.js";
 import * as csv from "./csv.js";
-import { add, changed, editForm, given } from "./fact.js";
+import { add, editForm } from "./fact.js";
 import { forget } from "./forget.js";
 import * as panel from "./panel.js";
 import { note } from "./session.js";
@@ -159,7 +159,7 @@ async function names() {
     event.preventDefault();
     busy(save, async () => {
       await post("/kb/aliases", { name: more.input.value.trim(), entity: name, ...given("reason", reason) });
-      changed({ entity: name });
+      changed();
     });
   };
   const known = aliases.length

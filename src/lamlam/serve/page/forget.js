@@ -1,7 +1,7 @@
 // The dialog that forgets for good: first what would go and what would stay, then, once confirmed, the certificate.
 
 import { post } from "./api.js";
-import { action, button, byId, complain, download, field, make, plural } from "./dom.js";
+import { action, button, byId, changed, complain, download, field, given, make, plural } from "./dom.js";
 import { note } from "./session.js";
 
 /**
@@ -16,8 +16,7 @@ export function forget(asked, fact = null) {
   const confirm = action(
     "Forget for good",
     async () => {
-      const why = reason.input.value.trim();
-      const told = await post("/kb/forget", { ...state.asked, dry_run: false, ...(why && { reason: why }) }, "eraser");
+      const told = await post("/kb/forget", { ...state.asked, dry_run: false, ...given("reason", reason) }, "eraser");
       state.certificate = told.certificate;
       dialog.replaceChildren(
         title("Forgotten"),
@@ -30,7 +29,7 @@ export function forget(asked, fact = null) {
         ),
       );
       dialog.querySelector("button").focus();
-      document.dispatchEvent(new CustomEvent("changed", { detail: {} }));
+      changed();
     },
     { class: "danger", disabled: true },
   );

@@ -1,9 +1,9 @@
 // The view Log: revisions, what began and ended with each, undo, and the certificates of what was forgotten.
 
-import { get, post, request } from "./api.js";
-import { action, button, byId, complain, download, linkTo, make, plural, say } from "./dom.js";
-import { changed, reasonForm } from "./fact.js";
-import { certificateView } from "./forget.js";
+import { get, post } from "./api.js";
+import { action, button, byId, changed, complain, linkTo, make, plural, say } from "./dom.js";
+import { reasonForm } from "./fact.js";
+import { certificateView, saveCertificate } from "./forget.js";
 
 let before = null; // the id before which older revisions are asked for
 
@@ -118,10 +118,6 @@ async function certificates(earlier = null) {
 }
 
 function certificate(told) {
-  const save = async () => {
-    const answer = await request(`/kb/certificates/${told.revision}`);
-    download(`lamlam-certificate-${told.revision}.json`, await answer.text(), "application/json");
-  };
   return make(
     "li",
     {},
@@ -139,7 +135,7 @@ function certificate(told) {
     make(
       "div",
       { class: "actions" },
-      action("Download", save, { "aria-label": `Download the certificate of revision ${told.revision}` }),
+      button("Download", () => saveCertificate(told), { "aria-label": `Download the certificate of revision ${told.revision}` }),
     ),
   );
 }
