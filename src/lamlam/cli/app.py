@@ -1,5 +1,6 @@
 """The `lamlam` command: gathers the verbs and turns a foreseeable fault into one sentence and exit code 2."""
 
+import errno
 import importlib
 import os
 import sys
@@ -11,6 +12,8 @@ from lamlam.errors import LamLamError
 __all__ = ["app", "main"]
 
 _VERBS = ("annotate", "audit", "demo", "evaluate", "generate", "kb", "pretrain", "serve", "token", "world")
+# What only the system can refuse, at any write: a file system that is read-only, full, or another user's.
+_FORESEEABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM)
 
 app = typer.Typer(
     name="lamlam",
@@ -32,6 +35,12 @@ def main() -> None:
         app()
     except LamLamError as error:
         typer.echo(f"lamlam: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in _FORESEEABLE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"lamlam: {where}cannot be written ({error.strerror})", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("lamlam: interrupted", err=True)
