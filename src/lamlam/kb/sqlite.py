@@ -307,7 +307,9 @@ class SQLiteDatabase:
             self._connection.execute("PRAGMA busy_timeout = 0")
             # A log on disk would outlive the file that it belongs to, and be applied to the one that replaces it.
             self._connection.execute(_LOG_AWAY)
-            self._logged = False
+            self._reconnect()  # what others wrote to the log, SQLite does not look for in its cache after that
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            self._connection.execute(_LOG_AWAY)
             self._connection.execute("BEGIN EXCLUSIVE")
         self._connection.execute(f"PRAGMA busy_timeout = {int(_WAIT_SECONDS * 1000)}")
         mode = self._connection.execute("PRAGMA journal_mode").fetchone()[0]  # others may have been faster
