@@ -27,6 +27,7 @@ from lamlam.kb.pages import blank_free_bytes
 from lamlam.kb.place import OPEN_FILES, Identity, check_place, identity
 from lamlam.kb.scan import Scan, search
 from lamlam.kb.schema import APPLICATION_ID, INDEXES, TABLES, VERSION
+from lamlam.kb.sqlite_faults import BUSY, OF_THE_DISK, PASSING, is_full, kind_of, reason_of
 
 __all__ = ["BESIDE", "SQLiteDatabase"]
 
@@ -42,10 +43,6 @@ BESIDE = (*_LOGS, "-shm", f"{_SIDE}-shm")
 
 _SCHEMA = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'sqlite_sequence'"
 _FAULTS = (sqlite3.Error, UnicodeEncodeError, OverflowError)
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-_PASSING = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PROTOCOL}
-_OF_THE_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
-_LITTLE = 1 << 18  # bytes that a disk which is full may have left
 _APPLICATION_ID_AT = 68  # in the header
 _LOG_AWAY = "PRAGMA journal_mode = MEMORY"  # no file for the change of mode itself; only ever before closing, or a lock
 # In a file that is to be replaced: whoever waits for it must not write into it. Little is written, so that it all waits
@@ -143,7 +140,7 @@ class SQLiteDatabase:
                 return act()
             except sqlite3.OperationalError as error:
                 deadline = deadline or time.monotonic() + min(_PASSING_SECONDS, _WAIT_SECONDS)
-                if self.writable or _kind(error) not in _PASSING or time.monotonic() >= deadline:
+                if self.writable or kind_of(error) not in PASSING or time.monotonic() >= deadline:
                     raise
                 time.sleep(_PAUSE_SECONDS)
 
@@ -218,9 +215,8 @@ class SQLiteDatabase:
             raise StoreError(self.path, "is read-only")
         self._keep_log()
         if self.path is not None and not self._logged:
-            reason = (
-                "cannot be written: the disk is full" if self._disk_is_full() else "is being read by another program"
-            )
+            full = is_full(self._place.parent)
+            reason = "cannot be written: the disk is full" if full else "is being read by another program"
             raise StoreError(self.path, reason)
         with self._files_told():
             self._discard_import()
@@ -443,9 +439,12 @@ class SQLiteDatabase:
                 OPEN_FILES.leave(before)
                 self._identity = None
             raise InputError(self._reason(error, "cannot be opened"), path=self.path) from error
-        if before is None and (now := identity(self._place)) is not None:
-            OPEN_FILES.enter(now)
-            self._identity = now
+        if before is None:
+            self._identity = identity(self._place)
+            if self._identity is None:  # taken back by another program, which it met while empty
+                self._connection.close()
+                return False
+            OPEN_FILES.enter(self._identity)
         try:
             self._begin()
             moved = self.broken
@@ -557,7 +556,7 @@ class SQLiteDatabase:
             execute("SELECT 1 FROM meta").fetchone()
             self._logged = execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         except sqlite3.OperationalError as error:
-            if _kind(error) not in _BUSY and not self._lost_its_log(error):
+            if kind_of(error) not in BUSY and not self._lost_its_log(error):
                 raise
         finally:
             execute = self._connection.execute
@@ -574,13 +573,13 @@ class SQLiteDatabase:
                 execute("PRAGMA synchronous = OFF")
             execute(_LOG_AWAY)
         except sqlite3.OperationalError as error:
-            return _kind(error) in _BUSY
+            return kind_of(error) in BUSY
         return True
 
     def _lost_its_log(self, error: sqlite3.Error) -> bool:
         """Whether the log could be put away without the memory that its users share, for which a full disk has no room;
         the connection is another one then."""
-        if not self.writable or _kind(error) not in _OF_THE_DISK or not self._is_ours():
+        if not self.writable or kind_of(error) not in OF_THE_DISK or not self._is_ours():
             return False
         self._connection.close()
         try:
@@ -620,32 +619,7 @@ class SQLiteDatabase:
         return StoreError(name, self._reason(error, "is damaged or cannot be written"))
 
     def _reason(self, error: Exception, otherwise: str) -> str:
-        kind = _kind(error)
-        if kind == sqlite3.SQLITE_NOTADB:
-            return "is not a knowledge base"
-        if kind in _BUSY:
-            return "is being written to by another program"
-        if kind == sqlite3.SQLITE_FULL or (kind in _OF_THE_DISK and self._disk_is_full()):
-            return "cannot be written: the disk is full"
-        if not self.writable and kind in _PASSING:
-            return (
-                "cannot be read safely here: a log belongs to it that is out of reach or was never finished. Open it "
-                "once where it can be written, as by `lamlam kb stats`, or open the folder that holds its log"
-            )
-        if kind == sqlite3.SQLITE_READONLY:
-            return "is read-only"
-        return f"{'cannot be read or written' if kind in _OF_THE_DISK else otherwise}: {error}"
-
-    def _disk_is_full(self) -> bool:
-        with suppress(OSError):
-            return shutil.disk_usage(self._place.parent).free < _LITTLE
-        return False
-
-
-def _kind(error: Exception) -> int | None:
-    """SQLite's code for what went wrong, without its details."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
+        return reason_of(error, self._place, writable=self.writable, otherwise=otherwise)
 
 
 def _tried(act: Callable[[], bool]) -> bool:
