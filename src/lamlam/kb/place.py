@@ -26,7 +26,7 @@ _MOUNTS = Path("/proc/self/mountinfo")  # Linux; elsewhere nothing tells what ki
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
-def identity(path: Path) -> Identity | None:
+def identity(path: str | Path) -> Identity | None:
     """What tells the file at a path from one that takes its place; None where there is no file."""
     try:
         found = os.stat(path)

@@ -64,6 +64,7 @@ class SQLiteDatabase:
         self.made = False  # whether this connection made the file
         self.writable = True
         self._place = Path(path).absolute()  # whatever the working folder is later
+        self._name = os.fspath(self._place)
         self._create = create
         self._logged = False  # whether SQLite keeps a log for this connection
         self._identity: Identity | None = None
@@ -129,6 +130,8 @@ class SQLiteDatabase:
     def _execute(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
         if not self._connection.in_transaction:
             self._check_same()
+        if self.writable:
+            return self._connection.execute(sql, parameters)
         return self._patient(lambda: self._connection.execute(sql, parameters))
 
     def _patient(self, act: Callable[[], _Result]) -> _Result:
@@ -146,7 +149,9 @@ class SQLiteDatabase:
 
     def _check_same(self) -> None:
         """What was erased in the file that took the place of an older one is still in the older one."""
-        if self._identity is not None and (now := identity(self._place)) != self._identity:
+        if self._identity is None:
+            return
+        if (now := identity(self._name)) != self._identity:
             reason = "was removed since it was opened" if now is None else "was replaced since it was opened"
             raise StoreError(self.path, f"{reason}: open it again")
 
