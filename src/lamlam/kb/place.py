@@ -7,6 +7,7 @@ places are refused here. What is in the file is left to `kb.sqlite`.
 
 import os
 import re
+import stat
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -35,11 +36,15 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 def identity(path: str | Path) -> Identity | None:
     """What tells the file at a path from one that takes its place; None where there is no file."""
+    found = _status(path)
+    return None if found is None else (found.st_dev, found.st_ino)
+
+
+def _status(path: str | Path) -> os.stat_result | None:
     try:
-        found = os.stat(path)
+        return os.stat(path)
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
 
 
 def check_place(path: Path, *, create: bool) -> bool:
@@ -48,18 +53,19 @@ def check_place(path: Path, *, create: bool) -> bool:
     Nothing is opened. Raises `InputError` where there is none to open, where it cannot be made, and where another
     program's changes could go unseen.
     """
-    folder, missing = path.absolute().parent, not path.exists()
+    folder, found = path.absolute().parent, _status(path)  # asked once: it may be removed at any moment
+    missing = found is None
     if missing and not create:
         raise InputError("no such knowledge base", path=path)
     if not folder.is_dir():
         raise InputError("its folder does not exist", path=path)
-    if not missing and not path.is_file():
+    if found is not None and not stat.S_ISREG(found.st_mode):
         raise InputError("is not a file", path=path)
     # SQLite writes a log beside the file, so that its folder counts as well.
     writable = os.access(folder, os.W_OK) and (missing or os.access(path, os.W_OK))
     if missing and not writable:
         raise InputError("cannot be made: its folder is read-only", path=path)
-    if not missing and path.stat().st_nlink > 1:
+    if found is not None and found.st_nlink > 1:
         raise InputError("has several names (hard links), each with its own log: copy it, and open the copy", path=path)
     _check_mount(path, writable)
     return writable
