@@ -121,7 +121,7 @@ class SQLiteDatabase:
             raise self._told(error) from error
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[tuple[Any, ...]]:
-        self._keep_log()
+        self.expect_writes()  # it may take long
         try:
             yield from self._execute(sql, parameters)
         except _FAULTS as error:
@@ -190,13 +190,16 @@ class SQLiteDatabase:
             yield
             return
         if long:
-            self._keep_log()
+            self.expect_writes()
         self.run("BEGIN")
         try:
             yield
         finally:
             if self._connection.in_transaction:
                 self.run("COMMIT")
+
+    def expect_writes(self) -> None:
+        self._keep_log()
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:
         self.run("PRAGMA defer_foreign_keys = ON")  # rows may point at later ones
