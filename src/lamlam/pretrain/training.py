@@ -155,7 +155,7 @@ def _trainer(recipe: Recipe, run: Run, ranks: Ranks, seconds: float | None) -> P
     callbacks: list[TrainerCallback] = [_monitor(recipe, run, vocabulary, model, steps_of(recipe, len(packed)), ranks)]
     callbacks += [ProgressBar(recipe.name)] if ranks.first else []
     callbacks += [Deadline(seconds)] if seconds is not None else []
-    return PackedTrainer(model, recipe, packed, run.state, callbacks)
+    return PackedTrainer(model, recipe, packed, run.state, callbacks, entity_id=vocabulary.entity_id)
 
 
 def _whole_model(recipe: Recipe, run: Run, trainer: PackedTrainer) -> PreTrainedModel:

@@ -35,6 +35,8 @@ class Kind(IntEnum):
     BOS = 6
     EOS = 7
     PAD = 8
+    OPEN = 9
+    """Text before which the document may state a fact without a call: there, not calling is not trained."""
 
 
 _WITHOUT_LOSS = np.zeros(len(Kind), dtype=bool)
