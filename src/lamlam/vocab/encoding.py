@@ -41,7 +41,8 @@ class Kind(IntEnum):
     OPEN = 9
 
 
-_ARTICLES = (" the", " a", " an")
+_WORD = 24  # tokens of a word that are read at most
+_ARTICLES = ("the", "a", "an")
 _WITHOUT_LOSS = np.zeros(len(Kind), dtype=bool)
 _WITHOUT_LOSS[[Kind.VALUE, Kind.END, Kind.BOS, Kind.PAD]] = True
 _NEVER_TRAINED = np.zeros(len(Kind), dtype=bool)
@@ -89,14 +90,26 @@ def encode(document: AnnotatedDocument, vocabulary: Vocabulary, arm: Arm = "lmlm
 def _open(encoded: Encoded, vocabulary: Vocabulary) -> None:
     """Mark the text tokens before which a call may be missing."""
     subject_named = False
-    for place, (token, kind) in enumerate(zip(encoded.ids, encoded.kinds, strict=True)):
-        word = vocabulary.token_bytes().get(token, b"").decode(errors="replace")
-        if kind is not Kind.TEXT or not word.startswith(" ") or len(word) < 2:
-            continue
-        begins = word[1].isupper() or word[1].isdigit() or word in _ARTICLES
-        if subject_named and begins and encoded.kinds[place - 1] is not Kind.END:
-            encoded.kinds[place] = Kind.OPEN
-        subject_named = subject_named or not begins
+    for place, kind in enumerate(encoded.kinds):
+        word = _word_at(encoded, place, vocabulary) if kind is Kind.TEXT else ""
+        if word:
+            begins = word[0].isupper() or word[0].isdigit() or word in _ARTICLES
+            if subject_named and begins and encoded.kinds[place - 1] is not Kind.END:
+                encoded.kinds[place] = Kind.OPEN
+            subject_named = subject_named or not begins
+
+
+def _word_at(encoded: Encoded, place: int, vocabulary: Vocabulary) -> str:
+    """The word that begins with the token at `place`, behind a space; "" where none does."""
+    written = b""
+    for token, kind in zip(encoded.ids[place : place + _WORD], encoded.kinds[place : place + _WORD], strict=True):
+        piece = vocabulary.token_bytes().get(token, b"")
+        if kind is not Kind.TEXT or (written and piece.startswith(b" ")):
+            break
+        written += piece
+        if not written.startswith(b" "):
+            return ""
+    return written.decode(errors="replace").strip()
 
 
 def opened(text: str) -> str:
