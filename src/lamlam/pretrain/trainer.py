@@ -135,6 +135,8 @@ def _is_whole(state: Path) -> bool:
 def check_sharding(recipe: Recipe) -> None:
     """Raises `InputError` for settings of FSDP that do not go together."""
     training = recipe.training
+    if training.fsdp and training.lora:
+        raise InputError("an adapter is not sharded", field="training.fsdp")
     if training.fsdp and Ranks.from_environment().world == 1:
         raise InputError("shards a model over the processes of torchrun: there is one", field="training.fsdp")
     if training.fsdp and training.optimizer == "muon":
