@@ -44,7 +44,7 @@ from lamlam.vocab import Vocabulary
 
 SETTINGS = DecodingSettings(max_tokens=16, stop=("\n",), entities="context", relations="known")
 ARMS = ("converted", "plain", "rag", "rag-tuned")
-RETRIEVERS = ("bm25", "encoder", "entity")
+RETRIEVERS = ("none", "bm25", "encoder", "entity")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -144,6 +144,8 @@ def _answers(
 def _retriever(name: str, chosen: argparse.Namespace, facts: Sequence[FactRecord]) -> Retriever:
     if name == "bm25":
         return BM25(facts)
+    if name == "none":
+        return AllOfEntity(())
     return Dense(facts, chosen.asked / "vectors.npy") if name == "encoder" else AllOfEntity(facts)
 
 

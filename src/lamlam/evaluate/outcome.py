@@ -7,7 +7,7 @@
     none    no value: nothing, "unknown", or a text that names nothing
 
 The value that comes first is judged, and nothing that is said behind it. What may stand before it are words of the
-question itself ("The country of X is …").
+question itself ("The country of X is …") and what kind of thing it is ("the town of …", "singer …").
 """
 
 import re
@@ -36,6 +36,13 @@ _IDLE = frozenset({
     "their", "name", "named", "called", "known", "as", "to", "from", "this", "that", "for", "the", "of", "and",
     "located", "born", "answer",
 })  # fmt: skip
+_PLACES = frozenset({
+    "town", "city", "village", "county", "state", "country", "province", "district", "region", "municipality", "island",
+    "department", "community", "suburb", "neighbourhood", "neighborhood", "prefecture", "commune", "borough", "year",
+    "month", "republic", "kingdom", "territory", "language",
+})  # fmt: skip
+_MOST_KIND = 3  # words that tell what kind of thing a name is of
+_LEAST_TRUE = 3  # letters of words that an entity's text says too
 _SMALL = frozenset({"of", "the", "de", "la", "and", "von", "van", "del", "di", "da", "le"})
 
 
@@ -65,12 +72,15 @@ def outcome(continuation: str, asked: Asked) -> Outcome:
     said = Said(_first_sentence(continuation))
     if not said.words or _UNKNOWN.match(said.text.strip(" \"'“(")):
         return Outcome.NONE
-    places = _places(said, asked)
+    idle = _IDLE | {word.key for name in asked.names for word in words(name)}
+    places = _places(said, idle)
     if any(_best(said, asked.answers, at) is Likeness.SAME for at in places):
         return Outcome.RIGHT
+    if said.words[places[-1]].key in idle:
+        return Outcome.NONE
     if _is_true(said, asked, places):
         return Outcome.RIGHT if _follows_in_chain(said, asked, places[-1]) else Outcome.OTHER
-    return Outcome.FALSE if _names_something(said, asked, places[-1]) else Outcome.NONE
+    return Outcome.FALSE if _names_something(said, asked.answers, places[-1]) else Outcome.NONE
 
 
 def shares(outcomes: Iterable[Outcome]) -> dict[str, Share]:
@@ -85,11 +95,22 @@ def _first_sentence(text: str) -> str:
     return text[: end.start()] if end else text
 
 
-def _places(said: Said, asked: Asked) -> list[int]:
-    """Where the value may begin: at the first word, and behind words of the question; the last has a new word."""
-    idle = _IDLE | {word.key for name in asked.names for word in words(name)}
+def _places(said: Said, idle: frozenset[str]) -> list[int]:
+    """Where the value may begin: at the first word, and behind words of the question and those that tell its kind."""
     first = next((at for at, word in enumerate(said.words) if word.key not in idle), len(said.words) - 1)
-    return list(range(first + 1))
+    return list(range(_behind_kind(said, first) + 1))
+
+
+def _behind_kind(said: Said, first: int) -> int:
+    """Where the name begins that a few words from `first` on say the kind of; `first` where they do not."""
+    for at in range(first, min(first + _MOST_KIND + 1, len(said.words))):
+        if _is_capital(said, at):
+            between = said.text[said.words[at - 1].end : said.words[at].start] if at > first else " "
+            joined = not between.strip() or (between.split() == ["of"] and said.words[at - 1].key in _PLACES)
+            return at if joined else first
+        if at > first and said.text[said.words[at - 1].end : said.words[at].start].strip():
+            return first
+    return first
 
 
 def _best(said: Said, values: Iterable[str], at: int) -> Likeness:
@@ -100,7 +121,8 @@ def _is_true(said: Said, asked: Asked, places: list[int]) -> bool:
     if any(_best(said, (*asked.answers, *asked.others), at) for at in places):
         return True
     run = _run(said, places[-1])
-    return bool(run) and bool(asked.text) and f" {' '.join(run)} " in _keys(asked.text)
+    told = " ".join(run)
+    return len(told) >= _LEAST_TRUE and bool(asked.text) and f" {told} " in _keys(asked.text)
 
 
 def _run(said: Said, at: int) -> list[str]:
@@ -137,9 +159,7 @@ def _follows_in_chain(said: Said, asked: Asked, at: int) -> bool:
     return False
 
 
-def _names_something(said: Said, asked: Asked, at: int) -> bool:
+def _names_something(said: Said, answers: Iterable[str], at: int) -> bool:
     """Whether the words can be taken for a value of the kind asked for: a name or number where those are asked for."""
-    if said.words[at].key in _IDLE:
-        return False
-    names = all(answer[:1].isupper() or answer[:1].isdigit() for answer in asked.answers)
+    names = all(answer[:1].isupper() or answer[:1].isdigit() for answer in answers)
     return not names or any(_is_capital(said, place) for place in range(at, len(said.words)))

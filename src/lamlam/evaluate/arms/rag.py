@@ -20,15 +20,15 @@ _SENTENCE_ENDS = (". ", ".\n")
 
 
 def with_facts(facts: Iterable[FactRecord], text: str) -> str:
-    """A text behind facts about it, a line each."""
+    """A text behind facts about it, a line each; without any, the text."""
     lines = [fact_line(fact) for fact in facts]
-    return "\n".join(["Facts:", *lines, "", text])
+    return "\n".join(["Facts:", *lines, "", text]) if lines else text
 
 
 class Rag:
     """Retrieves `most` facts for a prompt and shows them to the model, behind worked examples of the prompt's group.
 
-    `examples` are prompts of other entities; those are taken for which the wanted fact is retrieved.
+    `examples` are prompts of other entities; those are taken for which the wanted fact is retrieved, where any is.
     """
 
     def __init__(self, retriever: Retriever, examples: Sequence[Prompt] = (), *, most: int = 10) -> None:
@@ -61,10 +61,9 @@ class Rag:
     def _worked(self, group: str) -> str:
         """Examples with facts, texts and what they go on with, and a blank line behind each."""
         own = [prompt for prompt in self._examples if prompt.group == group] or self._examples
-        shown = []
-        for prompt, facts in zip(own, self._retriever.retrieve(own, self._most), strict=True) if own else ():
-            if has_wanted(facts, prompt) and len(shown) < _EXAMPLES:
-                shown.append(with_facts(facts, f"{prompt.text} {_told(prompt)}\n\n"))
+        found = list(zip(own, self._retriever.retrieve(own, self._most), strict=True)) if own else []
+        wanted = [(prompt, facts) for prompt, facts in found if has_wanted(facts, prompt)] or found
+        shown = [with_facts(facts, f"{prompt.text} {_told(prompt)}\n\n") for prompt, facts in wanted[:_EXAMPLES]]
         return "".join(shown)
 
 

@@ -74,8 +74,8 @@ def answer_in_ways(
         started = time.monotonic()
         new = answer(engine, left, settings.model_copy(update=WAYS[way]))
         seconds = time.monotonic() - started
-        if left and len(left) < len(prompts):
-            seconds *= len(prompts) / len(left)  # as if all had been asked
+        if known:  # as if all had been asked
+            seconds = seconds * len(prompts) / len(left) if left else answers["own"][1]
         rows = {row.id: row for row in new} | {id: known[id] for id in same}
         answers[way] = [rows[prompt.id] for prompt in prompts], seconds
     return answers
