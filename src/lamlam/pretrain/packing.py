@@ -23,6 +23,7 @@ from lamlam.vocab import Encoded, Kind, labels
 __all__ = ["PackedFile", "pack"]
 
 _OPEN_ROWS = 64
+_TEXT = (Kind.TEXT, Kind.OPEN)
 
 
 class PackedFile(Dataset[dict[str, torch.Tensor]]):
@@ -112,7 +113,7 @@ def _pieces(document: Encoded, context: int) -> Iterator[Encoded]:
     while len(ids) > context:
         cut = context
         # Between text tokens only: half a call would teach the model to begin one without its entity.
-        while cut > 1 and not (kinds[cut] in (Kind.TEXT, Kind.EOS) and kinds[cut - 1] in (Kind.TEXT, Kind.END)):
+        while cut > 1 and not (kinds[cut] in (*_TEXT, Kind.EOS) and kinds[cut - 1] in (*_TEXT, Kind.END)):
             cut -= 1
         cut = cut if cut > 1 else context
         yield Encoded(ids[:cut], kinds[:cut])
