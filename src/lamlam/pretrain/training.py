@@ -23,8 +23,8 @@ from lamlam.errors import InputError, LamLamError
 from lamlam.files import atomic_write
 from lamlam.kb.store import KnowledgeBase
 from lamlam.markup import AnnotatedDocument
-from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.adapter import Base, save_adapter
+from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.continuation import load_adaptable, load_grown
 from lamlam.model.presets import build_model
 from lamlam.pretrain.data import mixture, read_corpora, train_vocabulary
@@ -157,7 +157,7 @@ def _trainer(recipe: Recipe, run: Run, ranks: Ranks, seconds: float | None) -> P
     callbacks: list[TrainerCallback] = [_monitor(recipe, run, vocabulary, model, steps_of(recipe, len(packed)), ranks)]
     callbacks += [ProgressBar(recipe.name)] if ranks.first else []
     callbacks += [Deadline(seconds)] if seconds is not None else []
-    return PackedTrainer(model, recipe, packed, run.state, callbacks)
+    return PackedTrainer(model, recipe, packed, run.state, callbacks, entity_id=vocabulary.entity_id)
 
 
 def _saved_model(recipe: Recipe, run: Run, trainer: PackedTrainer, ranks: Ranks) -> PreTrainedModel:
