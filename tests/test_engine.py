@@ -210,6 +210,17 @@ def test_a_call_can_be_forced_and_all_calls_forbidden() -> None:
     assert not set(forbidden.ids) & VOCABULARY.control_ids
 
 
+def test_a_bias_on_calls_decides_how_readily_one_is_made() -> None:
+    eager = engine_that_writes(ADA, planned(PROMPT + " London."), kb=KB, vocabulary=VOCABULARY)
+    reluctant = engine_that_writes(planned(PROMPT + " London."), ADA, kb=KB, vocabulary=VOCABULARY)
+    # The fake's best token leads the next one by 1.
+    for engine, bias, called in [(eager, 0.0, True), (eager, -1.5, False), (reluctant, 0.0, False)]:
+        [generation] = engine.generate([PROMPT], DecodingSettings(call_bias=bias))
+        assert bool(generation.lookups) is called
+    [asked] = reluctant.generate([PROMPT], DecodingSettings(call_bias=1.5))
+    assert [lookup.value for lookup in asked.lookups] == ["London"]
+
+
 @pytest.mark.parametrize("name", ["entity_id", "relation_id", "return_id", "end_id", "bos_id", "pad_id", "eos_id"])
 @pytest.mark.parametrize("lookups", [True, False])
 def test_a_model_that_writes_one_special_token_for_ever_keeps_the_grammar(name: str, lookups: bool) -> None:

@@ -189,6 +189,8 @@ class RemoteEngine:
             raise LamLamError("names cannot be constrained on a server: entities and relations must be 'free'")
         if settings.log_probs:
             raise LamLamError("log-probabilities cannot be had from a server: log_probs must be off")
+        if settings.call_bias:
+            raise LamLamError("a bias on calls needs the model's logits, which servers don't give: call_bias must be 0")
         if settings.repetition_penalty != 1.0:
             raise LamLamError("servers do not agree on a repetition penalty: repetition_penalty must be 1")
         dialect = self._meet()

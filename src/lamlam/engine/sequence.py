@@ -152,6 +152,10 @@ class Sequence:
 
     def choose(self, logits: Tensor, likeliest: int | None = None) -> int:
         """Choose the next token by its logits [V], and take it; `likeliest`, where known, has the greatest of them."""
+        unbiased = logits
+        if self._settings.call_bias and self.state is State.TEXT:
+            logits = self._biased(logits)
+            likeliest = int(logits.argmax())
         if self._is_bounded:
             self.wish(int(logits.argmax()) if likeliest is None else likeliest, logits)
         if likeliest is not None and self._sampler.takes_likeliest and self.surely_allows(likeliest):
@@ -159,9 +163,15 @@ class Sequence:
         else:
             token = self._sampler.choose(logits, self.allowed(logits), self.ids)
         if self._settings.log_probs:
-            self._log_probs[len(self.ids)] = float(logits.float().log_softmax(-1)[token])
-        self.take(token, logits)
+            self._log_probs[len(self.ids)] = float(unbiased.float().log_softmax(-1)[token])
+        self.take(token, unbiased)
         return token
+
+    def _biased(self, logits: Tensor) -> Tensor:
+        """Logits [V] with the settings' bias on beginning a call."""
+        logits = logits.float().clone()
+        logits[self._vocabulary.entity_id] += self._settings.call_bias
+        return logits
 
     # What may be expected, for drafts
 

@@ -35,6 +35,9 @@ class DecodingSettings(BaseModel):
     stop: tuple[str, ...] = Field(default=(), description="strings before which the text ends")
     lookups: bool = Field(default=True, description="False forbids calls")
     force_call: bool = Field(default=False, description="the first token begins a call")
+    call_bias: float = Field(
+        default=0.0, allow_inf_nan=False, description="added to the logit of beginning a call: above 0 asks more often"
+    )
     max_calls: int = Field(default=32, ge=1, description="calls to make at most, dropped ones included")
     max_calls_in_a_row: int = Field(default=4, ge=1, description="calls without text in between at most")
     max_query_tokens: int = Field(default=48, ge=1, description="tokens of an entity or of a relation")

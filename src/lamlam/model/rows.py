@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from lamlam.errors import LamLamError
 
-__all__ = ["train_rows", "trained_rows"]
+__all__ = ["train_rows", "trained_output_rows", "trained_rows"]
 
 # V tokens, H wide, R of them trained.
 
@@ -69,3 +69,9 @@ def train_rows(model: PreTrainedModel, ids: Sequence[int]) -> None:
 def trained_rows(model: PreTrainedModel) -> dict[str, Tensor]:
     """The rows by the name of the module that they are of; tied ones once."""
     return {name: module.rows for name, module in model.named_modules() if hasattr(module, "rows")}
+
+
+def trained_output_rows(model: PreTrainedModel) -> tuple[Tensor, Tensor] | None:
+    """The ids [R] and weights [R, H] that stand in for rows of the output weights; None where none do."""
+    head = model.get_output_embeddings()
+    return (head._ids, (head._tied[0] or head).rows) if isinstance(head, _Head) else None

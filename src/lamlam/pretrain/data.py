@@ -3,13 +3,24 @@
 import random
 from collections.abc import Iterator, Sequence
 
+from lamlam.annotate.introductions import introductions_corpus
+from lamlam.annotate.redocred import redocred_corpus
 from lamlam.annotate.webnlg import webnlg_corpus
 from lamlam.corpus import Corpus
 from lamlam.corpus.files import documents_from_paper, load_corpus
 from lamlam.corpus.holdout import hold_out_documents
 from lamlam.markup import AnnotatedDocument
 from lamlam.pretrain.offloading import offload
-from lamlam.pretrain.recipe import CorpusSource, FolderSource, PaperSource, Recipe, WebNLGSource
+from lamlam.pretrain.questions import ask_about
+from lamlam.pretrain.recipe import (
+    CorpusSource,
+    FolderSource,
+    IntroductionsSource,
+    PaperSource,
+    Recipe,
+    ReDocREDSource,
+    WebNLGSource,
+)
 from lamlam.pretrain.substitution import Substitution
 from lamlam.vocab import Arm, Encoded, Vocabulary, encode
 from lamlam.world import World, WorldSettings
@@ -30,6 +41,10 @@ def _read(source: CorpusSource, seed: int) -> Corpus:
         return hold_out_documents(list(documents_from_paper(source.path)), every=source.heldout_every)
     if isinstance(source, WebNLGSource):
         return webnlg_corpus(source.path, one_in=source.one_in, seed=seed)
+    if isinstance(source, IntroductionsSource):
+        return introductions_corpus(source.path, documents=source.documents, seed=seed)
+    if isinstance(source, ReDocREDSource):
+        return redocred_corpus(source.path, heldout_every=source.heldout_every)
     return World(WorldSettings(people=source.people, size=source.size, seed=seed)).corpus()
 
 
@@ -75,4 +90,7 @@ def _endless(
     while True:
         rng.shuffle(documents)
         for document in documents:
-            yield encode(substitution.apply(document, rng), vocabulary, arm)
+            asked = bool(source.questions and document.calls) and rng.random() < source.questions
+            document = ask_about(document, rng, unknown=source.unanswered) if asked else document
+            renamed = substitution.apply(document, rng)
+            yield encode(renamed, vocabulary, arm, partial=source.partial and not asked)

@@ -18,7 +18,9 @@ from lamlam.vocab import Arm
 __all__ = [
     "CorpusSource",
     "FolderSource",
+    "IntroductionsSource",
     "PaperSource",
+    "ReDocREDSource",
     "Recipe",
     "WebNLGSource",
     "WorldSource",
@@ -35,6 +37,14 @@ class _Settings(BaseModel):
 class _Source(_Settings):
     weight: float = Field(default=1.0, gt=0.0, description="share of the training tokens, relative to the others")
     substitution: SubstitutionSettings = SubstitutionSettings()
+    questions: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="share of the documents that become a question about a fact of theirs",
+    )
+    unanswered: float = Field(default=0.1, ge=0.0, le=1.0, description="share of these questions that find nothing")
+    partial: bool = Field(default=False, description="only some facts have calls: where none is made isn't trained")
 
 
 class FolderSource(_Source):
@@ -60,6 +70,23 @@ class WebNLGSource(_Source):
     one_in: int = Field(default=8, ge=2)
 
 
+class IntroductionsSource(_Source):
+    """Wikipedia introductions with calls for the table facts that they state; `documents` of them (None: all)."""
+
+    kind: Literal["introductions"]
+    path: str
+    documents: int | None = Field(default=None, ge=1)
+    partial: bool = True
+
+
+class ReDocREDSource(_Source):
+    """Re-DocRED's annotated documents; every `heldout_every`-th document is held out."""
+
+    kind: Literal["redocred"]
+    path: str
+    heldout_every: int = Field(default=20, ge=2)
+
+
 class WorldSource(_Source):
     """The invented world, made on the spot."""
 
@@ -68,7 +95,10 @@ class WorldSource(_Source):
     size: Literal["demo", "full"] = "demo"
 
 
-CorpusSource = Annotated[FolderSource | PaperSource | WebNLGSource | WorldSource, Field(discriminator="kind")]
+CorpusSource = Annotated[
+    FolderSource | PaperSource | WebNLGSource | IntroductionsSource | ReDocREDSource | WorldSource,
+    Field(discriminator="kind"),
+]
 
 
 class VocabularySettings(_Settings):

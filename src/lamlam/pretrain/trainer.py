@@ -27,6 +27,7 @@ from transformers import (
 
 from lamlam.errors import InputError
 from lamlam.model.precision import fast_dtype
+from lamlam.model.rows import trained_output_rows
 from lamlam.pretrain.attention import DOCUMENTS, document_lengths
 from lamlam.pretrain.bfloat16 import can_be_rounded, round_weights
 from lamlam.pretrain.loss import linear_cross_entropy, masked_cross_entropy
@@ -102,7 +103,8 @@ class PackedTrainer(Trainer):
             weight = model.get_output_embeddings().weight
             if torch.is_autocast_enabled("cpu"):
                 hidden, weight = hidden.bfloat16(), weight.bfloat16()
-        return linear_cross_entropy(hidden, weight, targets, banned, token=self._entity_id, scale=scale)
+        rows = trained_output_rows(model)
+        return linear_cross_entropy(hidden, weight, targets, banned, token=self._entity_id, scale=scale, rows=rows)
 
     def whole_weights(self) -> dict[str, Tensor]:
         """The weights by name, gathered from all processes and moved to the first one's CPU; all must ask."""

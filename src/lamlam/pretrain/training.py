@@ -23,8 +23,8 @@ from lamlam.errors import InputError, LamLamError
 from lamlam.files import atomic_write
 from lamlam.kb.store import KnowledgeBase
 from lamlam.markup import AnnotatedDocument
-from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.adapter import Base, save_adapter
+from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.continuation import load_adaptable, load_grown
 from lamlam.model.presets import build_model
 from lamlam.pretrain.data import mixture, read_corpora, train_vocabulary
