@@ -23,8 +23,8 @@ from lamlam.errors import InputError, LamLamError
 from lamlam.files import atomic_write
 from lamlam.kb.store import KnowledgeBase
 from lamlam.markup import AnnotatedDocument
-from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.adapter import Base, save_adapter
+from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.continuation import load_adaptable, load_grown
 from lamlam.model.presets import build_model
 from lamlam.pretrain.data import mixture, read_corpora, train_vocabulary
@@ -196,7 +196,7 @@ def _first_model(recipe: Recipe, run: Run, vocabulary: Vocabulary) -> PreTrained
     """The model before the first step. Raises `InputError` when it reads fewer tokens than a row has."""
     settings, lora = recipe.model, recipe.training.lora
     if settings.path and lora:
-        model, base = load_adaptable(settings.path, vocabulary, lora)
+        model, base = load_adaptable(settings.path, vocabulary, lora, recipe.seed)
         if whole_state(run.state):
             Base.load(run.folder).check(base.digests[0], settings.path)
         elif Ranks.from_environment().first:
