@@ -1,5 +1,6 @@
 """Facts retrieved for a prompt, the rivals of lookups: by BM25, by a sentence encoder, and all of the right entity."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,22 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from lamlam.corpus import FactRecord
+from lamlam.corpus.shown import fact_line
 from lamlam.evaluate.arms.prompts import Prompt
 from lamlam.kb.folding.encoder import load_encoder
 from lamlam.kb.names import normalise
 
-__all__ = ["BM25", "AllOfEntity", "Dense", "Retriever", "fact_line", "has_wanted"]
+__all__ = ["BM25", "AllOfEntity", "Dense", "Retriever", "has_wanted"]
 
 
 class Retriever(Protocol):
     """Finds facts for prompts, the likeliest first."""
 
     def retrieve(self, prompts: Sequence[Prompt], most: int) -> list[list[FactRecord]]: ...
-
-
-def fact_line(fact: FactRecord) -> str:
-    """A fact as a prompt tells it and as it is searched for."""
-    return f"{fact.entity}, {fact.relation}: {fact.value}"
 
 
 def has_wanted(facts: Iterable[FactRecord], prompt: Prompt) -> bool:
@@ -53,14 +50,17 @@ class BM25:
 
 
 class Dense:
-    """By the likeness of vectors of MiniLM; those of the facts are kept in the file `cache`."""
+    """By the likeness of vectors of MiniLM; those of many facts are kept in the folder `cache`, by the facts' digest."""
 
     def __init__(self, facts: Sequence[FactRecord], cache: Path) -> None:
         self._facts = list(facts)
         self._encode = load_encoder("minilm")
-        if not cache.exists():
-            np.save(cache, self._vectors([fact_line(fact) for fact in self._facts]).astype(np.float16))
-        self._matrix: npt.NDArray[np.float32] = np.load(cache).astype(np.float32)
+        lines = [fact_line(fact) for fact in self._facts]
+        path = cache / f"{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()[:16]}.npy"
+        if not path.exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            np.save(path, self._vectors(lines).astype(np.float16))
+        self._matrix: npt.NDArray[np.float32] = np.load(path).astype(np.float32)
 
     def retrieve(self, prompts: Sequence[Prompt], most: int) -> list[list[FactRecord]]:
         scores = self._vectors([prompt.text for prompt in prompts]) @ self._matrix.T
