@@ -181,7 +181,10 @@ def ask_webnlg(arm: Arm) -> dict[str, Any]:
 
 
 def ask_calls(arm: Arm) -> dict[str, Any]:
-    """Whether it asks at once where a fact comes next, and where none does; the bias is chosen on the calibration part."""
+    """Whether it asks at once where a fact comes next, and where none does.
+
+    The bias on calls is chosen on the calibration part, and both are told of the reported part.
+    """
     if arm.chosen.arm != "converted":
         return {"skipped": "the arm makes no calls"}
     model = Checkpoint(arm.checkpoint.model.to(fast_dtype()), arm.checkpoint.vocabulary)

@@ -50,7 +50,7 @@ class BM25:
 
 
 class Dense:
-    """By the likeness of vectors of MiniLM; those of many facts are kept in the folder `cache`, by the facts' digest."""
+    """By the likeness of vectors of MiniLM; those of facts are kept in the folder `cache`, by a digest."""
 
     def __init__(self, facts: Sequence[FactRecord], cache: Path) -> None:
         self._facts = list(facts)
