@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lamlam.evaluate.meaning import Likeness, likeness
+from lamlam.evaluate.meaning import likeness
 from lamlam.evaluate.outcome import Asked, Outcome, outcome, shares
 
 _LINES = [line.split("\t") for line in Path(__file__).with_name("judged_pairs.txt").read_text().splitlines()]

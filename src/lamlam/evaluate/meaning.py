@@ -57,7 +57,7 @@ class Said:
         return self.words[at].key[0].isdigit() and bool(re.search(r"(?:^|\s)[-−]$", before))
 
     def _goes_on(self, form: tuple[str, ...], end: int) -> bool:
-        """Whether the name or number is longer than the form: "New York Mets", "American-born", "2.5 million", "1930s"."""
+        """Whether the name or number is longer than the form: "New York Mets", "American-born", "1930s"."""
         last = self.words[end - 1]
         if form[-1][0].isdigit() and self.text[last.end : last.end + 1].isalpha():
             return True
