@@ -21,7 +21,7 @@ as it is there, and what is there is not measured again without --again.
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,11 +112,13 @@ class Arm:
     def corpus(self) -> Path:
         return self.chosen.corpus or self.chosen.model / "corpus"
 
-    def answers(self, kb: KnowledgeBase, prompts: Sequence[Prompt], facts: Sequence[FactRecord]) -> Answers:
-        """The rows and seconds of each way in which the arm answers."""
+    def answers(
+        self, kb: KnowledgeBase, prompts: Sequence[Prompt], facts: Sequence[FactRecord], ways: Collection[str]
+    ) -> Answers:
+        """The rows and seconds of each of these ways in which the arm answers."""
         engine = _engine(self.checkpoint, kb)
         if self.chosen.arm == "converted":
-            return answer_in_ways(engine, prompts, self.settings, self.chosen.ways)
+            return answer_in_ways(engine, prompts, self.settings, [way for way in self.chosen.ways if way in ways])
         if self.chosen.arm == "plain":
             return {"off": _timed(lambda: answer(engine, prompts, self.off))}
         return {
@@ -126,6 +128,7 @@ class Arm:
                 )
             )
             for name in self.chosen.retrievers
+            if name in ways
         }
 
     def _retriever(self, name: str, facts: Sequence[FactRecord]) -> Retriever:
@@ -213,7 +216,8 @@ def ask_known(arm: Arm) -> dict[str, Any]:
     for state in STATES:
         asked = prompts_in(state, prompts, rivals)
         with knowledge_in(state, arm.prepared.known_kb, rivals) as kb:
-            told[state] = _told(arm, kb, asked, facts_in(state, facts, rivals))
+            ways = ("own", "forced", "bm25", "entity") if state != "whole" else (*WAYS, "bm25", "entity")
+            told[state] = _told(arm, kb, asked, facts_in(state, facts, rivals), ways)
         if arm.chosen.arm == "plain":
             break  # it reads no knowledge base
     return told
@@ -252,10 +256,16 @@ def _engine(checkpoint: Checkpoint, kb: KnowledgeBase) -> Engine:
     return Engine(checkpoint.model, checkpoint.vocabulary, kb, dtype=fast_dtype(), batch_size=64)
 
 
-def _told(arm: Arm, kb: KnowledgeBase, prompts: Sequence[Prompt], facts: Sequence[FactRecord]) -> dict[str, Any]:
+def _told(
+    arm: Arm,
+    kb: KnowledgeBase,
+    prompts: Sequence[Prompt],
+    facts: Sequence[FactRecord],
+    ways: Collection[str] = (*WAYS, *RETRIEVERS),
+) -> dict[str, Any]:
     """Figures and rows of every way in which an arm answers."""
     told: dict[str, Any] = {"knowledge_base": kb.digest(), "ways": {}}
-    for way, (rows, seconds) in arm.answers(kb, prompts, facts).items():
+    for way, (rows, seconds) in arm.answers(kb, prompts, facts, ways).items():
         told["ways"][way] = {
             "figures": figures(rows),
             "answers_a_second": round(len(rows) / seconds, 2),
