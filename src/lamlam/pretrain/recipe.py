@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lamlam.checked import checked
 from lamlam.errors import InputError
+from lamlam.model.lora import LoraSettings
 from lamlam.pretrain.offloading import OffloadingSettings
 from lamlam.pretrain.substitution import SubstitutionSettings
 from lamlam.vocab import Arm
@@ -113,7 +114,7 @@ class VocabularySettings(_Settings):
 
 
 class ModelSettings(_Settings):
-    """A preset's shape with random weights, or the model of a checkpoint's folder, `path`, to be trained further."""
+    """A preset's shape with random weights, or a model to be trained further: a folder, GGUF file or name on the hub."""
 
     preset: str = "nano"
     overrides: dict[str, Any] = Field(default_factory=dict, description="fields of the Hugging Face configuration")
@@ -126,9 +127,16 @@ class ModelSettings(_Settings):
         return self
 
 
+class AdapterSettings(LoraSettings):
+    """An adapter is trained in the place of all weights; the run keeps it as it is, or merged into its base."""
+
+    save: Literal["adapter", "merged"] = "adapter"
+
+
 class TrainingSettings(_Settings):
     """Batch sizes are in rows of `context` tokens; a step sees `batch * accumulate` rows on each process."""
 
+    lora: AdapterSettings | None = Field(default=None, description="for a model by path: all else stays frozen")
     tokens: int = Field(
         default=2_000_000, ge=1, description="tokens of the packed file, augmented afresh as they repeat"
     )
@@ -175,6 +183,8 @@ class Recipe(_Settings):
     def _path_has_a_tokenizer(self) -> Self:
         if self.model.path and self.vocabulary != VocabularySettings():
             raise ValueError("a model by path has a tokenizer of its own: give no vocabulary")
+        if self.training.lora and not self.model.path:
+            raise ValueError("an adapter needs a model that knows something: give model.path")
         return self
 
 
