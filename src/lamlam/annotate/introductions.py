@@ -17,7 +17,7 @@ from lamlam.corpus.documents import read_documents
 from lamlam.corpus.lines import read_entries
 from lamlam.markup import AnnotatedDocument, Call
 
-__all__ = ["bare_name", "introduction_facts", "introductions_corpus", "opening_name"]
+__all__ = ["bare_name", "introduction_facts", "introductions_corpus", "opening_name", "other_names"]
 
 _READ = 450  # characters of an introduction that are read at most
 _LINKS = frozenset(
@@ -44,7 +44,7 @@ def introductions_corpus(folder: str | Path, *, documents: int | None = None, se
     if documents is not None and documents < len(train):
         train = random.Random(seed).sample(train, documents)
     everything = [fact for part in facts.values() for fact, _ in part]
-    aliases = _aliases({title: text for part in texts.values() for title, text in part.items()})
+    aliases = other_names({title: text for part in texts.values() for title, text in part.items()})
     records = [replace(fact, entity_aliases=aliases.get(fact.entity, ())) for fact in everything]
     return Corpus(train, {"unseen": annotated["dev"]}, records, list(_probes(annotated["dev"], everything)))
 
@@ -70,7 +70,7 @@ def opening_name(title: str, text: str) -> str:
     return match["name"] if match and is_name and shared else ""
 
 
-def _aliases(texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def other_names(texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """By title, the other names of its subject: without brackets, and as its text opens. No two subjects share one."""
     names = {title: {bare_name(title), opening_name(title, text)} - {title, ""} for title, text in texts.items()}
     uses = Counter(name for own in names.values() for name in own)

@@ -1,13 +1,12 @@
-"""The title that a text bears at its start, and the name that a title is of."""
+"""The title that a text bears at its start."""
 
 import re
 from urllib.parse import unquote
 
-__all__ = ["bare_title", "title_of"]
+__all__ = ["title_of"]
 
 _PREFIX = re.compile(r"\s*(?P<title>[^\s:]{2,120}): ")  # Pope_Paul_VI: He reminded
 _LINE = re.compile(r"\s*(?:#+ +)?(?P<title>[^\n]{2,120}?)\s*\n\s*\n")  # a line by itself
-_BRACKETS = re.compile(r"(?<=\S)\s*\([^()]*\)$")
 _NO_TITLE = (".", ",", ";", ":", "!")
 
 
@@ -17,8 +16,3 @@ def title_of(text: str) -> str:
         return unquote(match["title"]).replace("_", " ")
     match = _LINE.match(text)
     return match["title"] if match and not match["title"].endswith(_NO_TITLE) else ""
-
-
-def bare_title(title: str) -> str:
-    """A title without the brackets at its end that tell namesakes apart: "Jaws" for "Jaws (film)"."""
-    return _BRACKETS.sub("", title)

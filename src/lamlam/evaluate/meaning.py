@@ -57,10 +57,13 @@ class Said:
         return self.words[at].key[0].isdigit() and bool(re.search(r"(?:^|\s)[-−]$", before))
 
     def _goes_on(self, form: tuple[str, ...], end: int) -> bool:
-        """Whether the name or number is longer than the form: "New York Mets", "American-born", "2.5 million"."""
+        """Whether the name or number is longer than the form: "New York Mets", "American-born", "1930s"."""
+        last = self.words[end - 1]
+        if form[-1][0].isdigit() and self.text[last.end : last.end + 1].isalpha():
+            return True
         if end >= len(self.words):
             return False
-        last, following = self.words[end - 1], self.words[end]
+        following = self.words[end]
         between = self.text[last.end : following.start]
         if form[-1][0].isdigit():
             return following.key in _SCALES or (following.key[0].isdigit() and _is_date_tail(between))

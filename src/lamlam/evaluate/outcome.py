@@ -41,6 +41,10 @@ _PLACES = frozenset({
     "department", "community", "suburb", "neighbourhood", "neighborhood", "prefecture", "commune", "borough", "year",
     "month", "republic", "kingdom", "territory", "language",
 })  # fmt: skip
+_LINKS = frozenset({
+    "with", "and", "in", "by", "for", "from", "at", "on", "to", "who", "which", "as", "or", "near", "after", "before",
+    "but", "is", "was",
+})  # fmt: skip
 _MOST_KIND = 3  # words that tell what kind of thing a name is of
 _LEAST_TRUE = 3  # letters of words that an entity's text says too
 _SMALL = frozenset({"of", "the", "de", "la", "and", "von", "van", "del", "di", "da", "le"})
@@ -74,7 +78,7 @@ def outcome(continuation: str, asked: Asked) -> Outcome:
         return Outcome.NONE
     idle = _IDLE | {word.key for name in asked.names for word in words(name)}
     places = _places(said, idle)
-    if any(_best(said, asked.answers, at) is Likeness.SAME for at in places):
+    if any(_best(said, asked.answers, at) is Likeness.SAME for at in (*places, *_behind_origin(said, places[-1]))):
         return Outcome.RIGHT
     if said.words[places[-1]].key in idle:
         return Outcome.NONE
@@ -108,9 +112,18 @@ def _behind_kind(said: Said, first: int) -> int:
             between = said.text[said.words[at - 1].end : said.words[at].start] if at > first else " "
             joined = not between.strip() or (between.split() == ["of"] and said.words[at - 1].key in _PLACES)
             return at if joined else first
-        if at > first and said.text[said.words[at - 1].end : said.words[at].start].strip():
+        gap = said.text[said.words[at - 1].end : said.words[at].start].strip() if at > first else ""
+        if gap or said.words[at].key in _LINKS:
             return first
     return first
+
+
+def _behind_origin(said: Said, first: int) -> list[int]:
+    """Where a name begins behind where its bearer is from and what it is: "American director Steven Spielberg"."""
+    kind = next((at for at in range(first, min(first + 3, len(said.words))) if not _is_capital(said, at)), first)
+    name = _behind_kind(said, kind)
+    gap = said.text[said.words[kind - 1].end : said.words[kind].start] if kind > first else ""
+    return [name] if kind > first and name > kind and not gap.strip() else []
 
 
 def _best(said: Said, values: Iterable[str], at: int) -> Likeness:

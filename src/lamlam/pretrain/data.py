@@ -21,6 +21,7 @@ from lamlam.pretrain.recipe import (
     ReDocREDSource,
     WebNLGSource,
 )
+from lamlam.pretrain.shown import ShownFacts
 from lamlam.pretrain.substitution import Substitution
 from lamlam.vocab import Arm, Encoded, Vocabulary, encode
 from lamlam.world import World, WorldSettings
@@ -86,11 +87,12 @@ def _endless(
     """The corpus over and over, each time in another order and with other names."""
     documents = [document for document in corpus.train if document.text]
     names = (name for d in documents for call in d.calls for name in (call.entity, call.value))
-    substitution = Substitution(source.substitution, names)
+    substitution, shown = Substitution(source.substitution, names), ShownFacts(source.facts, documents)
     while True:
         rng.shuffle(documents)
         for document in documents:
             asked = bool(source.questions and document.calls) and rng.random() < source.questions
             document = ask_about(document, rng, unknown=source.unanswered) if asked else document
             renamed = substitution.apply(document, rng)
-            yield encode(renamed, vocabulary, arm, partial=source.partial and not asked)
+            given = shown.before(renamed, rng) if source.facts else ""
+            yield encode(renamed, vocabulary, arm, partial=source.partial and not asked, given=given)

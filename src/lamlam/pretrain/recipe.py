@@ -44,6 +44,11 @@ class _Source(_Settings):
         description="share of the documents that become a question about a fact of theirs",
     )
     unanswered: float = Field(default=0.1, ge=0.0, le=1.0, description="share of these questions that find nothing")
+    facts: int = Field(
+        default=0,
+        ge=0,
+        description="facts that are shown before a text, for a rival of lookups; the standard arm alone",
+    )
     partial: bool = Field(default=False, description="only some facts have calls: where none is made isn't trained")
 
 
@@ -109,7 +114,7 @@ class VocabularySettings(_Settings):
 
 
 class ModelSettings(_Settings):
-    """A preset's shape with random weights, or a model to be trained further: a folder, GGUF file or name on the hub."""
+    """A preset's shape with random weights, or one to be trained further: a folder, GGUF file or name on the hub."""
 
     preset: str = "nano"
     overrides: dict[str, Any] = Field(default_factory=dict, description="fields of the Hugging Face configuration")
@@ -167,6 +172,12 @@ class Recipe(_Settings):
     model: ModelSettings = ModelSettings()
     offloading: OffloadingSettings = OffloadingSettings()
     training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _shown_facts_are_for_the_standard_arm(self) -> Self:
+        if self.arm == "lmlm" and any(source.facts for source in self.corpora):
+            raise ValueError("facts are shown to the standard arm alone: an LMLM looks them up")
+        return self
 
     @model_validator(mode="after")
     def _path_has_a_tokenizer(self) -> Self:

@@ -61,17 +61,22 @@ class Encoded:
         self.kinds.extend([kind] * len(ids))
 
 
-def encode(document: AnnotatedDocument, vocabulary: Vocabulary, arm: Arm = "lmlm", *, partial: bool = False) -> Encoded:
+def encode(
+    document: AnnotatedDocument, vocabulary: Vocabulary, arm: Arm = "lmlm", *, partial: bool = False, given: str = ""
+) -> Encoded:
     """`[bos] text and calls [eos]`; the standard arm sees the same text cut at the same places, without the calls.
 
     A space in front of a call moves behind it, so that words keep their leading space; the text's first word gets one
     too (`opened`), so that a name has the same tokens there, further on and in a call.
+
+    What is `given` stands before the text, in the prompt as it were, and carries no loss, like a value.
 
     In a `partial` document, where only some facts have calls, the text tokens with which another one may begin are
     `OPEN`: numbers, capitalised words and articles, from the first uncapitalised word on, but for what follows a call.
     """
     out = Encoded()
     out.add([vocabulary.bos_id], Kind.BOS)
+    out.add(vocabulary.encode(opened(given)), Kind.VALUE)
     text, position = opened(document.text), 0
     for call in document.calls:
         at = call.at + len(text) - len(document.text)

@@ -15,14 +15,14 @@ import hashlib
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from lamlam.annotate.introductions import bare_name
 from lamlam.corpus import FactRecord
 from lamlam.corpus.lines import Entry
 from lamlam.corpus.questions import prompt_of
-from lamlam.corpus.titles import bare_title
 from lamlam.corpus.webnlg import readable
 from lamlam.evaluate.outcome import Asked, Outcome, outcome
 
@@ -50,9 +50,13 @@ Part = Literal["reported", "calibration"]
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A text about one entity and the facts about it, of which the text states some word for word."""
+    """A text about one entity and the facts about it, of which the text states some word for word.
+
+    `names` are the entity's other names.
+    """
 
     entity: str
+    names: tuple[str, ...]
     text: str
     facts: tuple[FactRecord, ...]
     stated: frozenset[FactRecord]
@@ -101,10 +105,14 @@ def cut_passages(passages: Iterable[Passage], others: Sequence[Passage]) -> Iter
     return (prompt for prompt in candidates if cues.share(prompt) >= DETERMINED)
 
 
-def questions(prompts: Iterable[Prompt]) -> Iterator[Prompt]:
-    """The same facts asked for: "What is the director of Jaws?"; anything that the entity's text says is true of it."""
+def questions(prompts: Iterable[Prompt], names: Mapping[str, Collection[str]]) -> Iterator[Prompt]:
+    """The same facts asked for: "What is the director of Jaws?"; anything that the entity's text says is true of it.
+
+    `names` are each entity's other names: one without brackets is used where it is among them.
+    """
     for prompt in prompts:
-        text = prompt_of(f"What is the {readable(prompt.relation)} of {bare_title(prompt.entity)}?")
+        name = bare if (bare := bare_name(prompt.entity)) in names.get(prompt.entity, ()) else prompt.entity
+        text = prompt_of(f"What is the {readable(prompt.relation)} of {name}?")
         whole = f"{prompt.text} {prompt.rest}"
         yield replace(prompt, id=f"q-{prompt.id}", text=text, rest=whole, group="question")
 
@@ -182,9 +190,11 @@ def _candidates(passage: Passage) -> Iterator[Prompt]:
 
 
 def _named_at(passage: Passage) -> int | None:
-    """Where the text has named its entity for the first time."""
-    at = _first_at(passage.text, bare_title(passage.entity))
-    return None if at is None else at + len(bare_title(passage.entity))
+    """Where the text has named its entity for the first time, by one of its names."""
+    ends = [
+        at + len(name) for name in (passage.entity, *passage.names) if (at := _first_at(passage.text, name)) is not None
+    ]
+    return min(ends, default=None)
 
 
 def _first_at(text: str, value: str) -> int | None:

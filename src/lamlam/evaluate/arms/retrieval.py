@@ -1,31 +1,28 @@
 """Facts retrieved for a prompt, the rivals of lookups: by BM25, by a sentence encoder, and all of the right entity."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import bm25s
 import numpy as np
 import numpy.typing as npt
 
 from lamlam.corpus import FactRecord
+from lamlam.corpus.shown import fact_line
 from lamlam.evaluate.arms.prompts import Prompt
 from lamlam.kb.folding.encoder import load_encoder
 from lamlam.kb.names import normalise
 
-__all__ = ["BM25", "AllOfEntity", "Dense", "Retriever", "fact_line", "has_wanted"]
+__all__ = ["BM25", "AllOfEntity", "Dense", "Retriever", "has_wanted"]
 
 
 class Retriever(Protocol):
     """Finds facts for prompts, the likeliest first."""
 
     def retrieve(self, prompts: Sequence[Prompt], most: int) -> list[list[FactRecord]]: ...
-
-
-def fact_line(fact: FactRecord) -> str:
-    """A fact as a prompt tells it and as it is searched for."""
-    return f"{fact.entity}, {fact.relation}: {fact.value}"
 
 
 def has_wanted(facts: Iterable[FactRecord], prompt: Prompt) -> bool:
@@ -44,23 +41,31 @@ class BM25:
         self._facts = list(facts)
         self._index = bm25s.BM25()
         lines = [fact_line(fact) for fact in self._facts]
-        self._index.index(bm25s.tokenize(lines, stopwords="en", show_progress=False), show_progress=False)
+        self._index.index(_tokens(lines), show_progress=False)
 
     def retrieve(self, prompts: Sequence[Prompt], most: int) -> list[list[FactRecord]]:
-        words = bm25s.tokenize([prompt.text for prompt in prompts], stopwords="en", show_progress=False)
+        words = _tokens([prompt.text for prompt in prompts])
         places, _ = self._index.retrieve(words, k=min(most, len(self._facts)), show_progress=False)
         return [[self._facts[place] for place in row] for row in places]
 
 
+def _tokens(texts: list[str]) -> Any:
+    """Words of one letter or digit too, which tell "Film 3" from "Film 4"."""
+    return bm25s.tokenize(texts, token_pattern=r"(?u)\b\w+\b", stopwords="en", show_progress=False)
+
+
 class Dense:
-    """By the likeness of vectors of MiniLM; those of the facts are kept in the file `cache`."""
+    """By the likeness of vectors of MiniLM; those of facts are kept in the folder `cache`, by a digest."""
 
     def __init__(self, facts: Sequence[FactRecord], cache: Path) -> None:
         self._facts = list(facts)
         self._encode = load_encoder("minilm")
-        if not cache.exists():
-            np.save(cache, self._vectors([fact_line(fact) for fact in self._facts]).astype(np.float16))
-        self._matrix: npt.NDArray[np.float32] = np.load(cache).astype(np.float32)
+        lines = [fact_line(fact) for fact in self._facts]
+        path = cache / f"{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()[:16]}.npy"
+        if not path.exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            np.save(path, self._vectors(lines).astype(np.float16))
+        self._matrix: npt.NDArray[np.float32] = np.load(path).astype(np.float32)
 
     def retrieve(self, prompts: Sequence[Prompt], most: int) -> list[list[FactRecord]]:
         scores = self._vectors([prompt.text for prompt in prompts]) @ self._matrix.T

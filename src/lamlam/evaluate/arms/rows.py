@@ -10,6 +10,7 @@ from typing import Any
 
 from lamlam.engine.generation import Generation
 from lamlam.engine.settings import DecodingSettings
+from lamlam.evaluate.answers import gives
 from lamlam.evaluate.arms.prompts import Prompt
 from lamlam.evaluate.completion import Generator
 from lamlam.evaluate.outcome import Outcome, outcome, shares
@@ -24,6 +25,7 @@ WAYS: Mapping[str, Mapping[str, bool]] = {
     "off": {"lookups": False, "force_call": False},
 }
 _BATCH = 64
+_TRUE = (Outcome.RIGHT, Outcome.OTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,10 @@ class Row:
     """A prompt's outcome in an arm, what was said, and at what cost.
 
     `tokens` were read or written in all: the prompt's with whatever was retrieved into it, the text's, those of calls
-    and of values. `asked` is whether the first thing at the prompt's end was a call; of the first call, `entity_right`
-    and `relation_right` are whether its query named the prompt's, `found` whether facts came back, and `returned`
-    whether the wanted value was among them: for an arm without calls, among what was retrieved into the prompt.
+    and of values. `strict` is whether the text starts with an answer letter for letter (`answers`), `called` whether a
+    call was made, `asked` whether the first thing at the prompt's end was one. Of the first call, `entity_right` and
+    `relation_right` are whether its query named the prompt's, `found` whether facts came back, and `returned` whether
+    the wanted value was among them: for an arm without calls, among what was retrieved into the prompt.
     """
 
     id: str
@@ -41,6 +44,7 @@ class Row:
     outcome: Outcome
     said: str
     tokens: int
+    strict: bool
     called: bool = False
     asked: bool = False
     entity_right: bool = False
@@ -99,6 +103,7 @@ def row_of(prompt: Prompt, generation: Generation, *, retrieved: bool = False) -
         outcome=outcome(generation.text, prompt.asked),
         said=generation.text,
         tokens=len(generation.ids),
+        strict=gives(generation.text, prompt.answers),
         returned=retrieved,
     )
     if not generation.lookups:
@@ -138,6 +143,8 @@ def _of_group(rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "n": len(rows),
         **{name: share.as_json("share") for name, share in shares(row.outcome for row in rows).items()},
+        "strict": Share.of([row.strict for row in rows]).as_json("share"),
+        "right_or_other": Share.of([row.outcome in _TRUE for row in rows]).as_json("share"),
         "calls": {name: share.as_json("share") for name, share in told.items()},
         "right_if_returned": Share.of(right_if_returned).as_json("share"),
         "tokens": round(sum(row.tokens for row in rows) / len(rows), 1) if rows else None,

@@ -22,7 +22,7 @@ from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.likelihood import token_log_probs
 from lamlam.vocab import opened
 
-__all__ = ["BlimpResult", "Pair", "Scorer", "blimp", "judge_pairs", "read_pairs", "scorers"]
+__all__ = ["BlimpResult", "Pair", "Scorer", "blimp", "first_pairs", "judge_pairs", "read_pairs", "scorers"]
 
 _QUICK = 15  # pairs of each paradigm
 _EXAMPLES = 3
@@ -92,7 +92,7 @@ def blimp(evaluation: Evaluation) -> dict[str, BlimpResult]:
     """
     pairs = read_pairs(evaluation.data_at("blimp", "pairs.jsonl"))
     raw, text = scorers(evaluation.checkpoint, progress=evaluation.progress)
-    return {"blimp": judge_pairs(_first(pairs, evaluation.size(len(pairs), _QUICK)), raw, text)}
+    return {"blimp": judge_pairs(first_pairs(pairs, evaluation.size(len(pairs), _QUICK)), raw, text)}
 
 
 def judge_pairs(pairs: Sequence[Pair], raw: Scorer, text: Scorer) -> BlimpResult:
@@ -133,7 +133,7 @@ def _prefers_good(pairs: Sequence[Pair], score: Scorer) -> tuple[bool, ...]:
     return tuple(good > bad for good, bad in zip(scores[::2], scores[1::2], strict=True))
 
 
-def _first(pairs: Sequence[Pair], number: int) -> list[Pair]:
+def first_pairs(pairs: Sequence[Pair], number: int) -> list[Pair]:
     """The first `number` of each paradigm, so that both arms read the same."""
     seen: dict[str, int] = defaultdict(int)
     kept = []
