@@ -47,7 +47,7 @@ from lamlam.kb import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.continuation import load_grown
 from lamlam.model.precision import fast_dtype
-from lamlam.model.weights import weight_digests
+from lamlam.model.weights import model_digest
 from lamlam.pretrain.recipe import data_folder
 from lamlam.vocab import Vocabulary
 
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked.add_argument("model", type=Path)
     asked.add_argument("--arm", choices=ARMS, required=True)
     asked.add_argument("--asked", type=Path, required=True, help="the folder that `prepare` made")
-    asked.add_argument("--out", type=Path, help="[default: MODEL/arms.json]")
+    asked.add_argument("--out", type=Path, help="needed for a file; [default: MODEL/arms.json]")
     asked.add_argument("--corpus", type=Path, help="with WebNLG's probes, facts and texts  [default: MODEL/corpus]")
     asked.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     asked.add_argument("--part", choices=("reported", "calibration"), default="reported", help="of the prompts")
@@ -153,6 +153,7 @@ def measure(chosen: argparse.Namespace) -> None:
     found = json.loads(out.read_text()) if out.exists() else {}
     settings = DecodingSettings.checked(**(SETTINGS.model_dump() | dict(map(_setting, chosen.set))))
     arm = Arm(chosen, open_model(chosen.model), Prepared.read(chosen.asked), settings)
+    digest = model_digest(arm.checkpoint.model)
     for part in chosen.parts:
         if part in found and not chosen.again:
             print(f"{part} was measured before")
@@ -161,7 +162,7 @@ def measure(chosen: argparse.Namespace) -> None:
         told = _MEASURES[part](arm)
         seconds = round(time.monotonic() - started, 1)
         about = Provenance(seed=chosen.seed, settings=settings.model_dump(mode="json")).as_json()
-        found |= {"arm": chosen.arm, "weights": weight_digests(chosen.model), part: told | {"seconds": seconds} | about}
+        found |= {"arm": chosen.arm, "weights": digest, part: told | {"seconds": seconds} | about}
         with atomic_write(out) as file:
             json.dump(found, file, indent=1, ensure_ascii=False)
         print(f"{part}: {seconds} s", flush=True)
