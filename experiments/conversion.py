@@ -22,7 +22,8 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,7 @@ class Arm:
     checkpoint: Checkpoint
     prepared: Prepared
     settings: DecodingSettings
+    _worked: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def off(self) -> DecodingSettings:
@@ -121,15 +123,11 @@ class Arm:
             return answer_in_ways(engine, prompts, self.settings, [way for way in self.chosen.ways if way in ways])
         if self.chosen.arm == "plain":
             return {"off": _timed(lambda: answer(engine, prompts, self.off))}
-        return {
-            name: _timed(
-                lambda rag=Rag(self._retriever(name, facts), self._examples(name), most=self.chosen.facts): rag.answer(
-                    engine, prompts, self.off
-                )
-            )
-            for name in self.chosen.retrievers
-            if name in ways
-        }
+        answered = {}
+        for name in (each for each in self.chosen.retrievers if each in ways):
+            rag = Rag(self._retriever(name, facts), self._examples(name), most=self.chosen.facts)
+            answered[name] = _timed(partial(rag.answer, engine, prompts, self.off))
+        return answered
 
     def _retriever(self, name: str, facts: Sequence[FactRecord]) -> Retriever:
         if name == "bm25":
@@ -142,9 +140,10 @@ class Arm:
         """Those of the base; a model that was trained to be shown facts needs none."""
         if self.chosen.arm == "rag-tuned":
             return {}
-        return worked_examples(
-            self._retriever(name, self.prepared.facts), self.prepared.examples, most=self.chosen.facts
-        )
+        if name not in self._worked:
+            retriever = self._retriever(name, self.prepared.facts)
+            self._worked[name] = worked_examples(retriever, self.prepared.examples, most=self.chosen.facts)
+        return self._worked[name]
 
 
 def measure(chosen: argparse.Namespace) -> None:
