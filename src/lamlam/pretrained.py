@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import snapshot_download
 from transformers.utils import is_gguf_available
 
 from lamlam.errors import InputError, LamLamError
@@ -11,12 +12,14 @@ from lamlam.errors import InputError, LamLamError
 __all__ = ["is_hub_name", "located", "reason_of"]
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_WANTED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 
 
 def located(source: str | Path) -> dict[str, Any]:
-    """The arguments of transformers' `from_pretrained` that lead to a model or its tokenizer.
+    """The arguments of transformers' `from_pretrained` that lead to a model or its tokenizer, on this machine.
 
-    Only a name on the hub may use the network. Raises `InputError` when nothing can be at `source`.
+    What a name on the hub stands for is downloaded, unless that was done before. Raises `InputError` when there is
+    nothing at `source`.
     """
     path = Path(source)
     if path.is_dir():
@@ -27,13 +30,13 @@ def located(source: str | Path) -> dict[str, Any]:
         if not is_gguf_available():
             raise LamLamError("a GGUF file needs the extra 'gguf': pip install 'lamlam[gguf]'")
         return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name, "local_files_only": True}
-    if is_hub_name(source):
-        return {"pretrained_model_name_or_path": str(source)}
-    raise InputError("no such folder, nor GGUF file", path=source)
+    if not is_hub_name(source):
+        raise InputError("no such folder or GGUF file", path=source)
+    return {"pretrained_model_name_or_path": _downloaded(str(source)), "local_files_only": True}
 
 
 def is_hub_name(source: str | Path) -> bool:
-    """Whether `source` is of the form owner/name, and nothing local is called so."""
+    """Whether `source` is of the form owner/name, and nothing here is called so."""
     return _HUB_NAME.fullmatch(str(source)) is not None and not Path(source).exists()
 
 
@@ -41,3 +44,11 @@ def reason_of(error: Exception) -> str:
     """The first line of what a library says of a fault, or the fault's kind."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def _downloaded(name: str) -> str:
+    try:
+        return snapshot_download(name, allow_patterns=_WANTED, ignore_patterns=["*/*"])
+    except (OSError, ValueError) as error:
+        told = "no such folder or GGUF file, and no such model on the hub, or the hub cannot be reached"
+        raise InputError(told, path=name) from error

@@ -10,7 +10,20 @@ from lamlam.errors import LamLamError
 
 __all__ = ["app", "main"]
 
-_VERBS = ("annotate", "audit", "demo", "evaluate", "generate", "kb", "pretrain", "serve", "token", "world")
+_VERBS = (
+    "annotate",
+    "audit",
+    "demo",
+    "evaluate",
+    "export",
+    "generate",
+    "kb",
+    "merge",
+    "pretrain",
+    "serve",
+    "token",
+    "world",
+)
 
 app = typer.Typer(
     name="lamlam",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lamlam.cli.base import BaseOption
+
 if TYPE_CHECKING:
     from lamlam.evaluate.audit.scores import AuditScores
 
@@ -18,6 +20,7 @@ def register(app: typer.Typer) -> None:
         run: Annotated[Path, typer.Argument(help="The run's folder, with its checkpoint.")],
         facts: Annotated[Path, typer.Option(help="The facts to forget: JSON Lines, as `kb import` takes them.")],
         kb: Annotated[str | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
+        base: BaseOption = None,
         prompts: Annotated[
             Path | None, typer.Option(help="Prompts for these facts, as probes.  [default: RUN/corpus/probes.jsonl]")
         ] = None,
@@ -48,7 +51,13 @@ def register(app: typer.Typer) -> None:
         with KnowledgeBase.open(place) as opened:
             digest = opened.digest()
         evaluation = Evaluation(
-            Checkpoint.load(run), arm_of(run), Corpus([], {}, [], probes), place, settings, seed=seed, progress=True
+            Checkpoint.load(run, base=base),
+            arm_of(run),
+            Corpus([], {}, [], probes),
+            place,
+            settings,
+            seed=seed,
+            progress=True,
         )
         result = audit_listed(evaluation, listed, neighbours)
         append_results(run, {"audit_facts": result}, Provenance(seed, settings.model_dump(), digest))

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lamlam.cli.base import BaseOption
+
 if TYPE_CHECKING:
     from lamlam.evaluate.factscore.settings import JudgeSettings
 
@@ -19,6 +21,7 @@ def register(app: typer.Typer) -> None:
         ],
         standard: Annotated[Path | None, typer.Option(help="The run of the standard arm, to be measured too.")] = None,
         kb: Annotated[str | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
+        base: BaseOption = None,
         corpus: Annotated[Path | None, typer.Option(help="The corpus folder.  [default: RUN/corpus]")] = None,
         task: Annotated[
             list[str] | None, typer.Option(help="A task's name or all; can be repeated.  [default: all]")
@@ -58,6 +61,7 @@ def register(app: typer.Typer) -> None:
         from lamlam.evaluate.suite import Suite
         from lamlam.evaluate.tasks import HARNESS
         from lamlam.model.checkpoint import Checkpoint
+        from lamlam.model.folder import is_adapter
         from lamlam.pretrain.recipe import arm_of
         from lamlam.report.report import write_report
         from lamlam.report.run import RunResults
@@ -72,7 +76,7 @@ def register(app: typer.Typer) -> None:
         asked = load_corpus(corpus or first / "corpus")
         for folder in folders:
             evaluation = Evaluation(
-                Checkpoint.load(folder),
+                Checkpoint.load(folder, base=base if is_adapter(folder) else None),
                 arm_of(folder),
                 asked,
                 kb or first / "kb.sqlite",
@@ -120,8 +124,10 @@ def _chosen(asked: list[str], fitting: list[str], *, alone: bool) -> list[str]:
 
 def _folders(run: Path, standard: Path | None) -> list[Path]:
     """The runs to measure, the LMLM first."""
+    from lamlam.model.folder import holds_checkpoint
+
     pair = [run / "lmlm", run / "standard"]
-    if standard is None and all((folder / "config.json").exists() for folder in pair):
+    if standard is None and all(map(holds_checkpoint, pair)):
         return pair
     return [run] if standard is None else [run, standard]
 

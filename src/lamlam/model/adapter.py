@@ -17,9 +17,10 @@ from transformers import PreTrainedModel
 from lamlam.corpus.lines import read_object
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
+from lamlam.model.folder import is_adapter, move_model
 from lamlam.model.growth import grow
-from lamlam.model.lora import is_adapter, merged, save_injected
-from lamlam.model.weights import load_model, model_digest, move_model
+from lamlam.model.lora import merged, save_injected
+from lamlam.model.weights import load_model, model_digest
 from lamlam.pretrained import is_hub_name
 from lamlam.vocab import Vocabulary
 from lamlam.vocab.fast import fast_tokenizer
@@ -70,6 +71,8 @@ def load_whole(source: str | Path, base: str | Path | None = None) -> PreTrained
     """
     folder = Path(source)
     if not is_adapter(folder):
+        if base is not None:
+            raise InputError("not an adapter, which alone has a base", path=source)
         return load_model(source)
     record = Base.load(folder)
     place = base or _found(record.model, folder)
@@ -80,7 +83,7 @@ def load_whole(source: str | Path, base: str | Path | None = None) -> PreTrained
 
 
 def save_adapter(model: PreTrainedModel, weights: Mapping[str, Tensor], base: Base, folder: Path) -> None:
-    """Write the adapter that is injected in a model, with its `weights` by name, in float16, beside the tokenizer; each file appears whole.
+    """Write the adapter that is injected in a model, its `weights` by name, in float16; each file appears whole.
 
     Raises `InputError` when the place cannot be written.
     """

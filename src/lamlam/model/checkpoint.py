@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from lamlam.errors import InputError, LamLamError
 from lamlam.model.adapter import load_whole
-from lamlam.model.weights import move_model
+from lamlam.model.folder import move_model
 from lamlam.vocab import Vocabulary
 
 __all__ = ["Checkpoint"]

@@ -1,4 +1,4 @@
-"""A model to be trained further, from any Hugging Face causal model: with the control tokens, whole or by an adapter."""
+"""A model to be trained further, from any Hugging Face causal model: with control tokens, whole or by an adapter."""
 
 from pathlib import Path
 
@@ -23,10 +23,12 @@ def load_grown(source: str | Path, vocabulary: Vocabulary) -> PreTrainedModel:
     return model
 
 
-def load_adaptable(source: str | Path, vocabulary: Vocabulary, settings: LoraSettings) -> tuple[PreTrainedModel, Base]:
-    """The same, frozen, with an adapter and the control tokens' embeddings to train; and what tells its base."""
+def load_adaptable(
+    source: str | Path, vocabulary: Vocabulary, settings: LoraSettings, seed: int = 0
+) -> tuple[PreTrainedModel, Base]:
+    """The same, frozen, with an adapter, fixed by `seed`, and the control tokens' embeddings to train; and its base."""
     model = load_whole(source).float()
     base = Base.of(model, source)
     grow(model, vocabulary, base.tokens)
-    inject(model, base.model, settings, sorted(vocabulary.control_ids))
+    inject(model, base.model, settings, sorted(vocabulary.control_ids), seed)
     return model, base

@@ -16,6 +16,7 @@ def grow(model: PreTrainedModel, vocabulary: Vocabulary, known: int) -> None:
     The others start as the mean of those (Hewitt, 2021: the model's distribution over the old tokens stays almost as
     it was). Its configuration names the vocabulary's BOS, EOS and PAD.
     """
+    known = min(known, _embeddings(model).num_embeddings)  # a tokenizer may name tokens that no embedding was made for
     if len(vocabulary) > _embeddings(model).num_embeddings:
         model.resize_token_embeddings(len(vocabulary), mean_resizing=False)
     # Some models have rows to spare, which no token ever trained: a new token may fall on one of them.

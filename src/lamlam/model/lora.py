@@ -4,11 +4,14 @@ An adapter is kept as peft keeps it, so that peft opens it as well.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import save_file
 from torch import Tensor
@@ -19,7 +22,7 @@ from lamlam.errors import InputError, LamLamError
 from lamlam.model.rows import train_rows, trained_rows
 from lamlam.pretrained import reason_of
 
-__all__ = ["LoraSettings", "adapted", "base_of", "inject", "is_adapter", "merged", "save_adapted", "save_injected"]
+__all__ = ["LoraSettings", "adapted", "base_of", "inject", "merged", "save_adapted", "save_injected"]
 
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _NAME = "default"  # peft's, of the only adapter that a model has
@@ -41,15 +44,18 @@ def adapted(model: PreTrainedModel, base: str, settings: LoraSettings) -> Any:
     return _library().get_peft_model(model, _config(settings, base))
 
 
-def inject(model: PreTrainedModel, base: str, settings: LoraSettings, rows: Sequence[int]) -> None:
+def inject(model: PreTrainedModel, base: str, settings: LoraSettings, rows: Sequence[int], seed: int = 0) -> None:
     """Put an adapter to train into the model, which stays what it is; all else is frozen but the embeddings at `rows`.
 
+    It begins with random weights, fixed by `seed`, that change nothing yet.
     Raises `InputError` when no layer has a name of `targets`.
     """
     peft = _library()
     config = _config(settings, base)
     try:
-        peft.inject_adapter_in_model(config, model, _NAME)
+        with _quiet(), torch.random.fork_rng():
+            torch.manual_seed(seed)
+            peft.inject_adapter_in_model(config, model, _NAME)
     except ValueError as error:
         raise InputError(reason_of(error), field="training.lora.targets") from error
     train_rows(model, rows)
@@ -73,10 +79,6 @@ def save_adapted(model: Any, folder: Path, by_way_of: Path) -> None:
         os.replace(by_way_of / name, folder / name)
 
 
-def is_adapter(folder: Path) -> bool:
-    return (folder / _CONFIG).is_file()
-
-
 def base_of(folder: Path) -> str:
     """The base model that an adapter names. Raises `InputError` when it names none."""
     return read_object(folder / _CONFIG).text("base_model_name_or_path", empty=False)
@@ -91,7 +93,8 @@ def merged(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     if not (folder / _WEIGHTS).is_file():  # the library would read a pickle in its stead
         raise InputError(f"the folder holds no weights ({_WEIGHTS})", path=folder)
     try:
-        whole: PreTrainedModel = peft.PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+        with _quiet():
+            whole: PreTrainedModel = peft.PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise InputError(f"the adapter cannot be put on its base model ({reason_of(error)})", path=folder) from error
     return whole
@@ -106,6 +109,15 @@ def _config(settings: LoraSettings, base: str) -> Any:
         lora_dropout=settings.dropout,
         base_model_name_or_path=base,
     )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the libraries say of each other, and of layers that store their weights transposed."""
+    with warnings.catch_warnings():
+        for category in (FutureWarning, UserWarning):
+            warnings.simplefilter("ignore", category)
+        yield
 
 
 def _library() -> ModuleType:

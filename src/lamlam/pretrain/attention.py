@@ -3,7 +3,7 @@
 torch's kernel computes every pair of a row, those between documents included, and its backward pass is slow there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import torch
@@ -53,53 +53,53 @@ AttentionMaskInterface.register(DOCUMENTS, sdpa_mask)
 
 
 class _DocumentAttention(torch.autograd.Function):
+    """In float32: documents have all lengths, and oneDNN makes a bfloat16 product anew for each, which costs its gain."""
+
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, documents: Sequence[int], scale: float) -> Tensor:
         batch, heads, width, _ = query.shape
+        groups = key.shape[1]
         out = value.new_empty((batch, width, heads, value.shape[-1]))
-        future = torch.ones(max(documents), max(documents), dtype=torch.bool).triu_(1)
+        longest = max(documents)
+        future = torch.full((longest, longest), -torch.inf).triu_(1)
         shares = []
-        pieces = zip(*(_pieces(each, documents) for each in (query, key, value, out.transpose(1, 2))), strict=True)
-        for q, k, v, o in pieces:
-            groups, length, _ = k.shape
-            repeats = heads // groups
-            # Scores in float32, as torch's kernel has them.
-            scores = _grouped(q, groups).float() @ k.float().transpose(1, 2)
-            scores = scores.view(groups, repeats, length, length).mul_(scale)
-            scores.masked_fill_(future[:length, :length], -torch.inf)
-            share = scores.softmax(-1).to(v.dtype).view(groups, repeats * length, length)
-            o.copy_((share @ v).view(heads, length, -1))
+        for q, k, v, o in _pieces(documents, query, key, value, out.transpose(1, 2)):
+            length = k.shape[1]
+            bias = future[:length, :length].repeat(heads // groups, 1)
+            scores = torch.baddbmm(bias, _grouped(q, groups), k.float().transpose(1, 2), alpha=scale)
+            share = scores.softmax(-1)  # [G, A / G * L, L]
+            o.copy_((share @ v.float()).view(heads, length, -1))
             shares.append(share)
-        ctx.save_for_backward(query, key, value, out, *shares)
+        ctx.save_for_backward(query, key, value, *shares)
         ctx.documents, ctx.scale = documents, scale
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, out, *shares = ctx.saved_tensors
-        heads = query.shape[1]
+        query, key, value, *shares = ctx.saved_tensors
+        heads, groups = query.shape[1], key.shape[1]
         # In memory as [B, T, A, D], of which a document's part is a view.
         grads = [each.new_empty(each.transpose(1, 2).shape).transpose(1, 2) for each in (query, key, value)]
-        tensors = (query, key, value, out.transpose(1, 2), grad.transpose(1, 2), *grads)
-        pieces = zip(*(_pieces(each, ctx.documents) for each in tensors), strict=True)
-        for (q, k, v, o, go, gq, gk, gv), share in zip(pieces, shares, strict=True):
-            groups, length, _ = k.shape
-            q, go, o = (_grouped(each, groups) for each in (q, go, o))
+        pieces = _pieces(ctx.documents, query, key, value, grad.transpose(1, 2), *grads)
+        for (q, k, v, go, gq, gk, gv), share in zip(pieces, shares, strict=True):
+            go = _grouped(go, groups)
             gv.copy_(share.transpose(1, 2) @ go)
-            # Softmax's gradient: shares times what each score's differs by from the mean, which is `out * grad`.
-            scores = (go @ v.transpose(1, 2)).float().sub_((go.float() * o.float()).sum(-1, keepdim=True))
-            scores = scores.mul_(share).mul_(ctx.scale).to(v.dtype)
-            gq.copy_((scores @ k.to(v.dtype)).view(heads, length, -1))
-            gk.copy_(scores.transpose(1, 2) @ q.to(v.dtype))
+            through = torch._softmax_backward_data(go @ v.float().transpose(1, 2), share, -1, torch.float32)
+            through.mul_(ctx.scale)
+            gq.copy_((through @ k.float()).view(heads, k.shape[1], -1))
+            gk.copy_(through.transpose(1, 2) @ _grouped(q, groups))
         return (*grads, None, None)
 
 
-def _pieces(heads: Tensor, documents: Sequence[int]) -> list[Tensor]:
-    """[B, A, T, D] -> a view [A, L, D] of each document."""
-    rows = heads.transpose(1, 2)
-    return [piece.transpose(0, 1) for piece in rows.reshape(-1, *rows.shape[2:]).split(list(documents))]
+def _pieces(documents: Sequence[int], *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """For each document its views [A, L, D] of tensors [B, A, T, D]."""
+    rows = (each.transpose(1, 2) for each in tensors)
+    flat = (each.reshape(-1, *each.shape[2:]).split(list(documents)) for each in rows)
+    for pieces in zip(*flat, strict=True):
+        yield tuple(piece.transpose(0, 1) for piece in pieces)
 
 
 def _grouped(heads: Tensor, groups: int) -> Tensor:
-    """[A, L, D] -> [G, A / G * L, D]: the heads that share keys, one under the other."""
-    return heads.reshape(groups, -1, heads.shape[-1])
+    """[A, L, D] -> [G, A / G * L, D], float32: the heads that share keys, one under the other."""
+    whole = torch.empty(heads.shape, dtype=torch.float32).copy_(heads)
+    return whole.view(groups, -1, heads.shape[-1])

@@ -114,7 +114,7 @@ class VocabularySettings(_Settings):
 
 
 class ModelSettings(_Settings):
-    """A preset's shape with random weights, or a model to be trained further: a folder, GGUF file or name on the hub."""
+    """A preset's shape with random weights, or one to be trained further: a folder, GGUF file or name on the hub."""
 
     preset: str = "nano"
     overrides: dict[str, Any] = Field(default_factory=dict, description="fields of the Hugging Face configuration")

@@ -29,7 +29,7 @@ from lamlam.errors import InputError
 from lamlam.model.precision import fast_dtype
 from lamlam.model.rows import trained_output_rows
 from lamlam.pretrain.attention import DOCUMENTS, document_lengths
-from lamlam.pretrain.halves import can_be_halved, halve
+from lamlam.pretrain.bfloat16 import can_be_rounded, round_weights
 from lamlam.pretrain.loss import linear_cross_entropy, masked_cross_entropy
 from lamlam.pretrain.optimizer import OnMasters, build_optimizer
 from lamlam.pretrain.packing import PackedFile
@@ -63,7 +63,7 @@ class PackedTrainer(Trainer):
         self._entity_id = entity_id
         self._by_document = _is_alone_on_a_cpu(training)
         bf16 = training.bf16 and (not self._by_document or fast_dtype() is torch.bfloat16)
-        self._masters = halve(model) if self._by_document and bf16 and can_be_halved(model) else {}
+        self._masters = round_weights(model) if self._by_document and bf16 and can_be_rounded(model) else {}
         _set_attention(model, DOCUMENTS if self._by_document else training.attention)
         if training.compile:
             model.compile()  # in place: names of weights stay, and nothing is left in the environment

@@ -196,7 +196,7 @@ def _first_model(recipe: Recipe, run: Run, vocabulary: Vocabulary) -> PreTrained
     """The model before the first step. Raises `InputError` when it reads fewer tokens than a row has."""
     settings, lora = recipe.model, recipe.training.lora
     if settings.path and lora:
-        model, base = load_adaptable(settings.path, vocabulary, lora)
+        model, base = load_adaptable(settings.path, vocabulary, lora, recipe.seed)
         if whole_state(run.state):
             Base.load(run.folder).check(base.digests[0], settings.path)
         elif Ranks.from_environment().first:

@@ -19,6 +19,7 @@ from lamlam.errors import InputError, LamLamError
 from lamlam.kb.connect import connect
 from lamlam.kb.copy import copy_database
 from lamlam.kb.store import KnowledgeBase
+from lamlam.model.folder import holds_checkpoint
 
 __all__ = ["DEMO", "SHIPPED", "Places"]
 
@@ -31,7 +32,10 @@ _MOST_EXAMPLES = 12
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """A model's name and folder, its facts' address, their texts if there are any, the tokens' file, and prompts."""
+    """A model's name and folder, its facts' address, their texts if there are any, the tokens' file, and prompts.
+
+    `base` is where an adapter's base is, if not where it was.
+    """
 
     name: str
     checkpoint: Path
@@ -39,6 +43,7 @@ class Places:
     documents: Path | None
     tokens: Path
     examples: tuple[str, ...] = ()
+    base: str | None = None
 
     @classmethod
     def of_run(cls, run: Path) -> "Places":
@@ -79,11 +84,6 @@ class Places:
             tokens=data / _TOKENS,
             examples=read_object(world / _EXAMPLES).texts("examples"),
         )
-
-
-def holds_checkpoint(folder: Path) -> bool:
-    """Whether a model has been left there; a run that is training has none yet."""
-    return (folder / "config.json").is_file() and any(folder.glob("model*.safetensors"))
 
 
 def data_folder() -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from lamlam.errors import InputError
-from lamlam.pretrained import is_hub_name, located
+from lamlam.pretrained import located
 
 __all__ = ["fast_tokenizer"]
 
@@ -19,9 +19,6 @@ def fast_tokenizer(source: str | Path) -> PreTrainedTokenizerFast:
     try:
         tokenizer = AutoTokenizer.from_pretrained(**arguments, trust_remote_code=False)
     except Exception as error:  # The tokenizers library raises bare exceptions for a broken file.
-        if is_hub_name(source):
-            told = "no such folder, and the hub cannot be reached or has no tokenizer of this name"
-            raise InputError(told, path=source) from error
         kind = "file" if "gguf_file" in arguments else "folder"
         raise InputError(f"the {kind} holds no tokenizer that can be read", path=source) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):

@@ -13,7 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from lamlam.annotate.causal.template import Template
 from lamlam.errors import InputError
-from lamlam.model.lora import base_of, is_adapter, merged
+from lamlam.model.folder import is_adapter
+from lamlam.model.lora import base_of, merged
 from lamlam.model.weights import load_model
 from lamlam.vocab.fast import fast_tokenizer
 
