@@ -96,8 +96,8 @@ class PackedTrainer(Trainer):
         if not self._by_document:
             logits = model(**read, use_cache=False).logits[:, :-1][where]
             return masked_cross_entropy(logits, targets, banned, token=self._entity_id) * scale
-        rows, width = read["input_ids"].shape
-        documents = document_lengths(read["position_ids"]) if "position_ids" in read else [width] * rows
+        batch, width = read["input_ids"].shape
+        documents = document_lengths(read["position_ids"]) if "position_ids" in read else [width] * batch
         with self.accelerator.autocast():
             hidden = model.base_model(**read, use_cache=False, documents=documents).last_hidden_state[:, :-1][where]
             weight = model.get_output_embeddings().weight
