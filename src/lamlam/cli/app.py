@@ -1,5 +1,6 @@
 """The `lamlam` command: gathers the verbs and turns a foreseeable fault into one sentence and exit code 2."""
 
+import errno
 import importlib
 import os
 import sys
@@ -24,6 +25,8 @@ _VERBS = (
     "token",
     "world",
 )
+# What only the system can refuse, at any write: a file system that is read-only, full, or another user's.
+_FORESEEABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM)
 
 app = typer.Typer(
     name="lamlam",
@@ -45,6 +48,12 @@ def main() -> None:
         app()
     except LamLamError as error:
         typer.echo(f"lamlam: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in _FORESEEABLE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"lamlam: {where}cannot be written ({error.strerror})", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("lamlam: interrupted", err=True)

@@ -30,7 +30,7 @@ def can_bulk_import(database: Database) -> TypeGuard[SQLiteDatabase]:
     """Whether it is an SQLite file that can be written, and into which nothing was ever written."""
     if not isinstance(database, SQLiteDatabase) or database.path is None or not database.writable:
         return False
-    return not any(database.one(f"SELECT 1 FROM {table} LIMIT 1") for table in ("revision", "fact", "tombstone"))
+    return database.is_blank()
 
 
 def bulk_import(

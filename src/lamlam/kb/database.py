@@ -29,6 +29,10 @@ class Database(Protocol):
 
     def close(self) -> None: ...
 
+    def take_back(self) -> None:
+        """Remove what opening it made, where nobody wrote into it since; the connection is of no use then."""
+        ...
+
     def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """All rows that a statement yields."""
         ...

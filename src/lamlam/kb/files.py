@@ -14,6 +14,7 @@ from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError
 from lamlam.kb.fact import Fact
 from lamlam.kb.formats import FORMATS, InputFile, Mapping, Reading, find_files, format_of
+from lamlam.kb.sqlite import BESIDE
 from lamlam.kb.store import KnowledgeBase
 from lamlam.kb.writer import AddReport
 
@@ -84,9 +85,12 @@ def export_file(
 ) -> int:
     """Write the facts that hold into a file, in the order of their ids; how many.
 
-    The file appears whole or not at all. `seen` is called for each fact.
+    The file appears whole or not at all. `seen` is called for each fact. Raises `InputError` where it would be written
+    over the knowledge base, or what SQLite keeps beside it.
     """
     target = Path(path)
+    if kb.path is not None and _belongs_to(target, kb.path):
+        raise InputError("is the knowledge base itself: export to another file", path=path)
     writer = FORMATS[format_of(target, format, written=True)].write
     assert writer is not None  # `format_of` sees to it
     count = 0
@@ -100,6 +104,17 @@ def export_file(
 
     writer(kb, facts(), target)
     return count
+
+
+def _belongs_to(target: Path, kb: Path) -> bool:
+    """Whether a name is that of the knowledge base, whatever leads to it, or of a file that is kept beside it.
+
+    Nothing is opened: closing it would drop the locks that SQLite holds.
+    """
+    if target.exists() and os.path.samefile(target, kb):
+        return True
+    there = target.parent.resolve() / target.name
+    return any(there == Path(f"{file}{ending}") for file in (kb.resolve(), kb.absolute()) for ending in BESIDE)
 
 
 def _identity(files: Sequence[InputFile], *settings: object) -> str:

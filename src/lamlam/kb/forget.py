@@ -1,6 +1,7 @@
 """Forgetting: erasing the rows of what was selected and all that only they used, and leaving tombstones in their place.
 
-Which facts go together is left to `kb.closure`; transactions, and the rewriting of the file afterwards, to `kb.store`.
+Which facts go together is left to `kb.closure`; transactions to `kb.store`, and overwriting what deleted rows leave in
+the file to the database.
 """
 
 import re

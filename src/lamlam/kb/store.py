@@ -20,7 +20,7 @@ from lamlam.kb.certificate import Certificate
 from lamlam.kb.certificates import Certificates
 from lamlam.kb.changes import Changes
 from lamlam.kb.closure import Closure, Selection
-from lamlam.kb.connect import connect
+from lamlam.kb.connect import connect, connected_to_fill
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact, Source
 from lamlam.kb.forget import Forgetter
@@ -64,6 +64,16 @@ class KnowledgeBase(View):
         file, or it is damaged or no knowledge base; `LamLamError` when a server cannot be reached.
         """
         return cls(connect(path, create=create))
+
+    @classmethod
+    @contextmanager
+    def open_to_fill(cls, path: str | Path) -> Iterator[Self]:
+        """`open` with `create`, for a block that adds the first facts.
+
+        Where the block fails, a file that was made for it is removed, unless another program has begun to use it.
+        """
+        with connected_to_fill(path) as database:
+            yield cls(database)
 
     @property
     def path(self) -> Path | None:
@@ -254,7 +264,7 @@ class KnowledgeBase(View):
         if sum(part is not None for part in described) != 1:
             raise InputError("say what to forget: a fact's id, or entity, relation and value, or a source")
         if self._open_revision is not None:
-            raise LamLamError("forgetting rewrites the file, which a transaction cannot: call forget by itself")
+            raise LamLamError("forgetting ends with work on the file, which no transaction holds: call it by itself")
         fields = {"fact": fact_id, "entity": entity, "relation": relation, "value": value, "source": source}
         asked = {field: text for field, text in fields.items() if text is not None}
         closure = Closure(self._database, self._resolver)
@@ -292,8 +302,11 @@ class KnowledgeBase(View):
         return certificate
 
     def finish_erasing(self) -> bool:
-        """Make up for an erasure that another program's reading cut short; whether none waits any more."""
-        return self._database.erased() or self._database.finish_erasing()
+        """Make up for an erasure that another program's reading cut short; whether none waits any more.
+
+        Left to others where this connection cannot write.
+        """
+        return self._database.erased() or (self._database.writable and self._database.finish_erasing())
 
     def request_digest(self, **asked: str | int) -> str:
         """The digest that a certificate has for a request: what was given to `forget`, by field (`fact` for an id)."""

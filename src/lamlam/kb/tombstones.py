@@ -26,7 +26,13 @@ class Tombstones:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._key = bytes(database.scalar("SELECT value FROM meta WHERE key = 'tombstone_key'"))
+        self._key, self._for_good = b"", False
+        self._read_key()
+
+    def _read_key(self) -> None:
+        """It stays from the first write on; before it, a copy may come that brings its own."""
+        self._for_good = self._database.one("SELECT 1 FROM revision LIMIT 1") is not None
+        self._key = bytes(self._database.scalar("SELECT value FROM meta WHERE key = 'tombstone_key'"))
 
     def any(self) -> bool:
         return self._database.one("SELECT 1 FROM tombstone LIMIT 1") is not None
@@ -95,5 +101,7 @@ class Tombstones:
         return [(name, "spelled", normalise(relation)), (name, "words", relation_key(relation))]
 
     def _digest(self, *parts: str) -> bytes:
+        if not self._for_good:
+            self._read_key()
         text = json.dumps(parts, ensure_ascii=True).encode()
         return hashlib.blake2b(text, key=self._key, digest_size=_DIGEST_BYTES).digest()

@@ -10,6 +10,7 @@ import json
 import random
 import shutil
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -21,6 +22,8 @@ from lamlam.corpus import Corpus
 from lamlam.corpus.files import load_corpus, save_corpus
 from lamlam.errors import InputError, LamLamError
 from lamlam.files import atomic_write
+from lamlam.kb.builder import discard
+from lamlam.kb.sqlite import SQLiteDatabase
 from lamlam.kb.store import KnowledgeBase
 from lamlam.markup import AnnotatedDocument
 from lamlam.model.adapter import Base, save_adapter
@@ -37,6 +40,8 @@ from lamlam.pretrain.trainer import Deadline, PackedTrainer, check_sharding, ste
 from lamlam.vocab import Vocabulary
 
 __all__ = ["Run", "TimeIsUp", "prepare", "pretrain"]
+
+_ACTOR = "pretrain"  # in the log of a knowledge base
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +116,30 @@ def _as_yaml(recipe: Recipe) -> str:
 
 
 def _build_knowledge_base(corpora: list[Corpus], path: Path) -> None:
-    building = path.with_suffix(".building")
-    building.unlink(missing_ok=True)
-    with KnowledgeBase.open(building, create=True) as kb:
+    """What an earlier preparation left is replaced; a knowledge base into which others wrote gains the facts, but none
+    that it was told to forget."""
+    if not path.exists():
+        _add_facts(corpora, path)
+        return
+    with closing(SQLiteDatabase(path)) as database:
+        if alone := _is_own(database):
+            if not database.take_alone(written=True) or not _is_own(database):
+                raise InputError("is in use by another program: end it, or train in another folder", path=path)
+            with database.replacement() as new:
+                discard(new)
+                _add_facts(corpora, new)
+    if not alone:
+        _add_facts(corpora, path)
+
+
+def _is_own(database: SQLiteDatabase) -> bool:
+    return database.rows("SELECT DISTINCT actor FROM revision") == [(_ACTOR,)]
+
+
+def _add_facts(corpora: list[Corpus], path: Path) -> None:
+    with KnowledgeBase.open_to_fill(path) as kb:
         for corpus in corpora:
-            kb.add(corpus.facts, actor="pretrain", reason="facts of the training corpora")
-    building.replace(path)
+            kb.add(corpus.facts, actor=_ACTOR, reason="facts of the training corpora")
 
 
 def pretrain(

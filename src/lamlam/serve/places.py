@@ -16,8 +16,9 @@ from pathlib import Path
 from lamlam.corpus.files import read_facts, read_probes
 from lamlam.corpus.lines import read_object
 from lamlam.errors import InputError, LamLamError
-from lamlam.kb.connect import connect
+from lamlam.kb.connect import connect, connected_to_fill
 from lamlam.kb.copy import copy_database
+from lamlam.kb.database import Database
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.folder import holds_checkpoint
 
@@ -125,19 +126,19 @@ def _make_world(shipped: Path, world: Path) -> None:
 
 def _fill(address: str, source: Path) -> None:
     """Copy facts to where nothing was ever written, history included; elsewhere leave all as it is."""
-    if _written(address, create=True):
-        return
-    try:
-        with closing(connect(source)) as whole, closing(connect(address)) as empty:
-            copy_database(whole, empty)
-    except LamLamError:
-        if not _written(address):  # else another server was faster
-            raise
+    with connected_to_fill(address) as target:
+        if _is_written(target):
+            return
+        try:
+            with closing(connect(source)) as whole:
+                copy_database(whole, target)
+        except LamLamError:
+            if not _is_written(target):  # else another server was faster
+                raise
 
 
-def _written(address: str, *, create: bool = False) -> bool:
-    with KnowledgeBase.open(address, create=create) as kb:
-        return kb.revision > 0
+def _is_written(database: Database) -> bool:
+    return database.one("SELECT 1 FROM revision LIMIT 1") is not None
 
 
 def _asked_in(probes: Path) -> tuple[str, ...]:
