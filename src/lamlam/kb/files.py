@@ -70,11 +70,11 @@ def import_file(
         if sum(file.path.stat().st_size for file in files) < _LARGE:
             added = kb.add(intake.records(), allow=allow, actor=actor, reason=reason)
         else:
-            identity = _identity(files, on_error, mapping, language)
+            whole = all(file.path.is_file() for file in files)  # what is no file, as a pipe, can be read only once
+            identity = _identity(files, on_error, mapping, language) if whole else None
             added = kb.load(intake.records(), identity=identity, allow=allow, actor=actor, reason=reason)
     finally:
-        if reading.labels is not None:
-            reading.labels.close()
+        reading.close()
     told = {field.name: getattr(added, field.name) for field in fields(AddReport)}
     return ImportReport(**told, skipped=intake.skipped, bad=tuple(intake.bad), ignored=dict(reading.ignored))
 

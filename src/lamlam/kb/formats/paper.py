@@ -37,7 +37,7 @@ def read_paper(file: InputFile, reading: Reading) -> Rows:
             blocks = _Blocks(raw)
             yield from _rows(ijson.basic_parse(blocks, buf_size=_CHUNK), blocks, file.path)
     except (ijson.JSONError, ValueError) as error:
-        reason, line = _broken(file.path)
+        reason, line = _broken(file.path) if file.path.is_file() else (_told(error), None)
         raise InputError(f"is no whole JSON ({reason})", path=file.path, line=line) from error
 
 
@@ -103,9 +103,13 @@ def _broken(path: Path) -> tuple[str, int | None]:
             for _ in ijson.basic_parse(lines, buf_size=_CHUNK):
                 pass
         except (ijson.JSONError, ValueError) as error:
-            told = str(error).removeprefix("b'").removeprefix('b"').splitlines()[0]
-            return told.partition("\\n")[0].split(": ", 1)[-1], max(lines.line, 1)
+            return _told(error), max(lines.line, 1)
     return "it changed while it was read", None
+
+
+def _told(error: Exception) -> str:
+    told = str(error).removeprefix("b'").removeprefix('b"').splitlines()[0]
+    return told.partition("\\n")[0].split(": ", 1)[-1]
 
 
 class _Blocks:

@@ -15,8 +15,8 @@ from lamlam.errors import InputError
 from lamlam.kb.names import checked
 
 if TYPE_CHECKING:
-    from lamlam.kb.formats.labels import Labels
     from lamlam.kb.formats.mapping import Mapping
+    from lamlam.kb.formats.survey import Survey
 
 __all__ = ["InputFile", "Reading", "Row", "Rows", "vetted"]
 
@@ -44,7 +44,12 @@ class Reading:
     language: str = "en"
     seen: Callable[[int], object] = lambda read: None
     ignored: Counter[str] = field(default_factory=Counter)
-    labels: "Labels | None" = None
+    survey: "Survey | None" = None
+
+    def close(self) -> None:
+        """Let go of what was kept for a second pass."""
+        if self.survey is not None:
+            self.survey.close()
 
 
 def vetted(path: Path, line: int | None, record: FactRecord, prefix: str = "") -> Row | InputError:
