@@ -5,7 +5,8 @@ Every bad input is an `InputError` that names the file, the line and the field. 
 the files of documents, `paper` the paper's JSON.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,10 @@ __all__ = [
 ]
 
 _HELDOUT = "heldout-"
+_FACT = frozenset(("entity", "relation", "value", "source", "aliases"))
+_SOURCE = frozenset(("document", "start", "end"))
+_ALIASES = frozenset(("entity", "relation"))
+_PROBE = frozenset(field.name for field in fields(Probe))
 
 
 def read_facts(path: str | Path) -> Iterator[FactRecord]:
@@ -97,10 +102,17 @@ def save_corpus(corpus: Corpus, folder: str | Path) -> None:
     write_probes(corpus.probes, target / "probes.jsonl")
 
 
-def fact_of(entry: Entry) -> FactRecord:
-    """The fact that an object of a JSON Lines file states; see `read_facts`. Raises `InputError`."""
+def fact_of(entry: Entry, unread: Callable[[str], object] = lambda field: None) -> FactRecord:
+    """The fact that an object of a JSON Lines file states; see `read_facts`. Raises `InputError`.
+
+    `unread` is told which fields are not part of a fact; one that is a misspelt part of it is an error.
+    """
     source = entry.entry("source") if entry.has("source") else None
     aliases = entry.entry("aliases") if entry.has("aliases") else None
+    parts = (entry, _FACT), (source, _SOURCE), (aliases, _ALIASES)
+    for part, known in ((part, known) for part, known in parts if part is not None):
+        for field in part.others(known):
+            unread(part.prefix + field)
     start, end = _span(source) if source else (None, None)
     return FactRecord(
         entity=entry.text("entity", empty=False),
@@ -137,6 +149,7 @@ def _fact_object(fact: FactRecord) -> dict[str, Any]:
 
 
 def _probe(entry: Entry) -> Probe:
+    entry.others(_PROBE)
     answers = entry.texts("answers")
     if not answers:
         raise entry.error("must hold at least one answer", "answers")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lamlam.corpus.fields import meant
 from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
@@ -33,6 +34,14 @@ class Entry:
 
     def has(self, field: str) -> bool:
         return self.value.get(field) is not None
+
+    def others(self, known: frozenset[str]) -> list[str]:
+        """The fields that are not among the known ones. Raises `InputError` for one that is a misspelling of these."""
+        others = sorted(self.value.keys() - known)
+        for field in others:
+            if name := meant(field, known):
+                raise self.error(f"is not known: it must be called '{name}'", field)
+        return others
 
     def text(self, field: str, *, empty: bool = True) -> str:
         """A text field, without lone surrogates (which are no characters); `empty` says whether it may be blank."""

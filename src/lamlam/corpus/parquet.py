@@ -3,7 +3,7 @@
 Row groups are streamed. The library is optional: the extra `parquet` brings it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from lamlam.errors import InputError, LamLamError
 from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument
 
-__all__ = ["parquet_documents", "parquet_library", "write_parquet_documents"]
+__all__ = ["parquet_documents", "parquet_library", "refuse_doubled", "write_parquet_documents"]
 
 _BATCH = 1 << 10
 
@@ -42,6 +42,7 @@ def parquet_documents(
                 raise InputError("there is no such column", path=path, field=columns.text)
             wanted = [columns.text, columns.id, columns.title, "calls"]
             held = [name for name in wanted if name in table.schema_arrow.names]
+            refuse_doubled(table.schema_arrow.names, held, path)
             number = 0
             for batch in table.iter_batches(_BATCH, columns=held):
                 for row in batch.to_pylist():
@@ -49,6 +50,13 @@ def parquet_documents(
                     yield document_of_row(row, columns, path, number)
         except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"is no sound Parquet ({str(error).splitlines()[0]})", path=path) from error
+
+
+def refuse_doubled(columns: Sequence[str], wanted: Iterable[str], path: Path) -> None:
+    """Raise `InputError` where one of the columns that are wanted is there more than once."""
+    for name in wanted:
+        if columns.count(name) > 1:
+            raise InputError("names several columns", path=path, field=name)
 
 
 def write_parquet_documents(documents: Iterable[AnnotatedDocument], path: str | Path) -> int:
