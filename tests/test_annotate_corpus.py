@@ -119,6 +119,14 @@ def test_nothing_half_written_is_left(tmp_path: Path, plain: Path, bad: str) -> 
     assert set(written(tmp_path)) == {"plain.jsonl"}
 
 
+@pytest.mark.parametrize("again", ['{"id": "a", "text": "t"}', '{"id": "plain-5", "text": "t"}\n{"text": "t"}'])
+def test_documents_of_one_id_are_refused_and_nothing_is_left(tmp_path: Path, plain: Path, again: str) -> None:
+    plain.write_text(plain.read_text() + again + "\n")
+    with pytest.raises(InputError, match=r"plain\.jsonl:\d: field 'id': '.+' is the id of .+plain\.jsonl:\d already"):
+        annotate(plain, tmp_path / "out.jsonl", knowledge_base=tmp_path / "kb.sqlite")
+    assert set(written(tmp_path)) == {"plain.jsonl"}
+
+
 def test_the_knowledge_base_may_be_on_a_server(place: Place, tmp_path: Path, stated: Path) -> None:
     for added in (2, 0):
         tally = annotate(stated, tmp_path / "out.jsonl", AlignAnnotator(), knowledge_base=place.address)

@@ -10,12 +10,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from lamlam.corpus.columns import Columns
 from lamlam.corpus.corpus import Corpus, FactRecord, Probe
-from lamlam.corpus.documents import read_documents, write_documents
+from lamlam.corpus.documents import read_documents, read_lines, write_documents
+from lamlam.corpus.ids import Ids
 from lamlam.corpus.lines import Entry, read_entries, write_objects
 from lamlam.corpus.paper import documents_from_paper, documents_to_paper
-from lamlam.corpus.rows import document_of
 from lamlam.errors import InputError, LamLamError
+from lamlam.markup import AnnotatedDocument
 
 __all__ = [
     "documents_from_paper",
@@ -70,10 +72,7 @@ def load_corpus(folder: str | Path) -> Corpus:
     source = Path(folder)
     if not source.is_dir():
         raise InputError("no such folder", path=source)
-    heldout = {
-        path.stem.removeprefix(_HELDOUT): [document_of(entry) for entry in read_entries(path)]
-        for path in sorted(source.glob(f"{_HELDOUT}*.jsonl"))
-    }
+    heldout = {path.stem.removeprefix(_HELDOUT): _group(path) for path in sorted(source.glob(f"{_HELDOUT}*.jsonl"))}
     probes = source / "probes.jsonl"
     return Corpus(
         train=list(read_documents(source / "train.jsonl")),
@@ -81,6 +80,12 @@ def load_corpus(folder: str | Path) -> Corpus:
         facts=list(read_facts(source / "facts.jsonl")),
         probes=list(read_probes(probes)) if probes.exists() else [],
     )
+
+
+def _group(path: Path) -> list[AnnotatedDocument]:
+    """Held-out documents; there may be none."""
+    with Ids() as ids:
+        return list(read_lines(path, Columns(), lambda read: None, ids))
 
 
 def save_corpus(corpus: Corpus, folder: str | Path) -> None:

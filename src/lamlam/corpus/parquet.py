@@ -9,6 +9,7 @@ from typing import Any
 
 from lamlam.batches import batches
 from lamlam.corpus.columns import Columns
+from lamlam.corpus.ids import Ids
 from lamlam.corpus.opened import opened
 from lamlam.corpus.rows import document_object, document_of_row
 from lamlam.errors import InputError, LamLamError
@@ -31,7 +32,7 @@ def parquet_library() -> tuple[Any, Any]:
 
 
 def parquet_documents(
-    path: Path, columns: Columns, seen: Callable[[int], object] = lambda read: None
+    path: Path, columns: Columns, seen: Callable[[int], object], ids: Ids
 ) -> Iterator[AnnotatedDocument]:
     """The documents of a file, a row each; rows are counted from 1 as lines are. Raises `InputError`."""
     arrow, parquet = parquet_library()
@@ -47,7 +48,9 @@ def parquet_documents(
             for batch in table.iter_batches(_BATCH, columns=held):
                 for row in batch.to_pylist():
                     number += 1
-                    yield document_of_row(row, columns, path, number)
+                    document = document_of_row(row, columns, path, number)
+                    ids.add(document.id, path, number, columns.id)
+                    yield document
         except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"is no sound Parquet ({str(error).splitlines()[0]})", path=path) from error
 
