@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import random
 import signal
 import subprocess
@@ -125,6 +126,14 @@ def test_documents_of_one_id_are_refused_and_nothing_is_left(tmp_path: Path, pla
     with pytest.raises(InputError, match=r"plain\.jsonl:\d: field 'id': '.+' is the id of .+plain\.jsonl:\d already"):
         annotate(plain, tmp_path / "out.jsonl", knowledge_base=tmp_path / "kb.sqlite")
     assert set(written(tmp_path)) == {"plain.jsonl"}
+
+
+def test_what_must_be_read_twice_is_no_pipe(tmp_path: Path, plain: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(InputError, match="can be read only once"):
+        find_shards(str(tmp_path / "pipe.jsonl"))
+    with pytest.raises(InputError, match="can be read only once"):
+        AlignAnnotator.of_file(tmp_path / "pipe.jsonl")
 
 
 def test_the_knowledge_base_may_be_on_a_server(place: Place, tmp_path: Path, stated: Path) -> None:

@@ -1,11 +1,12 @@
 """Files appear whole or not at all."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from lamlam.errors import InputError
-from lamlam.files import atomic_write
+from lamlam.files import atomic_write, file_digest
 
 
 def test_file_appears_whole_with_its_folder(tmp_path: Path) -> None:
@@ -38,3 +39,9 @@ def test_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         pass
     with pytest.raises(InputError, match="cannot be written"), atomic_write(tmp_path):
         pass
+
+
+def test_what_can_be_read_only_once_has_no_digest(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="pipe: can be read only once"):
+        file_digest(tmp_path / "pipe")

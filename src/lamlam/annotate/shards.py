@@ -17,7 +17,7 @@ from lamlam.corpus.lines import Entry, read_entries
 from lamlam.corpus.rows import document_of
 from lamlam.corpus.webnlg import stated_document
 from lamlam.errors import InputError
-from lamlam.files import file_digest
+from lamlam.files import file_digest, refuse_stream
 from lamlam.markup import AnnotatedDocument, Call
 
 __all__ = ["Shard", "find_shards", "is_one_file"]
@@ -104,6 +104,7 @@ def is_one_file(out: Path) -> bool:
 
 
 def _of_file(path: Path, name: Path, columns: Columns) -> Shard:
+    refuse_stream(path)
     if not path.is_file():
         raise InputError("no such file", path=path)
     written = name if name.name.endswith(SHARD_ENDINGS) else name.with_suffix(".jsonl")
