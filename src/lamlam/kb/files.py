@@ -79,8 +79,13 @@ def import_file(
     finally:
         reading.close()
     told = {field.name: getattr(added, field.name) for field in fields(AddReport)}
-    left_out = {"skipped": intake.skipped, "bad": tuple(intake.bad), "ignored": dict(reading.ignored)}
-    return ImportReport(**told, **left_out, namesakes=kb.namesakes(before))
+    return ImportReport(
+        **told,
+        skipped=intake.skipped,
+        bad=tuple(intake.bad),
+        ignored=dict(reading.ignored),
+        namesakes=kb.namesakes(before),
+    )
 
 
 def export_file(

@@ -82,8 +82,8 @@ def _triplets(events: _Events, blocks: "_Blocks", path: Path) -> Rows:
             reason = "may hold half of a surrogate pair, which is no character"
             yield InputError(reason, path=path, field=f"triplets[{index}]")
         elif len(parts) == len(_PARTS) and None not in parts:
-            plain = (_ESCAPED.sub(r"\1", part) if "\\" in part else part for part in parts)
-            yield vetted(path, None, FactRecord(*plain), f"triplets[{index}].")
+            entity, relation, value = (_ESCAPED.sub(r"\1", part) if "\\" in part else part for part in parts)
+            yield vetted(path, None, FactRecord(entity, relation, value), f"triplets[{index}].")
         else:
             yield _wrong(index, path, parts)
 

@@ -128,7 +128,7 @@ def _is_day(year: int, month: int, day: int) -> bool:
     if month == 0:
         return day == 0
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    return month <= 12 and day <= calendar.mdays[month] + (leap and month == 2)
+    return month <= 12 and day <= calendar.monthrange(2000 if leap else 2001, month)[1]
 
 
 def _yearless(text: str) -> str:
