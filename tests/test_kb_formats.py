@@ -124,6 +124,7 @@ BAD = [
     ("nested", b'[{"name": "a", "r": "v"}, 7, {"name": "b", "r": "w"}]', None, "[1]", "is no JSON object", 2),
     ("nested", b'[{"name": "a", "r": "v"}, {"r": "w"}]', None, "[1]", "names no entity: nothing at name", 1),
     ("nested", b'[{"name": "a", "r": "v"}, {"name": "b", "r": "\\u0000"}]', None, "/1/r: value", "NUL character", 1),
+    ("nested", b'{"name": "a", "r": {"s": "v", "s": "w"}}', None, "s", "is given twice", 0),
     ("nested", b'{"name": "a",\n"r": ', 2, None, "is no whole JSON", 0),
     ("nested", b'{"name":\n"\xff"}', 2, None, "is not UTF-8", 0),
 ]  # fmt: skip

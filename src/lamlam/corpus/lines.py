@@ -15,9 +15,18 @@ from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 
-__all__ = ["Entry", "parse_entries", "parse_line", "read_entries", "read_object", "read_text", "write_objects"]
+__all__ = ["Entry", "once", "parse_entries", "parse_line", "read_entries", "read_object", "read_text", "write_objects"]
 
 _KINDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these fields, for `json.loads`. Raises `InputError` for one that is there twice: which is meant?"""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise InputError("is given twice", field=next(name for name in names if names.count(name) > 1))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

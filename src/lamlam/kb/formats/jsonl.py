@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.corpus.files import fact_of, write_facts
-from lamlam.corpus.lines import Entry, parse_line
+from lamlam.corpus.lines import Entry, once, parse_line
 from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
 from lamlam.kb.fact import Fact
@@ -49,27 +49,15 @@ def _row(raw: bytes, value: object, path: Path, number: int, ignored: Counter[st
         entry = Entry(value, path, number) if isinstance(value, dict) else parse_line(raw, path, number)
         if entry is None:
             return None
-        _refuse_doubled(raw, entry)
+        if any(raw.count(name) > 1 for name in _QUOTED):
+            json.loads(raw, object_pairs_hook=once)
         unread: list[str] = []
         row = vetted(path, number, fact_of(entry, unread.append))
     except InputError as error:
-        return error
+        return InputError(error.reason, path=path, line=number, field=error.field)
     for field in unread:
         ignored[unread_field(field, ignored)] += 1
     return row
-
-
-def _refuse_doubled(raw: bytes, entry: Entry) -> None:
-    """Raise `InputError` where a field of an object is given twice: which one is meant cannot be known."""
-
-    def once(pairs: list[tuple[str, object]]) -> None:
-        names = [name for name, _ in pairs]
-        for name in names:
-            if names.count(name) > 1:
-                raise entry.error("is given twice", name)
-
-    if any(raw.count(name) > 1 for name in _QUOTED):
-        json.loads(raw, object_pairs_hook=once)
 
 
 def write_jsonl(kb: "View", facts: Iterator[Fact], path: Path) -> None:
