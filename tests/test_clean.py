@@ -1,6 +1,7 @@
 """Cleaning: what each rule says, what a model drops, and that texts stay as they are."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +142,10 @@ def test_the_command_writes_what_is_left_and_a_report(tmp_path: Path) -> None:
     assert not out.exists()
     assert json.loads(report.read_text(encoding="utf-8"))["reasons"] == {"value": 1}
     assert CliRunner().invoke(app, [*command, "--out", str(out)]).exit_code == 0
+    os.mkfifo(tmp_path / "pipe.jsonl")  # which would be waited for, as documents are read twice
+    clean = ["annotate", "clean", str(tmp_path / "pipe.jsonl"), "--dry-run"]
+    with pytest.raises(InputError, match="can be read only once"):
+        CliRunner().invoke(app, clean, catch_exceptions=False)
     assert [len(each.calls) for each in read_documents(out)] == [1, 1, 0, 1, 1]
     with pytest.raises(InputError, match="--out or --dry-run"):
         CliRunner().invoke(app, command, catch_exceptions=False)

@@ -156,6 +156,13 @@ def test_bad_rows_are_passed_over_and_told_where_asked_to(file: Path, tmp_path: 
     assert "stop or skip" in str(_call("import", file, folder, "--on-error", "shrug").exception)
 
 
+def test_namesakes_that_were_merged_are_named(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("entity,relation,value\nJohn Smith,Born,1950\nJohn Smith,Born,1970\n")
+    told = _done("import", file, tmp_path / "people.csv")
+    assert "may be several of one name" in told
+    assert "John Smith" in told
+
+
 def test_nested_json_comes_in_through_a_mapping(file: Path, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"name": "Austria", "Area": {"total": "83,871 sq km"}}')
     (tmp_path / "map.yaml").write_text("entity: [name]\nskip: [name]\n")

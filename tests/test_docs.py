@@ -268,7 +268,10 @@ def test_the_examples_of_facts_become_the_facts_that_the_page_tells(tmp_path: Pa
             held[name] = [(fact.entity, fact.relation, fact.value) for fact in kb.facts()]
             names, sources = [name for _, name, _ in kb.aliases()], [fact.sources for fact in kb.facts()]
     assert held["facts.csv"] == held["facts.json"] == [("Marie Curie", "Birthplace", "Warsaw")]
-    assert held["facts.nt"] == [("Marie Curie", "date of birth", "7 November 1867")]
+    assert held["facts.nt"] == [
+        ("Marie Curie", "date of birth", "7 November 1867"),
+        ("Ann Ames", "office", "President of Freedonia (from 20 January 2009)"),
+    ]
     assert {entity for entity, _, _ in held["austria.json"]} == {"Austria"}
     told = [f"*{relation}: {value}*" for _, relation, value in held["austria.json"]]
     assert len(told) == 4

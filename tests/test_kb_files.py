@@ -79,12 +79,13 @@ def test_the_papers_own_database_comes_in_and_goes_out(kb: KnowledgeBase, shared
     paper = shared_data / "lmlm" / "wiki-100_database.json"
     theirs = json.loads(paper.read_text())
     report = import_file(kb, paper)
-    assert report.added == len({tuple(triplet) for triplet in theirs["triplets"]})
+    plain = {tuple(part.replace("\\'", "'") for part in triplet) for triplet in theirs["triplets"]}
+    assert report.added == len(plain)
     assert report.added + report.known == len(theirs["triplets"])
     export_file(kb, tmp_path / "out.json")
     ours = json.loads((tmp_path / "out.json").read_text())
     assert set(ours) == set(theirs)
-    assert {tuple(triplet) for triplet in ours["triplets"]} == {tuple(triplet) for triplet in theirs["triplets"]}
+    assert {tuple(triplet) for triplet in ours["triplets"]} == plain
 
 
 def test_forgotten_rows_are_refused_and_the_rest_comes_in(kb: KnowledgeBase, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from lamlam.cli.output import escape_what_streams_lack
 from lamlam.errors import LamLamError
 
 __all__ = ["app", "main"]
@@ -44,6 +45,7 @@ def main() -> None:
     # The libraries' own bars and notes would stand between ours.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    escape_what_streams_lack()
     try:
         app()
     except LamLamError as error:

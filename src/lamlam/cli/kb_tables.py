@@ -43,6 +43,10 @@ def print_import(report: "ImportReport") -> None:
         Console().print(_plain("Bad rows, passed over" + (", the first:" if report.skipped > len(report.bad) else ":")))
         for error in report.bad:
             Console().print(_plain(str(error)), soft_wrap=True)
+    if report.namesakes:
+        told = "These were born, or died, at two times: they may be several of one name, which are one entity now"
+        names = [(each.entity, each.relation, "; ".join(each.values)) for each in report.namesakes[:_SHOWN]]
+        Console().print(_table(("entity", "relation", "values"), names, _some(told, len(report.namesakes))))
 
 
 def print_stats(stats: "Stats", digest: str | None = None) -> None:

@@ -26,6 +26,7 @@ from lamlam.kb.fact import Fact, Source
 from lamlam.kb.forget import Forgetter
 from lamlam.kb.log import Entry, Revision, read_entries, read_log
 from lamlam.kb.meta import keep
+from lamlam.kb.namesakes import Namesakes, find_namesakes
 from lamlam.kb.reader import Reader
 from lamlam.kb.resolve import Resolver
 from lamlam.kb.stats import Stats, count_relations, gather_stats
@@ -388,6 +389,10 @@ class KnowledgeBase(View):
         if not found:
             raise InputError(f"there is no entity '{entity}'", field="entity")
         return self._reader.ever([row.id for row in found], relation)
+
+    def namesakes(self, since: int) -> tuple[Namesakes, ...]:
+        """Entities that may be several of one name, by what was added behind revision `since`."""
+        return find_namesakes(self._database, since)
 
     def stats(self) -> Stats:
         return gather_stats(self._database)

@@ -60,7 +60,11 @@ def _is_adapted(module: nn.Module) -> bool:
     if type(base) is not nn.Linear or not hasattr(module, "lora_A") or base.weight.requires_grad:
         return False
     plain = list(module.lora_A) == list(module.active_adapters) and len(module.lora_A) == 1 and not module.merged
-    return plain and not module.lora_variant and all(isinstance(each, nn.Identity) for each in module.lora_dropout.values())
+    return (
+        plain
+        and not module.lora_variant
+        and all(isinstance(each, nn.Identity) for each in module.lora_dropout.values())
+    )
 
 
 class _Norm:
