@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["numbered_rows", "read_csv", "write_csv"]
 
 _COLUMNS = ("entity", "relation", "value")
+_LONGEST_FIELD = 1 << 28  # characters: what follows a quote that is never closed does not fill the memory
 
 _Fields = tuple[int, list[str]] | InputError
 
@@ -53,6 +54,7 @@ def _columns(first: _Fields, path: Path) -> list[str]:
 
 def numbered_rows(file: TextIO, path: Path | None = None) -> Iterator[_Fields]:
     """The rows that are not blank, each with the line where it begins."""
+    csv.field_size_limit(_LONGEST_FIELD)  # of the whole process; 131,072 characters else, fewer than other formats take
     reader = csv.reader(file, strict=True)
     while True:
         line = reader.line_num + 1
