@@ -397,6 +397,26 @@ class Reader:
         """
         return self.by_id([row[0] for row in self.database.rows(sql, (fact_id, fact_id))])
 
+    def heirs(self, fact_id: int) -> list[Fact]:
+        """What superseded a fact, and what superseded that, however far; ordered by id."""
+        sql = """
+            WITH RECURSIVE later (id) AS
+                (VALUES (?) UNION SELECT f.id FROM fact f JOIN later ON f.supersedes = later.id)
+            SELECT id FROM later
+        """
+        return self.by_id([row[0] for row in self.database.rows(sql, (fact_id,)) if row[0] != fact_id])
+
+    def standing(self, fact: Fact) -> Fact | None:
+        """The fact that says the same now: itself, or one in its place that was stated anew, or moved by a merger."""
+        if fact.until is None:
+            return fact
+        same = [
+            heir
+            for heir in self.heirs(fact.id)
+            if heir.until is None and (heir.relation, heir.value) == (fact.relation, fact.value)
+        ]
+        return max(same, key=lambda heir: (heir.entity == fact.entity, heir.id), default=None)
+
     def ever(self, entities: Sequence[int], relation: str) -> list[Fact]:
         """All facts of some entities in a relation or its synonyms, whether or not they still hold; ordered by id."""
         norms = (normalise(relation), *self.relation_synonyms(relation))

@@ -107,8 +107,13 @@ class Writer:
         digests = [digest for proposition in asked for digest in stones.propositions(*proposition)]
         return stones.held_of([*digests, *([stones.document(source.document)] if source else [])])
 
-    def fact(self, entity: str, relation: str, value: str, supersedes: int | None = None) -> tuple[int, bool]:
-        """The id of the fact that states a proposition now, and whether it is new."""
+    def fact(
+        self, entity: str, relation: str, value: str, supersedes: int | None = None, *, exactly: bool = False
+    ) -> tuple[int, bool]:
+        """The id of the fact that states a proposition now, and whether it is new.
+
+        One whose value is another name of this one counts as well, unless it must be `exactly` this one.
+        """
         slot = (self._id("entity", entity), self._id("relation", relation))
         sql = "SELECT id, until FROM fact WHERE entity = ? AND relation = ? AND value = ? AND until IN (0, ?)"
         if known := self._database.one(sql, (*slot, checked(value, "value"), self.revision)):
@@ -116,7 +121,7 @@ class Writer:
             if until:  # what ends and begins in one revision never ended
                 self._database.run("UPDATE fact SET until = 0 WHERE id = ?", (number,))
             return number, bool(until)
-        if self._value_aliases and (number := self._stating_the_same(slot, value)):
+        if self._value_aliases and not exactly and (number := self._stating_the_same(slot, value)):
             return number, False
         sql = "INSERT INTO fact (entity, relation, value, since, supersedes) VALUES (?, ?, ?, ?, ?) RETURNING id"
         number = self._database.scalar(sql, (*slot, value, self.revision, supersedes))
