@@ -12,7 +12,7 @@ from lamlam.errors import InputError
 from lamlam.kb.blocking import stored_keys, value_key
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Source
-from lamlam.kb.names import checked, normalise
+from lamlam.kb.names import canonical, checked, normalise
 from lamlam.kb.synonyms import Synonyms
 from lamlam.kb.tombstones import Tombstones
 
@@ -79,7 +79,7 @@ class Writer:
 
         So is the name of an entity that was merged into another one.
         """
-        checked(name, table)
+        name = canonical(checked(name, table))
         if (table, name) in self._ids:
             return name
         own = self.find(table, name)
@@ -147,7 +147,7 @@ class Writer:
 
     def alias(self, table: str, name: str, target: int) -> bool:
         """Point a name at an entity or a relation; False where it does already."""
-        checked(name, "aliases")
+        name = canonical(checked(name, "aliases"))
         number = self._database.scalar(
             f"INSERT INTO {table}_alias (name, target, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING id",
             (name, target, self.revision),
@@ -179,6 +179,7 @@ class Writer:
 
     def _id(self, table: str, name: str) -> int:
         """The number of a name, given when it is first used."""
+        name = name if table == "document" else canonical(name)
         known = self._ids.get((table, name))
         if known is None:
             checked(name, table)
@@ -192,13 +193,13 @@ class Writer:
         self._ids[table, name] = number
 
     def find(self, table: str, name: str) -> int | None:
-        """The number of exactly this name, where it has one."""
+        """The number of exactly this name, in its canonical form, where it has one."""
         if table == "document":
             return self._database.scalar("SELECT id FROM document WHERE name = ?", (name,))
         return self._database.scalar(
             f"SELECT t.id FROM {table}_spelling s JOIN {table} t ON t.id = s.target "
             "WHERE s.norm = ? AND s.alias = 0 AND t.name = ?",
-            (normalise(name), name),
+            (normalise(name), canonical(name)),
         )
 
     def _new(self, table: str, name: str) -> int:
