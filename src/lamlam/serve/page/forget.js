@@ -53,7 +53,7 @@ export function forget(asked, fact = null) {
       "What is forgotten is erased from the knowledge base with its history and its sources. It cannot be taken back, " +
         "and it cannot be added again.",
     ),
-    fact && scopes(fact, choose),
+    ...(fact ? [scopes(fact, choose)] : []), // null would become a text
     closure,
     reason.box,
     note("eraser"),
