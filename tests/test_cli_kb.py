@@ -191,6 +191,18 @@ def test_forgetting_shows_asks_and_certifies(file: Path, tmp_path: Path) -> None
     assert "Erased" in _done("forget", file, "--source", "d", "--yes")
 
 
+def test_forgetting_a_person_lists_what_tells_of_them_and_includes_it(file: Path) -> None:
+    _done("add", file, "Sorbonne", "Professor", "marie  curie")
+    listed = _done("forget", file, "--entity", "Marie Curie", "--dry-run")
+    assert "Not erased, though it tells of what is" in listed
+    assert "names it as its value" in " ".join(listed.replace("│", " ").split())
+    told = _done("forget", file, "--entity", "Marie Curie", "--include", "values", "--yes")
+    assert "tell of" not in told
+    assert _done("lookup", file, "Sorbonne", "Professor") == "forgotten"
+    refused = _call("forget", file, "--entity", "Ada", "--include", "all", "--yes")
+    assert "unknown kind 'all'" in str(refused.exception)
+
+
 def test_names_are_shown_as_they_are(file: Path) -> None:
     _done("add", file, "[bold]x[/]", "[red]r", "\x1b[31mv")
     told = _done("lookup", file, "[bold]x[/]", "[red]r")

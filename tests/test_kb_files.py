@@ -12,10 +12,11 @@ from lamlam.corpus import FactRecord
 from lamlam.errors import InputError
 from lamlam.kb import KnowledgeBase, Source
 from lamlam.kb.files import export_file, import_file
+from lamlam.kb.names import normalise
 from places import Place
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=8).filter(
-    lambda text: text.replace("_", " ").strip()
+    normalise
 )
 SPAN = st.one_of(st.just((None, None)), st.tuples(st.integers(0, 50), st.integers(50, 90)))
 PLACE = st.one_of(st.just((None, None, None)), st.tuples(TEXT, SPAN).map(lambda place: (place[0], *place[1])))
@@ -62,6 +63,14 @@ def test_csv_and_the_papers_json_bring_back_propositions(
         kb.add(triples)
         export_file(kb, path)
         assert _imported(place, path)[0] == kb.digest()
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "json", "parquet"])
+def test_a_long_value_comes_back_whole(place: Place, kb: KnowledgeBase, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"facts.{ending}"
+    kb.add([("Ulysses", "Text", "Stately, plump " * 20_000), ("Ulysses", "Year", "1922")])
+    assert export_file(kb, path) == 2
+    assert _imported(place, path)[0] == kb.digest()
 
 
 def test_only_what_holds_is_exported(kb: KnowledgeBase, tmp_path: Path) -> None:

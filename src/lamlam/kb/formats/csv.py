@@ -27,6 +27,7 @@ _COLUMNS = ("entity", "relation", "value")
 _DELIMITERS = ",;\t"
 _QUOTED = re.compile(r'"[^"]*"')
 _SEPARATOR = re.compile(r"sep=([,;|\t])\r?\n?", re.IGNORECASE)
+_LONGEST_FIELD = 1 << 28  # characters: what follows a quote that is never closed does not fill the memory
 
 _Fields = tuple[int, list[str]] | InputError
 
@@ -68,6 +69,7 @@ def _columns(first: _Fields, path: Path) -> list[str]:
 
 def numbered_rows(file: TextIO, path: Path | None = None) -> Iterator[_Fields]:
     """The rows that are not blank, each with the line where it begins; the first one shows what is between fields."""
+    csv.field_size_limit(_LONGEST_FIELD)  # of the whole process; 131,072 characters else, fewer than other formats take
     skipped = 0
     while (first := file.readline()).isspace():
         skipped += 1
