@@ -1,8 +1,9 @@
 """What a continuation says of the fact that was asked for: one of four outcomes, which add up.
 
     right   the value asked for, by meaning (`meaning`)
-    other   another true statement about the entity: a value of another of its facts, a true part of the value asked for
-            (a date's year, a surname), or words that the entity's own text goes on to say
+    other   what is true of the entity, but not asked for: a value of another of its facts, a true part of the value
+            asked for (a date's year, a surname), or words that the entity's own text goes on to say. Whether it is true
+            in this very place is not judged: a publisher where a designer is asked for is "other"
     false   a value that is none of these
     none    no value: nothing, "unknown", or a text that names nothing
 
