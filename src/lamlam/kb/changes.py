@@ -51,13 +51,14 @@ class Changes:
         successors, split_off = self._end_again(revision, regrouped)
         sql = "SELECT id FROM fact WHERE until = ? AND since < ? ORDER BY id"
         ended = [row[0] for row in self._database.rows(sql, (revision,) * 2) if row[0] not in split_off]
+        restated = 0
         for old in self._reader.by_id(ended):
             if regrouped and old.id not in successors and self._is_elsewhere(old):
                 continue
-            self.restate(old, old.entity, successors.get(old.id, old.id))
+            restated += self.restate(old, old.entity, successors.get(old.id, old.id))
             for owner in (mergers or {}).get(old.entity, ()):
                 self._drop_orphan(owner, old)
-        changed = len(successors) + len(ended) + links
+        changed = len(successors) + restated + links
         if not changed:
             raise LamLamError(f"revision {revision} changed nothing that holds")
         key = f"{_UNDONE}{self._writer.revision}"
@@ -137,50 +138,52 @@ class Changes:
         sql = f"SELECT id, until, {columns} FROM {table} WHERE since = ? AND until <> ? ORDER BY id"
         standing: dict[int, str] = {}
         split_off: set[str] = set()
-        for number, until, *row in self._database.rows(sql, (revision, revision)):
-            found, ended = self._standing_link(table, number, until, row)
+        for number, until, *content in self._database.rows(sql, (revision, revision)):
+            found, ended = self._standing_link(table, number, until, content, regrouped)
             if found:
-                standing[found] = row[0]
-            elif regrouped and not self._is_absorbed_link(table, row[0], ended):
-                split_off.add(row[0])
+                standing[found] = content[0]
+            elif regrouped and not self._is_absorbed_link(table, content[0], ended):
+                split_off.add(content[0])
         split_off.difference_update(standing.values())
         sql = f"SELECT {columns} FROM {table} WHERE until = ? AND since < ? ORDER BY id"
         back = [row for row in self._database.rows(sql, (revision, revision)) if row[0] not in split_off]
         now = self._writer.revision
         self._database.many(f"UPDATE {table} SET until = ? WHERE id = ?", ((now, number) for number in standing))
-        for row in back:
-            self._link(table, columns, row)
-        return len(standing) + len(back)
+        return len(standing) + sum(self._link(table, columns, row) for row in back)
 
-    def _standing_link(self, table: str, number: int, until: int, row: list) -> tuple[int | None, tuple]:
-        """What an alias, or inverse, is now, by id: where an undoing restored it, or mergers moved it.
+    def _standing_link(
+        self, table: str, number: int, until: int, row: list, regrouped: bool
+    ) -> tuple[int | None, tuple]:
+        """What an alias, or inverse, is now, by id: where an undoing restored it, or mergers that stand moved it.
 
         Or None, and the revision in which it ended last, with its target.
         """
-        if not until:
-            return number, ()
         same = " AND ".join(f"{column} = ?" for column in _LINKS[table])
-        sql = f"SELECT id, until, {', '.join(_LINKS[table])} FROM {table} WHERE {same} AND id > ? ORDER BY id DESC"
+        sql = f"SELECT id, until FROM {table} WHERE {same} AND id >= ? ORDER BY id DESC"
         ended = (until, row[1])
-        for later, its_until, *its_row in [
-            *self._moved_links(table, until, row[0], row[1]),
-            *self._database.rows(sql, (*row, number)),
-        ]:
-            found, ended = self._standing_link(table, later, its_until, its_row)
-            if found:
-                return found, ()
+        waiting, seen = [row], {row[1]}
+        for content in waiting:
+            rows = self._database.rows(sql, (*content, number))
+            for found, its_until in rows:
+                if not its_until:
+                    return found, ()
+            for _, its_until in rows if regrouped else ():
+                ended = (its_until, content[1])
+                moved = self._moved_links(table, its_until, content[0], content[1])
+                waiting += [each for each in moved if each[1] not in seen]
+                seen |= {each[1] for each in moved}
         return None, ended
 
-    def _moved_links(self, table: str, until: int, name: str, target: str | int) -> list[tuple]:
-        """The aliases that a merger of the target made of one that ended."""
+    def _moved_links(self, table: str, until: int, name: str, target: str | int) -> list[list]:
+        """The columns of the aliases that a merger of the target made of one that ended."""
         if table not in ("entity_alias", "value_alias"):
             return []
         key, columns = _LINKS[table][0], ", ".join(f"a.{column}" for column in _LINKS[table])
         sql = f"""
-            SELECT a.id, a.until, {columns} FROM {table} a JOIN {table} m ON m.target = a.target AND m.since = a.since
+            SELECT {columns} FROM {table} a JOIN {table} m ON m.target = a.target AND m.since = a.since
             WHERE a.{key} = ? AND a.since = ? AND m.{key} = ? ORDER BY a.id
         """
-        return self._database.rows(sql, (name, until, self._key(table, target)))
+        return [list(row) for row in self._database.rows(sql, (name, until, self._key(table, target)))]
 
     def _is_absorbed_link(self, table: str, name: str, ended: tuple) -> bool:
         """Whether an alias ended since its target was merged into something that had the alias already."""
@@ -195,26 +198,26 @@ class Changes:
         """The name under which the target of an alias is one itself."""
         return str(target) if table == "value_alias" else self._name(int(target))
 
-    def _link(self, table: str, columns: str, row: tuple) -> None:
+    def _link(self, table: str, columns: str, row: tuple) -> int:
+        """Let an alias, or inverse, stand again; 0 where it does."""
         if table.endswith("_alias") and table != "value_alias":
-            self._writer.alias(table.removesuffix("_alias"), *row)
-            return
+            return self._writer.alias(table.removesuffix("_alias"), *row)
         marks = ", ".join("?" * (len(row) + 1))
         sql = f"INSERT INTO {table} ({columns}, since) VALUES ({marks}) ON CONFLICT DO NOTHING"
-        self._database.run(sql, (*row, self._writer.revision))
+        return self._database.run(sql, (*row, self._writer.revision))
 
-    def restate(self, fact: Fact, entity: str, supersedes: int, *, exactly: bool = True) -> int:
-        """State a fact anew, of an entity, with all its sources; the id of the fact that now says so.
+    def restate(self, fact: Fact, entity: str, supersedes: int, *, exactly: bool = True) -> bool:
+        """State a fact anew, of an entity, with all its sources; False where a fact that holds says so.
 
         Unless it must be `exactly` this one, it may be a fact whose value is another name of this value. Raises
         `LamLamError` where it was forgotten of that entity.
         """
         if self._writer.graves((entity,), (fact.relation,), fact.value):
             raise LamLamError(f"fact {fact.id} of '{fact.entity}' was forgotten of '{entity}': forget it here too")
-        number, _ = self._writer.fact(entity, fact.relation, fact.value, supersedes=supersedes, exactly=exactly)
+        number, new = self._writer.fact(entity, fact.relation, fact.value, supersedes=supersedes, exactly=exactly)
         for source in fact.sources:
             self._writer.source(number, source)
-        return number
+        return new
 
     # Mergers
 

@@ -84,7 +84,7 @@ class Closure:
         whole = entity is not None and relation is None and value is None
         if wanted and not whole:
             raise InputError("what tells of an entity can be included where all of the entity is forgotten only")
-        documents = () if source is None else (source,)
+        documents: tuple[str, ...] = () if source is None else (source,)
         traces: dict[int, Trace] = {}
         if whole:
             assert entity is not None
@@ -99,8 +99,8 @@ class Closure:
             chosen = []
         stated = [fact for document in documents for fact in self._of_document(document)]
         chosen += [fact for fact in stated if self._reader.stated_only_in(fact, documents)]
-        also = {fact: trace for fact, trace in traces.items() if trace in wanted and trace is not Trace.DOCUMENT}
-        also |= {fact: Trace.DOCUMENT for fact in chosen if traces.get(fact) is Trace.DOCUMENT}
+        read = set(chosen)  # of those that were read in a document named so, what no other document states
+        also = {fact: why for fact, why in traces.items() if (fact in read if why is Trace.DOCUMENT else why in wanted)}
         if not chosen and not stated and not also:
             raise _nothing(entity if whole else None, len(traces))
         closed, inferred = self._closed({**dict.fromkeys(chosen, Reason.ASKED), **also})

@@ -57,7 +57,7 @@ class Mergers:
             AND s.alias = a.id JOIN entity_spelling n ON n.norm = s.norm AND n.alias = 0
             JOIN entity e ON e.id = n.target AND e.name = a.name WHERE a.target = ? AND a.until = 0 AND e.id <> ?
         """
-        names = (Name(*row, normalise(row[1])) for row in self._database.rows(sql, (kept, kept)))
+        names = (Name(row[0], row[1], normalise(row[1])) for row in self._database.rows(sql, (kept, kept)))
         return [merger for name in names if (merger := self.of(name)) is not None and merger.kept == kept]
 
     def given(self, merger: Merger) -> list[int]:
