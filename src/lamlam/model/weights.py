@@ -9,15 +9,26 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from lamlam.errors import InputError
 from lamlam.files import file_digest
 
-__all__ = ["load_model", "weight_digests"]
+__all__ = ["check_ended", "load_model", "weight_digests"]
+
+_PACKED, _SUMMARY = "packed", "training.json"  # the first that a training run leaves in its folder, and the last
+
+
+def check_ended(folder: str | Path) -> None:
+    """Raise `InputError` for a run whose training has not ended: weights in its folder are of another recipe."""
+    path = Path(folder)
+    if (path / _PACKED).is_dir() and not (path / _SUMMARY).is_file():
+        raise InputError("the run's training has not ended: `lamlam pretrain` continues it", path=path)
 
 
 def load_model(folder: str | Path) -> PreTrainedModel:
     """The causal language model in a folder, from safetensors alone; no code that the folder brings along is run.
 
-    Raises `InputError` when configuration or weights are missing, cannot be read, or do not fit.
+    Raises `InputError` when configuration or weights are missing, cannot be read, or do not fit, and when the folder is
+    that of a run whose training has not ended.
     """
     path = Path(folder)
+    check_ended(path)
     if not (path / "config.json").is_file():
         raise InputError("the folder holds no config.json", path=path)
     if not any(path.glob("model*.safetensors")):

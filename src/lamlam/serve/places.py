@@ -19,6 +19,7 @@ from lamlam.errors import InputError, LamLamError
 from lamlam.kb.connect import connect
 from lamlam.kb.copy import copy_database
 from lamlam.kb.store import KnowledgeBase
+from lamlam.model.weights import check_ended
 
 __all__ = ["DEMO", "SHIPPED", "Places"]
 
@@ -42,7 +43,8 @@ class Places:
 
     @classmethod
     def of_run(cls, run: Path) -> "Places":
-        """Those of a run. Raises `InputError` when the folder holds no checkpoint."""
+        """Those of a run. Raises `InputError` when the folder holds no checkpoint, or its training has not ended."""
+        check_ended(run)
         if not holds_checkpoint(run):
             there = "holds no checkpoint: `lamlam pretrain` makes one" if run.is_dir() else "no such folder"
             raise InputError(there, path=run)
