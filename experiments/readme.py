@@ -125,14 +125,15 @@ def _invented(demo: dict[str, Any], lmlm: dict[str, Any], standard: dict[str, An
         (
             "FActScore",
             "10.7 → 20.6%",
-            f"{standard['factscore']['figures']['plain']['score']:.1%} → {lmlm['factscore']['figures']['free']['score']:.1%}",
+            f"{_figures(standard, 'factscore', 'plain')['score']:.1%}"
+            f" → {_figures(lmlm, 'factscore', 'free')['score']:.1%}",
             _EVIDENCE,
             "shown",
         ),
         (
             "PopQA, own calls / forced",
             "18.5 → 49.9%",
-            f"{lmlm['popqa']['figures']['own_free']['strict']:.0%} / {lmlm['popqa']['figures']['own_forced']['strict']:.0%}",
+            " / ".join(f"{_figures(lmlm, 'popqa', way)['strict']:.0%}" for way in ("own_free", "own_forced")),
             _EVIDENCE,
             "not shown",
         ),
@@ -152,6 +153,11 @@ def _invented(demo: dict[str, Any], lmlm: dict[str, Any], standard: dict[str, An
         ),
         ("TOFU: forget quality by deleting rows", "p > 0.05", f"p = {quality:.1e}", _EVIDENCE, "not shown"),
     ]
+
+
+def _figures(arm: dict[str, Any], task: str, way: str) -> dict[str, Any]:
+    found: dict[str, Any] = arm[task]["figures"][way]
+    return found
 
 
 def _normalized(steps: list[dict[str, Any]], share: float) -> float:

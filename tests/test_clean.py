@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from lamlam.annotate.clean import RULES, Cleaner, Tally
 from lamlam.annotate.clean.losses import ContextScorer, load_scorer
-from lamlam.annotate.clean.rules import RelationCounts, Setting
+from lamlam.annotate.clean.rules import RelationCounts, Setting, proposition
+from lamlam.annotate.mentions import MentionFinder
 from lamlam.corpus.files import read_documents, write_documents
 from lamlam.errors import InputError
 from lamlam.markup import AnnotatedDocument, Call
@@ -26,7 +27,8 @@ def rules_broken(text: str, *calls: Call, relations: Sequence[str] = ()) -> list
     document, counts = AnnotatedDocument("d", text, calls), RelationCounts()
     counts.add(call.relation for call in calls)
     counts.add(relations)
-    setting = Setting(document, document.calls[-1], document.calls[:-1], counts)
+    said = set(map(proposition, document.calls[:-1]))
+    setting = Setting(document, document.calls[-1], said, MentionFinder(document.text), counts)
     return [rule.name for rule in RULES if rule.says(setting)]
 
 

@@ -147,9 +147,11 @@ def _of_a_server(
     run: Path, url: str, model: str | None
 ) -> "Callable[[FactSource], AbstractContextManager[RemoteEngine]]":
     from lamlam.engine import RemoteEngine
+    from lamlam.model.folder import check_ended
     from lamlam.server import key_of_environment
     from lamlam.vocab import Vocabulary
 
+    check_ended(run)
     vocabulary = Vocabulary.load(run)
     return lambda facts: RemoteEngine(url, vocabulary, facts, model=model, api_key=key_of_environment())
 

@@ -53,7 +53,7 @@ AttentionMaskInterface.register(DOCUMENTS, sdpa_mask)
 
 
 class _DocumentAttention(torch.autograd.Function):
-    """In float32: documents have all lengths, and oneDNN makes a bfloat16 product anew for each, which costs its gain."""
+    """In float32: documents have all lengths, and oneDNN prepares a bfloat16 product for each, which costs its gain."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, documents: Sequence[int], scale: float) -> Tensor:

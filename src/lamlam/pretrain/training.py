@@ -67,6 +67,11 @@ class Run:
         return self.folder / "metrics.jsonl"
 
     @property
+    def results(self) -> Path:
+        """What `lamlam evaluate` measured of the run's weights."""
+        return self.folder / "results.json"
+
+    @property
     def state(self) -> Path:
         """What a run that is cut off resumes from; gone once the run has ended."""
         return self.folder / "state"
@@ -86,15 +91,21 @@ class TimeIsUp(LamLamError):
 
 
 def prepare(recipe: Recipe, run: Run, corpora: list[Corpus] | None = None) -> None:
-    """Read the corpora, train the tokenizer, build the knowledge base and pack the tokens; done once per recipe."""
+    """Read the corpora, train the tokenizer, build the knowledge base and pack the tokens; done once per recipe.
+
+    Weights and figures that another recipe left in the folder are not this one's: the figures go, and nobody reads the
+    weights until those of this recipe are there (`check_ended`).
+    """
     if _is_prepared(recipe, run):
         return
-    run.summary.unlink(missing_ok=True)
-    shutil.rmtree(run.state, ignore_errors=True)
     corpora = corpora or read_corpora(recipe)
     if not all(any(document.text for document in corpus.train) for corpus in corpora):
         raise LamLamError("a corpus of the recipe holds no text to train on")
     vocabulary = train_vocabulary(recipe, corpora)
+    run.packed.mkdir(exist_ok=True)
+    run.summary.unlink(missing_ok=True)
+    run.results.unlink(missing_ok=True)
+    shutil.rmtree(run.state, ignore_errors=True)
     vocabulary.save(run.folder)
     save_corpus(corpora[0], run.corpus)
     _build_knowledge_base(corpora, run.knowledge_base)

@@ -20,7 +20,7 @@ from lamlam.kb.connect import connect, connected_to_fill
 from lamlam.kb.copy import copy_database
 from lamlam.kb.database import Database
 from lamlam.kb.store import KnowledgeBase
-from lamlam.model.folder import holds_checkpoint
+from lamlam.model.folder import check_ended, holds_checkpoint
 
 __all__ = ["DEMO", "SHIPPED", "Places"]
 
@@ -48,7 +48,8 @@ class Places:
 
     @classmethod
     def of_run(cls, run: Path) -> "Places":
-        """Those of a run. Raises `InputError` when the folder holds no checkpoint."""
+        """Those of a run. Raises `InputError` when the folder holds no checkpoint, or its training has not ended."""
+        check_ended(run)
         if not holds_checkpoint(run):
             there = "holds no checkpoint: `lamlam pretrain` makes one" if run.is_dir() else "no such folder"
             raise InputError(there, path=run)
