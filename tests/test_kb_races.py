@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lamlam.corpus import Corpus, FactRecord
-from lamlam.errors import InputError
+from lamlam.errors import InputError, LamLamError
 from lamlam.kb import KnowledgeBase, Status
 from lamlam.kb.bulk import can_bulk_import
 from lamlam.kb.connect import connect, connected_to_fill
@@ -129,11 +129,16 @@ def test_a_training_adds_to_what_others_wrote_and_replaces_what_one_left(tmp_pat
     assert prepare(FACT, ("Ada", "job", "poet")) == ["Bari", "Rome"]
 
 
-def test_a_training_does_not_take_a_file_from_under_a_server(tmp_path: Path) -> None:
+def test_a_training_does_not_take_a_file_from_under_a_writer_and_tells_a_reader(tmp_path: Path) -> None:
     path = tmp_path / "kb.sqlite"
     corpus = Corpus([], {}, [FactRecord(*FACT)])
     _build_knowledge_base([corpus], path)
     with KnowledgeBase.open(path) as served:
+        assert served.learn() == 0  # it writes, and the log is its own, too, from then on
         with pytest.raises(InputError, match="in use by another program"):
             _build_knowledge_base([corpus], path)
         assert served.lookup(*FACT[:2]).found
+    with KnowledgeBase.open(path) as served:
+        _build_knowledge_base([corpus], path)
+        with pytest.raises(LamLamError, match="was replaced since it was opened"):
+            served.lookup(*FACT[:2])

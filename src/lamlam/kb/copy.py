@@ -38,7 +38,7 @@ def copy_database(source: Database, target: Database, *, seen: Callable[[int], o
                 told = count
         seen(count - told)
 
-    with source.snapshot(), target.transaction():
+    with source.snapshot(long=True), target.transaction():
         if any(target.one(f"SELECT 1 FROM {table} LIMIT 1") for table in LAYOUT if table != "meta"):
             raise LamLamError("the knowledge base to copy into is not empty")
         target.run("DELETE FROM meta")

@@ -134,7 +134,7 @@ class PostgresDatabase:
             raise
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self, *, long: bool = False) -> Iterator[None]:
         if self._in_transaction():
             yield
             return

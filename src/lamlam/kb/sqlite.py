@@ -1,9 +1,9 @@
 """The SQLite file under a knowledge base: opening it, running statements, transactions, and erasing for good.
 
-While someone who can write has the file open, SQLite keeps a log beside it (WAL), and readers and writers do not wait
-for each other. The last one to close puts the log away: a file at rest is whole by itself, and SQLite's plain locks let
-it be read where nothing can be written, by readers who see what is written elsewhere meanwhile. A connection whose file
-was removed or replaced refuses to go on.
+From the first write on, SQLite keeps a log beside the file (WAL), and readers and writers do not wait for each other.
+The last one to close puts the log away: a file at rest is whole by itself, is not changed by being read, and can be
+read where nothing can be written, by readers who see what is written elsewhere meanwhile. A connection whose file was
+removed or replaced refuses to go on.
 
 Every statement goes through `SQLiteDatabase`, which turns SQLite's errors into `LamLamError`. Where a file may be is
 left to `kb.place`, how free bytes are found in a page to `kb.pages`, and the search for what must be gone to `kb.scan`.
@@ -27,7 +27,7 @@ from lamlam.kb.pages import blank_free_bytes
 from lamlam.kb.place import OPEN_FILES, Identity, check_place, identity
 from lamlam.kb.scan import Scan, search
 from lamlam.kb.schema import APPLICATION_ID, INDEXES, TABLES, VERSION
-from lamlam.kb.sqlite_faults import BUSY, OF_THE_DISK, PASSING, is_full, kind_of, reason_of
+from lamlam.kb.sqlite_faults import OF_THE_DISK, PASSING, is_full, kind_of, reason_of
 
 __all__ = ["BESIDE", "SQLiteDatabase"]
 
@@ -77,7 +77,7 @@ class SQLiteDatabase:
         return self.path is not None and identity(self._place) != self._identity
 
     def close(self) -> None:
-        again = self._logged and not self._put_log_away()
+        again = self.writable and self.path is not None and not self._put_log_away()
         self._connection.close()
         if again:  # a statement that was never read to its end kept the log in use
             with suppress(sqlite3.Error), closing(self._connect()) as other:
@@ -122,6 +122,7 @@ class SQLiteDatabase:
             raise self._told(error) from error
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[tuple[Any, ...]]:
+        self._keep_log()
         try:
             yield from self._execute(sql, parameters)
         except _FAULTS as error:
@@ -175,10 +176,12 @@ class SQLiteDatabase:
             raise
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self, *, long: bool = False) -> Iterator[None]:
         if self._connection.in_transaction:
             yield
             return
+        if long:
+            self._keep_log()
         self.run("BEGIN")
         try:
             yield
@@ -499,7 +502,8 @@ class SQLiteDatabase:
             if not self._lost_its_log(error):
                 raise
             self._make_or_check()
-        self._keep_log()
+        if self._create:  # what is to be filled must not look unused to whoever would take it back
+            self._keep_log()
         if self.writable and not self.erased():
             with suppress(StoreError):  # what is gone from the rows can be gone from the file later; `verify` tells
                 self.finish_erasing()
@@ -548,9 +552,9 @@ class SQLiteDatabase:
     # The log
 
     def _keep_log(self) -> None:
-        """Have SQLite keep a log, and this connection count as one that uses it. Where somebody who cannot write reads,
-        or the disk is full, there is none for now."""
-        if self.path is None or not self.writable or self._logged:
+        """Have SQLite keep a log, and this connection count as one that uses it. Where somebody reads meanwhile, be it
+        this connection, or the disk is full, there is none for now."""
+        if self.path is None or not self.writable or self._logged or self._connection.in_transaction:
             return
         execute = self._connection.execute
         try:
@@ -561,7 +565,7 @@ class SQLiteDatabase:
             execute("SELECT 1 FROM meta").fetchone()
             self._logged = execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         except sqlite3.OperationalError as error:
-            if kind_of(error) not in BUSY and not self._lost_its_log(error):
+            if kind_of(error) in OF_THE_DISK and not self._lost_its_log(error):
                 raise
         finally:
             execute = self._connection.execute
@@ -574,11 +578,13 @@ class SQLiteDatabase:
         execute = self._connection.execute
         try:
             execute("PRAGMA busy_timeout = 0")
+            if execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                return True
             if self._log_is_empty():
                 execute("PRAGMA synchronous = OFF")
             execute(_LOG_AWAY)
-        except sqlite3.OperationalError as error:
-            return kind_of(error) in BUSY
+        except sqlite3.Error as error:
+            return kind_of(error) != sqlite3.SQLITE_ERROR
         return True
 
     def _lost_its_log(self, error: sqlite3.Error) -> bool:
