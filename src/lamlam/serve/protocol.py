@@ -102,13 +102,13 @@ class DecodingRequest(BaseModel):
         return {"stop": self.stops}
 
 
-TokenId = Annotated[int, Field(ge=0, lt=2**31)]
+TokenIds = Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
 
 
 class CompletionRequest(DecodingRequest):
     """Continue texts."""
 
-    prompt: str | list[str] | list[TokenId] | list[list[TokenId]] = Field(
+    prompt: str | list[str] | TokenIds | list[TokenIds] = Field(
         description="One text to continue, or several; as text or as ids of the model's tokens."
     )
     echo: bool | None = Field(
