@@ -97,7 +97,10 @@ class Changes:
             if (standing := self._standing(fact, heirs)) is not None:
                 if not (regrouped and self._is_claimed(standing)):
                     self._writer.end(standing.id)
-                successors[fact.supersedes or fact.id] = standing.id
+                if regrouped and self._is_elsewhere(standing):  # it stayed for another entity that had it, too
+                    split_off.add(fact.supersedes or fact.id)
+                else:
+                    successors[fact.supersedes or fact.id] = standing.id
             elif regrouped and last.entity not in self._bearers(fact.entity):
                 split_off.add(fact.supersedes or fact.id)
             elif regrouped and last.until is not None and self._mergers.absorbed(last):
@@ -272,7 +275,8 @@ class Changes:
         heirs = self._reader.heirs(number)
         owner = self._name(merger.kept)
         held = [fact for fact in heirs if fact.until is None]
-        if mine := [fact for fact in held if fact.entity == owner]:
+        mine = [fact for fact in held if fact.entity == owner]
+        if mine and not self._is_elsewhere(mine[-1]):
             self._give_up(mine[-1])
             self.restate(mine[-1], given.entity, mine[-1].id)
             return True
