@@ -22,6 +22,7 @@ from lamlam.markup import AnnotatedDocument
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.presets import PRESETS, build_model
 from lamlam.model.weights import load_model
+from lamlam.pretrain import trainer
 from lamlam.pretrain.packing import PackedFile
 from lamlam.pretrain.recipe import load_recipe
 from lamlam.pretrain.training import Run, TimeIsUp, pretrain
@@ -261,6 +262,16 @@ def test_settings_of_speed_and_memory_do_not_change_the_losses(tmp_path, setting
     other = train(tmp_path / "other", *few, f"training.{setting}=true")
     assert losses(other) == pytest.approx(losses(plain), abs=1e-4)
     assert load_file(other / "model.safetensors").keys() == load_file(plain / "model.safetensors").keys()
+
+
+@pytest.mark.parametrize(("bf16", "tolerance"), [("false", 1e-4), ("true", 1e-3)])
+def test_the_step_of_a_lone_cpu_has_the_losses_of_the_plain_one(tmp_path, bf16, tolerance, monkeypatch):
+    few = [f"training.bf16={bf16}", "training.evaluations=0", "training.optimizer=adamw"]
+    fast = losses(train(tmp_path / "fast", *few))
+    monkeypatch.setattr(trainer, "_is_alone_on_a_cpu", lambda training: False)
+    plain = losses(train(tmp_path / "plain", *few))
+    assert len(fast) == len(plain) > 10
+    assert fast == pytest.approx(plain, abs=tolerance)
 
 
 def test_packing_without_boundaries_is_another_run(tmp_path):

@@ -17,6 +17,8 @@ __all__ = ["DOCUMENTS", "document_lengths"]
 DOCUMENTS = "lamlam_documents"
 """The name by which transformers knows this attention."""
 
+_LONGEST = 512  # of longer documents the tables of all pairs, which are kept for the backward pass, would be too large
+
 # B rows of T tokens; A heads of width D, in G groups that share keys and values; L tokens of a document.
 
 
@@ -40,8 +42,11 @@ def _attend(
     documents: Sequence[int] | None = None,
     **more: Any,
 ) -> tuple[Tensor, None]:
-    """Queries [B, A, T, D], keys and values [B, G, T, D] -> [B, T, A, D]. Without `documents` it is torch's kernel."""
-    if documents is None or dropout:
+    """Queries [B, A, T, D], keys and values [B, G, T, D] -> [B, T, A, D].
+
+    Without `documents`, and where one is long, by torch's kernel and the mask.
+    """
+    if documents is None or dropout or max(documents) > _LONGEST:
         query, key = query.to(value.dtype), key.to(value.dtype)
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **more)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
@@ -53,7 +58,7 @@ AttentionMaskInterface.register(DOCUMENTS, sdpa_mask)
 
 
 class _DocumentAttention(torch.autograd.Function):
-    """In float32: documents have all lengths, and oneDNN prepares a bfloat16 product for each, which costs its gain."""
+    """In float32: oneDNN would make a bfloat16 product anew for each length, which costs what it gains."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, documents: Sequence[int], scale: float) -> Tensor:

@@ -59,12 +59,10 @@ def _is_adapted(module: nn.Module) -> bool:
     base = getattr(module, "base_layer", None)
     if type(base) is not nn.Linear or not hasattr(module, "lora_A") or base.weight.requires_grad:
         return False
-    plain = list(module.lora_A) == list(module.active_adapters) and len(module.lora_A) == 1 and not module.merged
-    return (
-        plain
-        and not module.lora_variant
-        and all(isinstance(each, nn.Identity) for each in module.lora_dropout.values())
-    )
+    adapter = cast(Any, module)
+    single = len(adapter.lora_A) == 1 and list(adapter.lora_A) == list(adapter.active_adapters)
+    plain = not (adapter.merged or adapter.lora_variant)
+    return single and plain and all(isinstance(each, nn.Identity) for each in adapter.lora_dropout.values())
 
 
 class _Norm:
