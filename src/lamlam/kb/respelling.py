@@ -32,7 +32,7 @@ def respell(database: Database) -> None:
             _Respelling(database).run()
             keep(database, _KEY, _FORM)
     except StoreError as error:
-        _LOG.warning("the names are not in their canonical form yet: %s", error)
+        _LOG.info("the names are not in their canonical form yet: %s", error)
 
 
 class _Respelling:
