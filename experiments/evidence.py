@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lamlam.errors import InputError
-from lamlam.evaluate.means import Mean
-from lamlam.evaluate.results import read_results
+from lamlam.evaluate.results import Mean, read_results
 from lamlam.files import atomic_write
 from lamlam.pretrain.recipe import load_recipe
 
@@ -33,6 +32,8 @@ first weights and the order of the data. The interval is the 95% interval of Stu
 100% for shares. It tells how a figure varies from run to run, not how well each is measured: the counts behind a run's
 figure stand in its own results. Where all runs agree it has no width, which does not make them certain."""
 _OTHERS = ("reference", "judge")  # settings on which no claim rests
+_T95 = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)
+"""How many standard errors to either side cover 95% of Student's t distribution, with 1, 2, ... degrees of freedom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +139,23 @@ def figure(results: Mapping[str, Mapping[str, Any]], claim: Claim) -> float | No
 def mean_of(values: Sequence[float | None], *, shares: bool) -> dict[str, Any]:
     """The mean of the figures that are there, how many they are, and the interval, for shares within 0 and 1."""
     mean = Mean.of(value for value in values if value is not None)
-    interval = mean.student_interval()
+    interval = student_interval(mean)
     if interval is not None and shares:
         interval = max(0.0, interval[0]), min(1.0, interval[1])
     return {"mean": mean.value, "n": mean.n, "interval": interval and list(interval)}
+
+
+def student_interval(mean: Mean) -> tuple[float, float] | None:
+    """The 95% interval of Student's t with n - 1 degrees of freedom, for a few independent values, such as seeds.
+
+    None for fewer than two values. Raises `ValueError` for more than ten: better methods exist for that many.
+    """
+    if mean.n < 2:
+        return None
+    if mean.n - 1 > len(_T95):
+        raise ValueError(f"an interval of Student's t is for ten values at most, not for {mean.n}")
+    spread = _T95[mean.n - 2] * mean.error
+    return mean.value - spread, mean.value + spread
 
 
 def page(found: Mapping[str, Any], source: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lamlam.errors import InputError
-from lamlam.evaluate.means import Mean
+from lamlam.evaluate.results import Mean
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,20 +54,20 @@ def run(tmp_path: Path, script: ModuleType) -> Callable[..., Path]:
     return make
 
 
-def test_the_interval_of_three_values_is_students() -> None:
-    low, high = Mean.of([1.0, 2.0, 3.0]).student_interval() or (0, 0)
+def test_the_interval_of_three_values_is_students(script: ModuleType) -> None:
+    low, high = script.student_interval(Mean.of([1.0, 2.0, 3.0])) or (0, 0)
     assert (low, high) == (pytest.approx(2 - 2.484138), pytest.approx(2 + 2.484138))
-    assert Mean.of([0.5, 0.5]).student_interval() == (0.5, 0.5)
-    assert Mean.of([0.5]).student_interval() is None
+    assert script.student_interval(Mean.of([0.5, 0.5])) == (0.5, 0.5)
+    assert script.student_interval(Mean.of([0.5])) is None
     with pytest.raises(ValueError, match="ten values at most"):
-        Mean.of([1.0] * 11).student_interval()
+        script.student_interval(Mean.of([1.0] * 11))
 
 
 @pytest.mark.parametrize("number", range(2, 11))
-def test_quantiles_are_those_of_students_t(number: int) -> None:
+def test_quantiles_are_those_of_students_t(script: ModuleType, number: int) -> None:
     stats = pytest.importorskip("scipy.stats")
     mean = Mean.of([float(value) for value in range(number)])
-    assert mean.student_interval() == pytest.approx(
+    assert script.student_interval(mean) == pytest.approx(
         stats.t.interval(0.95, number - 1, mean.value, mean.error), abs=1e-5
     )
 
