@@ -39,10 +39,10 @@ from lamlam.evaluate.arms.prompts import Prompt, sample
 from lamlam.evaluate.arms.rag import Rag, worked_examples
 from lamlam.evaluate.arms.retrieval import BM25, AllOfEntity, Dense, Retriever
 from lamlam.evaluate.arms.rows import Row, answer, answer_in_ways, figures
-from lamlam.evaluate.language.pairs import first_pairs, judge_pairs, read_pairs, scorers
 from lamlam.evaluate.outcome import Outcome
-from lamlam.evaluate.perplexity import perplexity
 from lamlam.evaluate.results import Provenance
+from lamlam.evaluate.tasks.blimp import first_pairs, judge_pairs, read_pairs, scorers
+from lamlam.evaluate.tasks.perplexity import perplexity
 from lamlam.files import atomic_write
 from lamlam.kb import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint

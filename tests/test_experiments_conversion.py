@@ -71,6 +71,6 @@ def test_the_page_says_what_was_not_measured_and_keeps_no_rows(tmp_path: Path) -
 
 
 def _share(hits: int) -> dict[str, Any]:
-    from lamlam.evaluate.results import Share
+    from lamlam.evaluate.results import Proportion
 
-    return Share(hits, 100).as_json("share")
+    return Proportion(hits, 100).as_json("share")

@@ -19,7 +19,7 @@ from enum import StrEnum
 
 from lamlam.annotate.words import words
 from lamlam.evaluate.meaning import Likeness, Said
-from lamlam.evaluate.results import Share
+from lamlam.evaluate.results import Proportion
 
 __all__ = ["Asked", "Outcome", "outcome", "shares"]
 
@@ -88,10 +88,10 @@ def outcome(continuation: str, asked: Asked) -> Outcome:
     return Outcome.FALSE if _names_something(said, asked.answers, places[-1]) else Outcome.NONE
 
 
-def shares(outcomes: Iterable[Outcome]) -> dict[str, Share]:
+def shares(outcomes: Iterable[Outcome]) -> dict[str, Proportion]:
     """The share of each outcome; they add up to 1."""
     counts = Counter(outcomes)
-    return {str(each): Share(counts[each], counts.total()) for each in Outcome}
+    return {str(each): Proportion(counts[each], counts.total()) for each in Outcome}
 
 
 def _first_sentence(text: str) -> str:
