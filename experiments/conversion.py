@@ -22,7 +22,8 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +39,16 @@ from lamlam.evaluate.arms.prompts import Prompt, sample
 from lamlam.evaluate.arms.rag import Rag, worked_examples
 from lamlam.evaluate.arms.retrieval import BM25, AllOfEntity, Dense, Retriever
 from lamlam.evaluate.arms.rows import Row, answer, answer_in_ways, figures
-from lamlam.evaluate.language.pairs import first_pairs, judge_pairs, read_pairs, scorers
 from lamlam.evaluate.outcome import Outcome
-from lamlam.evaluate.perplexity import perplexity
 from lamlam.evaluate.results import Provenance
+from lamlam.evaluate.tasks.blimp import first_pairs, judge_pairs, read_pairs, scorers
+from lamlam.evaluate.tasks.perplexity import perplexity
 from lamlam.files import atomic_write
 from lamlam.kb import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.continuation import load_grown
 from lamlam.model.precision import fast_dtype
-from lamlam.model.weights import weight_digests
+from lamlam.model.weights import model_digest
 from lamlam.pretrain.recipe import data_folder
 from lamlam.vocab import Vocabulary
 
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked.add_argument("model", type=Path)
     asked.add_argument("--arm", choices=ARMS, required=True)
     asked.add_argument("--asked", type=Path, required=True, help="the folder that `prepare` made")
-    asked.add_argument("--out", type=Path, help="[default: MODEL/arms.json]")
+    asked.add_argument("--out", type=Path, help="needed for a file; [default: MODEL/arms.json]")
     asked.add_argument("--corpus", type=Path, help="with WebNLG's probes, facts and texts  [default: MODEL/corpus]")
     asked.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     asked.add_argument("--part", choices=("reported", "calibration"), default="reported", help="of the prompts")
@@ -103,6 +104,7 @@ class Arm:
     checkpoint: Checkpoint
     prepared: Prepared
     settings: DecodingSettings
+    _worked: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def off(self) -> DecodingSettings:
@@ -121,15 +123,11 @@ class Arm:
             return answer_in_ways(engine, prompts, self.settings, [way for way in self.chosen.ways if way in ways])
         if self.chosen.arm == "plain":
             return {"off": _timed(lambda: answer(engine, prompts, self.off))}
-        return {
-            name: _timed(
-                lambda rag=Rag(self._retriever(name, facts), self._examples(name), most=self.chosen.facts): rag.answer(
-                    engine, prompts, self.off
-                )
-            )
-            for name in self.chosen.retrievers
-            if name in ways
-        }
+        answered = {}
+        for name in (each for each in self.chosen.retrievers if each in ways):
+            rag = Rag(self._retriever(name, facts), self._examples(name), most=self.chosen.facts)
+            answered[name] = _timed(partial(rag.answer, engine, prompts, self.off))
+        return answered
 
     def _retriever(self, name: str, facts: Sequence[FactRecord]) -> Retriever:
         if name == "bm25":
@@ -142,9 +140,10 @@ class Arm:
         """Those of the base; a model that was trained to be shown facts needs none."""
         if self.chosen.arm == "rag-tuned":
             return {}
-        return worked_examples(
-            self._retriever(name, self.prepared.facts), self.prepared.examples, most=self.chosen.facts
-        )
+        if name not in self._worked:
+            retriever = self._retriever(name, self.prepared.facts)
+            self._worked[name] = worked_examples(retriever, self.prepared.examples, most=self.chosen.facts)
+        return self._worked[name]
 
 
 def measure(chosen: argparse.Namespace) -> None:
@@ -153,6 +152,7 @@ def measure(chosen: argparse.Namespace) -> None:
     found = json.loads(out.read_text()) if out.exists() else {}
     settings = DecodingSettings.checked(**(SETTINGS.model_dump() | dict(map(_setting, chosen.set))))
     arm = Arm(chosen, open_model(chosen.model), Prepared.read(chosen.asked), settings)
+    digest = model_digest(arm.checkpoint.model)
     for part in chosen.parts:
         if part in found and not chosen.again:
             print(f"{part} was measured before")
@@ -161,7 +161,7 @@ def measure(chosen: argparse.Namespace) -> None:
         told = _MEASURES[part](arm)
         seconds = round(time.monotonic() - started, 1)
         about = Provenance(seed=chosen.seed, settings=settings.model_dump(mode="json")).as_json()
-        found |= {"arm": chosen.arm, "weights": weight_digests(chosen.model), part: told | {"seconds": seconds} | about}
+        found |= {"arm": chosen.arm, "weights": digest, part: told | {"seconds": seconds} | about}
         with atomic_write(out) as file:
             json.dump(found, file, indent=1, ensure_ascii=False)
         print(f"{part}: {seconds} s", flush=True)

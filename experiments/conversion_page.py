@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lamlam.evaluate.means import Mean
 from lamlam.evaluate.outcome import Outcome
+from lamlam.evaluate.results import Mean
 from lamlam.files import atomic_write
 
 ARMS = ("converted", "standard", "base", "rag", "rag-tuned")

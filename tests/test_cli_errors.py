@@ -1,6 +1,8 @@
 """Bad input at the command line: one clear sentence, exit code 2, nothing half-written."""
 
+import errno
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -114,3 +116,46 @@ def test_a_usage_error_has_exit_code_2_too(lamlam):
     code, message = lamlam("pretrain")
     assert code == 2
     assert "recipe" in message.lower()
+
+
+@pytest.fixture
+def facts(tmp_path):
+    (tmp_path / "facts.jsonl").write_text(FACT + "\n", encoding="utf-8")
+    with KnowledgeBase.open(tmp_path / "facts.sqlite", create=True) as kb:
+        kb.add([("Ada", "Birth Place", "London")])
+    return tmp_path
+
+
+def test_a_file_system_that_is_read_only(lamlam, facts, monkeypatch):
+    before = written(facts)
+    access = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK and access(path, mode))
+    told(lamlam("kb", "import", "new.sqlite", "facts.jsonl"), "new.sqlite", "read-only")
+    told(lamlam("kb", "import", "facts.sqlite", "facts.jsonl"), "facts.sqlite", "read-only")
+    told(lamlam("kb", "copy", "facts.sqlite", "new.sqlite"), "new.sqlite", "read-only")
+    told(lamlam("kb", "forget", "facts.sqlite", "--entity", "Ada", "--yes"), "facts.sqlite", "read-only")
+    assert written(facts) == before
+
+
+@pytest.mark.parametrize("fault", [errno.EROFS, errno.ENOSPC, errno.EACCES])
+def test_what_the_system_refuses(lamlam, tmp_path, monkeypatch, fault):
+    def refuse(path, *_, **__):
+        raise OSError(fault, os.strerror(fault), str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    told(lamlam("world", "--people", "20", "--out", tmp_path / "world"), "world", os.strerror(fault))
+
+
+def test_the_knowledge_base_is_not_written_over(lamlam, facts):
+    (facts / "link.sqlite").symlink_to("facts.sqlite")
+    before = (facts / "facts.sqlite").read_bytes()
+    for format in ("jsonl", "csv", "json", "parquet"):
+        for out in ("facts.sqlite", facts / "facts.sqlite", "link.sqlite", "facts.sqlite-wal", "facts.sqlite-journal"):
+            told(lamlam("kb", "export", "facts.sqlite", out, "--format", format), str(out), "knowledge base itself")
+    told(lamlam("world", "--out", "facts.sqlite"), "facts.sqlite")
+    forget = ("kb", "forget", "facts.sqlite", "--entity", "Ada", "--yes", "--certificate")
+    told(lamlam(*forget, "facts.sqlite"), "facts.sqlite", "database, which is not written over")
+    told(lamlam(*forget, facts / "facts.jsonl" / "c.json"), "cannot be written")
+    assert (facts / "facts.sqlite").read_bytes()[100:] == before[100:]
+    with KnowledgeBase.open(facts / "facts.sqlite") as kb:
+        assert kb.lookup("Ada", "Birth Place").found, "nothing is erased whose certificate cannot be written"

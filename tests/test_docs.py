@@ -268,7 +268,10 @@ def test_the_examples_of_facts_become_the_facts_that_the_page_tells(tmp_path: Pa
             held[name] = [(fact.entity, fact.relation, fact.value) for fact in kb.facts()]
             names, sources = [name for _, name, _ in kb.aliases()], [fact.sources for fact in kb.facts()]
     assert held["facts.csv"] == held["facts.json"] == [("Marie Curie", "Birthplace", "Warsaw")]
-    assert held["facts.nt"] == [("Marie Curie", "date of birth", "7 November 1867")]
+    assert held["facts.nt"] == [
+        ("Marie Curie", "date of birth", "7 November 1867"),
+        ("Ann Ames", "office", "President of Freedonia (from 20 January 2009)"),
+    ]
     assert {entity for entity, _, _ in held["austria.json"]} == {"Austria"}
     told = [f"*{relation}: {value}*" for _, relation, value in held["austria.json"]]
     assert len(told) == 4
@@ -304,12 +307,14 @@ def test_every_field_of_a_recipe_is_described_with_its_default() -> None:
     for name, default in fields.items():
         if default not in (None, {}, ...):
             assert described[name].strip("`") == str(yaml.safe_load(json.dumps(default))).lower(), name
-    for source in (recipe.FolderSource, recipe.PaperSource, recipe.WebNLGSource, recipe.WorldSource):
+    for source in get_args(get_args(recipe.CorpusSource)[0]):
         [kind] = get_args(source.model_fields["kind"].annotation)
         row = next(line for line in FILES_PAGE.splitlines() if line.startswith(f"| `{kind}` |"))
-        for name in source.model_fields.keys() - {"kind", "weight", "substitution"}:
-            default = source.model_fields[name]
-            assert (f"`{name}`" if default.is_required() else f"`{name}` (`{default.default}`)") in row
+        common = {name: field.default for name, field in recipe.Source.model_fields.items()} | {"kind": kind}
+        for name, field in source.model_fields.items():
+            if name not in common or (field.default != common[name] and name != "kind"):
+                shown = str(field.default).lower() if isinstance(field.default, bool) else field.default
+                assert (f"`{name}`" if field.is_required() else f"`{name}` (`{shown}`") in row
 
 
 def _fields(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -380,3 +385,4 @@ def test_the_figures_of_the_readme_are_those_of_the_result_files() -> None:
     spec.loader.exec_module(module)
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert module.with_figures(text) == text
+    assert (ROOT / "docs/results/speed.md").read_text(encoding="utf-8") == module.speed()

@@ -280,9 +280,20 @@ def test_visible_tokens_are_counted_and_calls_are_not() -> None:
     assert generation.lookups
 
 
-def test_white_space_at_a_prompts_end_is_left_out() -> None:
-    [generation] = engine_that_writes(ADA, kb=KB, vocabulary=VOCABULARY).generate([PROMPT + " \n"])
-    assert generation.prompt + generation.text == "Ada Lovelace was born in London, so they say."
+@pytest.mark.parametrize("space", ["", " ", " \n"])
+def test_white_space_at_a_prompts_end_is_not_read_and_stays_in_the_prompt(space: str) -> None:
+    [generation] = engine_that_writes(ADA, kb=KB, vocabulary=VOCABULARY).generate([PROMPT + space])
+    [plain] = engine_that_writes(ADA, kb=KB, vocabulary=VOCABULARY).generate([PROMPT])
+    assert generation.ids == plain.ids
+    assert generation.prompt + generation.text == f"{PROMPT}{space or ' '}London, so they say."
+    assert generation.text[generation.lookups[0].start :].startswith("London")
+
+
+def test_a_prompt_may_be_read_alone() -> None:
+    [generation] = engine_that_writes(ADA, kb=KB, vocabulary=VOCABULARY).generate(
+        [PROMPT], DecodingSettings(max_tokens=0)
+    )
+    assert (generation.text, generation.finish, generation.lookups) == ("", "length", ())
 
 
 def test_a_text_without_a_prompt_begins_with_its_first_word() -> None:

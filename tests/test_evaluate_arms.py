@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from fakes_evaluate import lookup, said
+from fakes_model import tiny_llama
 from lamlam.corpus import FactRecord, Probe
 from lamlam.corpus.lines import read_entries, write_objects
 from lamlam.corpus.shown import shown, with_facts
+from lamlam.engine import Engine
 from lamlam.engine.settings import DecodingSettings
-from lamlam.evaluate.arms.calls import asked_and_needless, best_bias, curve
+from lamlam.errors import InputError
+from lamlam.evaluate.arms.calls import asked_and_needless, best_bias, call_margins, curve
 from lamlam.evaluate.arms.known import candidates, chosen_rivals, facts_in, knowledge_in, prompts_in
 from lamlam.evaluate.arms.prepared import Prepared, from_probes, prepare
 from lamlam.evaluate.arms.prompts import Passage, Prompt, cut_passages, part_of, plain_positions, questions, sample
@@ -22,8 +25,12 @@ from lamlam.evaluate.arms.rag import Rag, worked_examples
 from lamlam.evaluate.arms.retrieval import BM25, AllOfEntity, has_wanted
 from lamlam.evaluate.arms.rows import Row, answer, answer_in_ways, figures
 from lamlam.evaluate.outcome import Outcome
+from lamlam.kb import KnowledgeBase
 from lamlam.markup import UNKNOWN, AnnotatedDocument, Call
+from lamlam.model.checkpoint import Checkpoint
+from lamlam.pretrain.recipe import load_recipe
 from lamlam.pretrain.shown import ShownFacts
+from lamlam.vocab import Kind, Vocabulary, encode, labels
 
 DIRECTORS = ["Ada Brook", "Carl Dove", "Eva Frost", "Gus Hale", "Ida Jones", "Kai Lund", "Mia North"]
 SETTINGS = DecodingSettings(max_tokens=8)
@@ -270,8 +277,6 @@ def test_a_call_that_finds_nothing_has_no_fact_before_its_text() -> None:
 
 
 def test_facts_are_swapped_forgotten_and_left(tmp_path: Path) -> None:
-    from lamlam.kb.store import KnowledgeBase
-
     path = tmp_path / "kb.sqlite"
     with KnowledgeBase.open(path, create=True) as kb:
         kb.add(FACTS)
@@ -320,3 +325,36 @@ def test_the_curve_rises_with_the_bias() -> None:
 def test_a_row_is_written_as_plain_json() -> None:
     row = Row("a", "text", Outcome.RIGHT, " x", 3, True)
     assert row.as_json()["outcome"] == "right"
+
+
+def test_margins_are_those_at_which_the_engine_begins_to_call() -> None:
+    vocabulary = Vocabulary.train(["Film 0 is directed by Ada Brook and others."], 300)
+    checkpoint = Checkpoint(tiny_llama(vocabulary), vocabulary)
+    texts = ["Film 0 is directed by", "Film 1 ", "Film 2 is a longer text by"]
+    for text, margin in zip(texts, call_margins(checkpoint, texts), strict=True):
+        with KnowledgeBase.open(":memory:", create=True) as kb:
+            kb.add(FACTS)
+            engine = Engine(checkpoint.model, vocabulary, kb)
+            for bias, called in ((-margin + 0.01, True), (-margin - 0.01, False)):
+                settings = DecodingSettings(max_tokens=1, call_bias=bias, max_query_tokens=3)
+                (generation,) = engine.generate([text], settings)
+                first = generation.kinds[1 + len(vocabulary.encode(f" {text.strip()}"))]
+                assert (first is Kind.CONTROL) is called
+
+
+def test_what_is_shown_is_read_as_in_training_and_carries_no_loss() -> None:
+    vocabulary = Vocabulary.train(["Facts: Film 0, Director: Ada Brook Text: Film 0 is directed by Ada."], 300)
+    document = AnnotatedDocument("d", "Film 0 is directed by Ada.")
+    encoded = encode(document, vocabulary, "standard", given=shown(FACTS[:2]))
+    asked = vocabulary.encode(f" {with_facts(FACTS[:2], document.text)}")
+    assert encoded.ids == [vocabulary.bos_id, *asked, vocabulary.eos_id]
+    kept = labels(np.array(encoded.ids), np.array(encoded.kinds))
+    assert vocabulary.decode([token for token in kept if token >= 0]).strip() == document.text
+
+
+def test_a_recipe_shows_facts_to_the_standard_arm_alone(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("name: a\ncorpora: [{kind: world, facts: 3}]\n")
+    with pytest.raises(InputError, match="facts are shown to the standard arm alone"):
+        load_recipe(path)
+    assert load_recipe(path, ["arm=standard"]).corpora[0].facts == 3

@@ -1,11 +1,13 @@
 """Forgetting: no byte of it is left, it is said to be forgotten, and it does not come back."""
 
 import hashlib
+import os
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -358,3 +360,52 @@ def test_any_fact_can_be_forgotten_and_the_rest_stays(
         assert chosen.value not in found.values
         assert found.found or found.status is Status.FORGOTTEN
         assert kb.add([(chosen.entity, chosen.relation, chosen.value)]).refused
+
+
+@in_a_file
+def test_it_works_without_what_only_posix_has(
+    kb: KnowledgeBase, place: FilePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pread", "pwrite"):
+        monkeypatch.delattr(os, name)
+    monkeypatch.setattr(os, "open", _refusing_folders(os.open))
+    assert kb.forget(entity=SECRET).clean
+    kb.close()
+    with place.open() as again:
+        assert again.verify() == []
+    assert place.left(SECRET, "Wrzeszcz") == set()
+    facts = [FactRecord("a", "b", "c")]
+    with KnowledgeBase.open(place.folder / "new.sqlite", create=True) as new:
+        assert new.load(facts).added == 1
+
+
+def _refusing_folders(system: Callable[..., int]) -> Callable[..., int]:
+    """As Windows does."""
+
+    def opened(path: str, *arguments: Any, **options: Any) -> int:
+        if isinstance(path, str | Path) and Path(path).is_dir():
+            raise PermissionError(13, "Permission denied", str(path))
+        return system(path, *arguments, **options)
+
+    return opened
+
+
+@in_a_file
+def test_a_file_that_cannot_be_cleaned_can_be_read(
+    kb: KnowledgeBase, place: FilePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is gone from the rows is gone from lookups; the rest can wait."""
+
+    def fail(file: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lamlam.kb.sqlite.blank_free_bytes", fail)
+        with pytest.raises(LamLamError, match="cannot be read or written: Input/output error"):
+            kb.forget(entity=SECRET)
+        kb.close()
+        with place.open() as again:
+            assert again.lookup(SECRET, "Birthplace").status is Status.FORGOTTEN
+            assert again.verify() == ["an erasure was interrupted before the file was cleaned"]
+    with place.open() as again:
+        assert again.verify() == []

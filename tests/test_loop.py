@@ -10,8 +10,7 @@ from lamlam.corpus.files import load_corpus
 from lamlam.demo import run_demo
 from lamlam.engine import DecodingSettings, Engine
 from lamlam.evaluate.completion import complete
-from lamlam.evaluate.editing import edit_facts
-from lamlam.evaluate.forgetting import forget_facts
+from lamlam.evaluate.tasks.facts import edit_facts, forget_facts
 from lamlam.kb import KnowledgeBase, Resolution
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.pretrain.training import Run
@@ -54,7 +53,7 @@ class Crossed:
 
 def accuracy(checkpoint: Checkpoint, kb, corpus: Corpus, settings: DecodingSettings = SETTINGS) -> float:
     engine = Engine(checkpoint.model, checkpoint.vocabulary, kb)
-    return complete(engine, corpus.probes, settings).scores.accuracy.value
+    return complete(engine, corpus.probes, settings).scores["accuracy"].value
 
 
 def test_facts_come_from_the_knowledge_base(checkpoint, kb, corpus):

@@ -12,16 +12,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
+from typer.testing import CliRunner
 
+from lamlam.cli.app import app
 from lamlam.corpus import Corpus
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb import KnowledgeBase
 from lamlam.markup import AnnotatedDocument
+from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.presets import PRESETS, build_model
+from lamlam.model.weights import load_model
 from lamlam.pretrain import trainer
 from lamlam.pretrain.packing import PackedFile
 from lamlam.pretrain.recipe import load_recipe
 from lamlam.pretrain.training import Run, TimeIsUp, pretrain
+from lamlam.serve.places import Places
 from lamlam.vocab import Vocabulary
 
 RECIPE = Path(__file__).with_name("small.yaml")
@@ -122,6 +127,31 @@ def test_a_run_that_has_ended_is_not_trained_again(tmp_path):
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
     train(folder, "seed=1")
     assert (folder / "model.safetensors").stat().st_mtime_ns != before
+
+
+def test_old_weights_are_not_read_where_another_recipe_was_cut_off(tmp_path):
+    folder = train(tmp_path)
+    (folder / "results.json").write_text("{}")
+    with pytest.raises(TimeIsUp):
+        pretrain(load_recipe(RECIPE, [*TINY, "seed=1"]), folder, seconds=0)
+    assert (folder / "model.safetensors").exists()
+    assert not (folder / "results.json").exists()  # they are of the old weights
+    for reader in (Checkpoint.load, load_model, Places.of_run):
+        with pytest.raises(InputError, match="training has not ended"):
+            reader(folder)
+    for verb, *more in (["generate", "Ada"], ["generate", "Ada", "--server", "http://a"], ["evaluate"], ["serve"]):
+        told = CliRunner().invoke(app, [verb, str(folder), *more])
+        assert "training has not ended" in str(told.exception)
+    train(folder, "seed=1")
+    assert Checkpoint.load(folder)
+
+
+def test_a_recipe_that_cannot_be_prepared_leaves_a_finished_run_as_it_is(tmp_path):
+    folder = train(tmp_path)
+    with pytest.raises(LamLamError, match="no text to train on"):
+        pretrain(load_recipe(RECIPE, [*TINY, "seed=1"]), folder, [Corpus([AnnotatedDocument("a", "")], {}, [])])
+    assert Checkpoint.load(folder)
+    assert (folder / "training.json").exists()
 
 
 def test_the_standard_arm_reads_the_same_texts_without_calls(tmp_path):

@@ -196,8 +196,9 @@ MALFORMED = [
     b"[" * 400 + b"]" * 400, b'{"prompt": ' + b"[" * 20 + b"]" * 20 + b"}",
 ]  # fmt: skip
 WRONG = [
-    None, True, 1, 1.5, "text", [], [[]], [{}], {"nothing": 1}, {"prompt": None}, {"prompt": {}}, {"prompt": [1]},
-    {"prompt": [[1]]}, {"prompt": "a", "__proto__": {}}, {"prompt": "a", "temperature": "hot"},
+    None, True, 1, 1.5, "text", [], [[]], [{}], {"nothing": 1}, {"prompt": None}, {"prompt": {}}, {"prompt": [2]},
+    {"prompt": [[2]]}, {"prompt": [[]]}, {"prompt": [True]}, {"prompt": ["a", 9]},
+    {"prompt": "a", "__proto__": {}}, {"prompt": "a", "temperature": "hot"},
     {"prompt": "a", "n": 0}, {"prompt": "a", "n": 1.5}, {"prompt": "a", "seed": -1}, {"prompt": "a", "revision": -1},
     {"prompt": "a", "revision": 10**6}, {"prompt": "a", "top_p": 0}, {"prompt": "a", "logit_bias": {"1": 100}},
     {"prompt": "a", "entities": "all"}, {"prompt": "a", "max_calls": 10**9},

@@ -202,6 +202,13 @@ def test_documents_are_found_in_a_file_or_a_folder(tmp_path: Path) -> None:
     assert Documents(None).text("one") is None
 
 
+def test_an_id_that_several_documents_have_shows_none_of_them(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text('{"id": "one", "text": "1"}\n{"id": "' + name + '", "text": "x"}\n')
+    documents = Documents(tmp_path)
+    assert (documents.text("one"), documents.text("a"), documents.text("b")) == (None, "x", "x")
+
+
 def test_documents_that_cannot_be_read_are_told_by_file_and_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder"):
         Documents(tmp_path / "nothing")

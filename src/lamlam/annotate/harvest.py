@@ -43,7 +43,7 @@ def add_facts(works: Sequence[ShardWork], annotator: Annotator, place: str | Pat
     A source names the document by its id, after the shard's name where there are several: `a.jsonl#17`.
     """
     facts = _facts(works, annotator)
-    with KnowledgeBase.open(place, create=True) as kb:
+    with KnowledgeBase.open_to_fill(place) as kb:
         if sum(work.out.stat().st_size for work in works) < _LARGE:
             return kb.add(facts, actor="annotate", reason=annotator.name)
         identity = " ".join(work.digest for work in works)

@@ -1,11 +1,13 @@
 """The `lamlam` command: gathers the verbs and turns a foreseeable fault into one sentence and exit code 2."""
 
+import errno
 import importlib
 import os
 import sys
 
 import typer
 
+from lamlam.cli.output import escape_what_streams_lack
 from lamlam.errors import LamLamError
 
 __all__ = ["app", "main"]
@@ -24,6 +26,8 @@ _VERBS = (
     "token",
     "world",
 )
+# What only the system can refuse, at any write: a file system that is read-only, full, or another user's.
+_FORESEEABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM)
 
 app = typer.Typer(
     name="lamlam",
@@ -41,10 +45,17 @@ def main() -> None:
     # The libraries' own bars and notes would stand between ours.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    escape_what_streams_lack()
     try:
         app()
     except LamLamError as error:
         typer.echo(f"lamlam: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in _FORESEEABLE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"lamlam: {where}cannot be written ({error.strerror})", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("lamlam: interrupted", err=True)

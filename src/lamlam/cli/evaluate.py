@@ -8,7 +8,7 @@ import typer
 from lamlam.cli.base import BaseOption
 
 if TYPE_CHECKING:
-    from lamlam.evaluate.factscore.settings import JudgeSettings
+    from lamlam.evaluate.judges import JudgeSettings
 
 __all__ = ["register"]
 
@@ -57,9 +57,9 @@ def register(app: typer.Typer) -> None:
         from lamlam.corpus.files import load_corpus
         from lamlam.engine.settings import DecodingSettings
         from lamlam.evaluate.evaluation import Evaluation
-        from lamlam.evaluate.language.parity import write_parity
         from lamlam.evaluate.suite import Suite
         from lamlam.evaluate.tasks import HARNESS
+        from lamlam.evaluate.tasks.blimp import write_parity
         from lamlam.model.checkpoint import Checkpoint
         from lamlam.model.folder import is_adapter
         from lamlam.pretrain.recipe import arm_of
@@ -144,7 +144,7 @@ def _judge(url: str | None, model: str | None, folder: Path) -> "JudgeSettings |
     """Who judges biographies; its answers are kept beside what else a run's evaluation makes."""
     from lamlam.checked import checked
     from lamlam.errors import InputError
-    from lamlam.evaluate.factscore.settings import JudgeSettings
+    from lamlam.evaluate.judges import JudgeSettings
 
     if url is None and model is None:
         return None
@@ -157,7 +157,7 @@ def _table(name: str, figures: dict[str, Any], seconds: float | None) -> Any:
     """The plain numbers of a result, nested names joined by dots; one sentence for a task that was skipped."""
     from rich.table import Table
 
-    from lamlam.evaluate.results import plain_numbers, written
+    from lamlam.evaluate.results import format_number, plain_numbers
 
     if "skipped" in figures:
         return f"{name.replace('_', ' ')} was left out: {figures['skipped']}."
@@ -165,5 +165,5 @@ def _table(name: str, figures: dict[str, Any], seconds: float | None) -> Any:
     table = Table("figure", "value", title=f"{name.replace('_', ' ')}, {when}", title_justify="left")
     table.columns[1].justify = "right"
     for path, value in plain_numbers(figures, detail=False):
-        table.add_row(path, written(value))
+        table.add_row(path, format_number(value))
     return table

@@ -1,6 +1,5 @@
 """`lamlam generate RUN PROMPT…`: continue prompts with lookups, and show where each fact came from."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
@@ -10,6 +9,7 @@ import typer
 
 from lamlam.batches import batches
 from lamlam.cli.base import BaseOption
+from lamlam.cli.output import print_json
 from lamlam.errors import InputError
 
 if TYPE_CHECKING:
@@ -147,9 +147,11 @@ def _of_a_server(
     run: Path, url: str, model: str | None
 ) -> "Callable[[FactSource], AbstractContextManager[RemoteEngine]]":
     from lamlam.engine import RemoteEngine
+    from lamlam.model.folder import check_ended
     from lamlam.server import key_of_environment
     from lamlam.vocab import Vocabulary
 
+    check_ended(run)
     vocabulary = Vocabulary.load(run)
     return lambda facts: RemoteEngine(url, vocabulary, facts, model=model, api_key=key_of_environment())
 
@@ -163,7 +165,7 @@ def _read_prompts(name: str) -> Iterator[str]:
 
 def _print(generation: "Generation", *, trace: bool, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(generation.as_json(), ensure_ascii=False))
+        print_json(generation.as_json())
         return
     typer.echo(generation.prompt + generation.text)
     for number, lookup in enumerate(generation.lookups if trace else (), start=1):

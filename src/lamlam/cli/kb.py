@@ -3,7 +3,6 @@
 Changing them is left to `kb_changes`, the matching of names to `kb_matching`, how things are shown to `kb_tables`.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lamlam.cli import kb_changes, kb_matching, kb_relations
-from lamlam.cli.kb_options import Actor, Allow, File, Reason, bytes_read, made_if_missing, progress, removed_on_failure
+from lamlam.cli.kb_options import Actor, Allow, File, Reason, bytes_read, progress
+from lamlam.cli.output import print_json
 from lamlam.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,11 +58,12 @@ def _register_files(kb: typer.Typer) -> None:
         A large import that was cut off goes on where it was when it is given again.
         """
         from lamlam.cli.kb_tables import print_import
+        from lamlam.kb import KnowledgeBase
         from lamlam.kb.files import import_file
         from lamlam.kb.formats import load_mapping
 
         chosen: dict[str, Any] = {"allow": allow, "on_error": on_error, "mapping": load_mapping(map) if map else None}
-        with made_if_missing(file) as facts, bytes_read("importing facts") as seen:
+        with KnowledgeBase.open_to_fill(file) as facts, bytes_read("importing facts") as seen:
             report = import_file(
                 facts, sources, format, language=language, actor=actor, reason=reason, seen=seen, **chosen
             )
@@ -88,13 +89,12 @@ def _register_files(kb: typer.Typer) -> None:
         target: Annotated[str, typer.Argument(metavar="TARGET", help="Where to: made where missing, else empty.")],
     ) -> None:
         """Copy a knowledge base whole, between files and PostgreSQL: ids, history, aliases, tombstones, all."""
-        from lamlam.kb.connect import connect
+        from lamlam.kb.connect import connect, connected_to_fill
         from lamlam.kb.copy import copy_database
 
         with (
             closing(connect(source)) as whole,
-            removed_on_failure(target),
-            closing(connect(target, create=True)) as empty,
+            connected_to_fill(target) as empty,
             progress("copying rows") as seen,
         ):
             count = copy_database(whole, empty, seen=seen)
@@ -138,7 +138,7 @@ def _register_reading(kb: typer.Typer) -> None:
                 return
             for query in _read_queries(jsonl):
                 found = view.lookup(query["entity"], query["relation"])
-                typer.echo(json.dumps(query | _answer(found), ensure_ascii=False))
+                print_json(query | _answer(found))
 
     @kb.command()
     def log(file: File) -> None:

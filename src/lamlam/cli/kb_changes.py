@@ -1,12 +1,14 @@
 """The verbs of `lamlam kb` that change facts and names, take changes back, and forget."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lamlam.cli.kb_options import Actor, Allow, File, Reason, made_if_missing
+from lamlam.cli.kb_options import Actor, Allow, File, Reason
 from lamlam.errors import LamLamError
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ def _register_changes(kb: typer.Typer) -> None:
         reason: Reason = "",
     ) -> None:
         """Add a fact; FILE is made where it is missing."""
-        with made_if_missing(file) as facts:
+        from lamlam.kb import KnowledgeBase
+
+        with KnowledgeBase.open_to_fill(file) as facts:
             record, origin = (entity, relation, value), _source(source)
             report = facts.add([record], source=origin, allow=allow, actor=actor, reason=reason)
         if report.refused:
@@ -156,6 +160,13 @@ def _register_forget(kb: typer.Typer) -> None:
         relation: Annotated[str | None, typer.Option(help="in this relation,")] = None,
         value: Annotated[str | None, typer.Option(help="of this value.")] = None,
         source: Annotated[str | None, typer.Option(help="What this document, and no other, states.")] = None,
+        include: Annotated[
+            list[str] | None,
+            typer.Option(
+                metavar="values|mentions|lookalikes|documents",
+                help="With an entity, also the facts of others that tell of it, as --dry-run lists them; repeatable.",
+            ),
+        ] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be erased.")] = False,
         yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
         certificate: Annotated[Path | None, typer.Option(help="Write the certificate here, as JSON.")] = None,
@@ -167,15 +178,15 @@ def _register_forget(kb: typer.Typer) -> None:
         from lamlam.kb import KnowledgeBase
 
         described: dict[str, Any] = {"entity": entity, "relation": relation, "value": value, "source": source}
-        with KnowledgeBase.open(file) as facts:
+        described["include"] = include or ()
+        with KnowledgeBase.open(file) as facts, _written_to(certificate) as written:
             if dry_run or not yes:
                 done = facts.forget(id, **described, dry_run=True)
                 print_closure(facts, done)
             if not dry_run:
                 yes or typer.confirm("Erase this for good?", abort=True, err=True)
                 done = facts.forget(id, **described, actor=actor, reason=reason)
-        if certificate is not None:
-            _write_json(done.as_json(), certificate)
+            written(done.as_json())
         print_certificate(done)
         if not done.dry_run and not done.clean:
             raise typer.Exit(1)
@@ -187,9 +198,13 @@ def _source(document: str | None) -> "Source | None":
     return None if document is None else Source(document)
 
 
-def _write_json(value: dict[str, Any], path: Path) -> None:
+@contextmanager
+def _written_to(path: Path | None) -> Iterator[Callable[[dict[str, Any]], object]]:
+    """What writes a certificate, if it is asked for: whether it can be written shows before anything is erased."""
     from lamlam.files import atomic_write
 
+    if path is None:
+        yield lambda value: None
+        return
     with atomic_write(path) as file:
-        json.dump(value, file, indent=2)
-        file.write("\n")
+        yield lambda value: file.write(json.dumps(value, indent=2) + "\n")

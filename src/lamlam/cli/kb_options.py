@@ -1,44 +1,18 @@
-"""What the verbs of `lamlam kb` share: their common options, progress on standard error, and files that are made."""
+"""What the verbs of `lamlam kb` share: their common options, and progress on standard error."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from lamlam.kb import KnowledgeBase
-
-__all__ = ["Actor", "Allow", "File", "Reason", "bytes_read", "made_if_missing", "progress", "removed_on_failure"]
+__all__ = ["Actor", "Allow", "File", "Reason", "bytes_read", "progress"]
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="The knowledge base: a file, or postgresql://…")]
 Actor = Annotated[str, typer.Option(help="Who does it, for the log.")]
 Reason = Annotated[str, typer.Option(help="Why, for the log.")]
 Allow = Annotated[bool, typer.Option("--allow", help="Let in what was forgotten, too.")]
 _SHOWN = 200  # rows from one showing of the counter to the next
-
-
-@contextmanager
-def made_if_missing(file: str) -> Iterator["KnowledgeBase"]:
-    """A knowledge base; one that is made for a command which then fails is not left behind."""
-    from lamlam.kb import KnowledgeBase
-
-    with removed_on_failure(file), KnowledgeBase.open(file, create=True) as facts:
-        yield facts
-
-
-@contextmanager
-def removed_on_failure(file: str) -> Iterator[None]:
-    from lamlam.kb.connect import is_url
-
-    fresh = not is_url(file) and not Path(file).exists()
-    try:
-        yield
-    except BaseException:
-        if fresh:
-            Path(file).unlink(missing_ok=True)
-        raise
 
 
 @contextmanager

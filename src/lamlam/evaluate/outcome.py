@@ -1,8 +1,9 @@
 """What a continuation says of the fact that was asked for: one of four outcomes, which add up.
 
     right   the value asked for, by meaning (`meaning`)
-    other   another true statement about the entity: a value of another of its facts, a true part of the value asked for
-            (a date's year, a surname), or words that the entity's own text goes on to say
+    other   what is true of the entity, but not asked for: a value of another of its facts, a true part of the value
+            asked for (a date's year, a surname), or words that the entity's own text goes on to say. Whether it is true
+            in this very place is not judged: a publisher where a designer is asked for is "other"
     false   a value that is none of these
     none    no value: nothing, "unknown", or a text that names nothing
 
@@ -18,7 +19,7 @@ from enum import StrEnum
 
 from lamlam.annotate.words import words
 from lamlam.evaluate.meaning import Likeness, Said
-from lamlam.evaluate.results import Share
+from lamlam.evaluate.results import Proportion
 
 __all__ = ["Asked", "Outcome", "outcome", "shares"]
 
@@ -87,10 +88,10 @@ def outcome(continuation: str, asked: Asked) -> Outcome:
     return Outcome.FALSE if _names_something(said, asked.answers, places[-1]) else Outcome.NONE
 
 
-def shares(outcomes: Iterable[Outcome]) -> dict[str, Share]:
+def shares(outcomes: Iterable[Outcome]) -> dict[str, Proportion]:
     """The share of each outcome; they add up to 1."""
     counts = Counter(outcomes)
-    return {str(each): Share(counts[each], counts.total()) for each in Outcome}
+    return {str(each): Proportion(counts[each], counts.total()) for each in Outcome}
 
 
 def _first_sentence(text: str) -> str:

@@ -167,7 +167,7 @@ class Builder:
             f"PRAGMA user_version = {VERSION}; COMMIT; DETACH packing; "
             "PRAGMA locking_mode = NORMAL; PRAGMA synchronous = FULL;"
         )
-        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA journal_mode = DELETE")  # a file at rest needs nothing beside it
 
 
 def discard(path: Path) -> None:

@@ -21,8 +21,7 @@ def copy_database(source: Database, target: Database, *, seen: Callable[[int], o
     """Copy all rows, in one transaction, and go on counting ids where the source stands; how many rows.
 
     `seen` is told now and then how many rows there were since. Raises `LamLamError` where the target holds something;
-    it is left as it is then. Whoever has the target open besides must open it anew: the key of its tombstones is
-    another one.
+    it is left as it is then.
     """
     count = 0
 
@@ -39,7 +38,7 @@ def copy_database(source: Database, target: Database, *, seen: Callable[[int], o
                 told = count
         seen(count - told)
 
-    with source.snapshot(), target.transaction():
+    with source.snapshot(long=True), target.transaction():
         if any(target.one(f"SELECT 1 FROM {table} LIMIT 1") for table in LAYOUT if table != "meta"):
             raise LamLamError("the knowledge base to copy into is not empty")
         target.run("DELETE FROM meta")

@@ -29,6 +29,10 @@ class Database(Protocol):
 
     def close(self) -> None: ...
 
+    def take_back(self) -> None:
+        """Remove what opening it made, where nobody wrote into it since; the connection is of no use then."""
+        ...
+
     def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """All rows that a statement yields."""
         ...
@@ -57,8 +61,11 @@ class Database(Protocol):
         """All that is written inside, or nothing of it; inside a transaction, a savepoint. One writes at a time."""
         ...
 
-    def snapshot(self) -> AbstractContextManager[None]:
-        """Everything read inside is of one revision; inside a transaction or a snapshot, nothing more."""
+    def snapshot(self, *, long: bool = False) -> AbstractContextManager[None]:
+        """Everything read inside is of one revision; inside a transaction or a snapshot, nothing more.
+
+        `long` is for what takes more than seconds: nobody's first write may wait for it.
+        """
         ...
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:

@@ -29,27 +29,34 @@ def blank_free_bytes(file: BinaryIO) -> int:
     Nobody else may write to the file meanwhile. Cells, pointers and lists of what is free are not touched, so that an
     interruption does no harm.
     """
-    fd = file.fileno()
-    header = os.pread(fd, _HEADER, 0)
+    header = _read(file, _HEADER, 0)
     size = int.from_bytes(header[16:18], "big")
     size = 65536 if size == 1 else size
     blanked = 0
-    for page, start, end in (*_free_pages(fd, size, header), *_free_spans(fd, size)):
-        os.pwrite(fd, bytes(end - start), page * size + start)
+    for page, start, end in (*_free_pages(file, size, header), *_free_spans(file, size)):
+        file.seek(page * size + start)
+        file.write(bytes(end - start))
         blanked += 1
-    os.fsync(fd)
+    file.flush()
+    os.fsync(file.fileno())
     return blanked
 
 
-def _free_pages(fd: int, size: int, header: bytes) -> Iterator[Span]:
+def _read(file: BinaryIO, size: int, at: int) -> bytes:
+    """So many bytes from a place on. Not by `os.pread`, which is missing on Windows."""
+    file.seek(at)
+    return file.read(size)
+
+
+def _free_pages(file: BinaryIO, size: int, header: bytes) -> Iterator[Span]:
     """The dirty bytes of pages that belong to nothing: whole ones, and those behind the list of such pages."""
     trunk = int.from_bytes(header[32:36], "big")
     while trunk:
-        content = os.pread(fd, size, (trunk - 1) * size)
+        content = _read(file, size, (trunk - 1) * size)
         numbers = np.frombuffer(content, ">u4")
         listed = int(numbers[1])
         for page in (int(number) - 1 for number in numbers[2 : 2 + listed]):
-            if any(os.pread(fd, size, page * size)):
+            if any(_read(file, size, page * size)):
                 yield page, 0, size
         end = _TRUNK_HEADER + 4 * listed
         if any(content[end:]):
@@ -57,10 +64,10 @@ def _free_pages(fd: int, size: int, header: bytes) -> Iterator[Span]:
         trunk = int(numbers[0])
 
 
-def _free_spans(fd: int, size: int) -> Iterator[Span]:
+def _free_spans(file: BinaryIO, size: int) -> Iterator[Span]:
     """The dirty free bytes within the pages of b-trees."""
     first = 0
-    while chunk := os.pread(fd, size * _PAGES_AT_ONCE, first * size):
+    while chunk := _read(file, size * _PAGES_AT_ONCE, first * size):
         pages = np.frombuffer(chunk[: len(chunk) // size * size], np.uint8).reshape(-1, size)  # [P, S]
         for header, part in ((_HEADER, pages[:1]), (0, pages[1:])) if first == 0 else ((0, pages),):
             offset = first + (first == 0 and header == 0)

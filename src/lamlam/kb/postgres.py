@@ -67,6 +67,9 @@ class PostgresDatabase:
         self._forget_before()
         self._connection.close()
 
+    def take_back(self) -> None:
+        """Tables without rows harm nobody, and another program may be about to fill them."""
+
     # Statements
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
@@ -131,7 +134,7 @@ class PostgresDatabase:
             raise
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self, *, long: bool = False) -> Iterator[None]:
         if self._in_transaction():
             yield
             return

@@ -1,7 +1,12 @@
 """The SQLite file under a knowledge base: opening it, running statements, transactions, and erasing for good.
 
-Every statement goes through `SQLiteDatabase`, which turns SQLite's errors into `LamLamError`. How free bytes are found
-in a page is left to `kb.pages`, and the search for what must be gone to `kb.scan`.
+From the first write on, SQLite keeps a log beside the file (WAL), and readers and writers do not wait for each other.
+The last one to close puts the log away: a file at rest is whole by itself, is not changed by being read, and can be
+read where nothing can be written, by readers who see what is written elsewhere meanwhile. A connection whose file was
+removed or replaced refuses to go on.
+
+Every statement goes through `SQLiteDatabase`, which turns SQLite's errors into `LamLamError`. Where a file may be is
+left to `kb.place`, how free bytes are found in a page to `kb.pages`, and the search for what must be gone to `kb.scan`.
 """
 
 import hashlib
@@ -11,26 +16,39 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from lamlam.errors import InputError, LamLamError, StoreError
+from lamlam.files import sync_folder
 from lamlam.kb.database import Parameters
 from lamlam.kb.pages import blank_free_bytes
+from lamlam.kb.place import OPEN_FILES, Identity, check_place, identity
 from lamlam.kb.scan import Scan, search
 from lamlam.kb.schema import APPLICATION_ID, INDEXES, TABLES, VERSION
+from lamlam.kb.sqlite_faults import OF_THE_DISK, PASSING, is_full, kind_of, reason_of
 
-__all__ = ["SQLiteDatabase"]
+__all__ = ["BESIDE", "SQLiteDatabase"]
 
 _WAIT_SECONDS = 10.0
+_PASSING_SECONDS = 2.0
 _PAUSE_SECONDS = 0.01
 _CACHE_KIB = 64 * 1024
 _CHUNK = 1 << 24
 _SIDE = ".import"  # where a bulk import builds
 _LOGS = ("-wal", "-journal", _SIDE, f"{_SIDE}-wal", f"{_SIDE}-journal")
+BESIDE = (*_LOGS, "-shm", f"{_SIDE}-shm")
+"""The endings of the names of what is kept beside a knowledge base's file."""
+
 _SCHEMA = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'sqlite_sequence'"
 _FAULTS = (sqlite3.Error, UnicodeEncodeError, OverflowError)
+_APPLICATION_ID_AT = 68  # in the header
+_LOG_AWAY = "PRAGMA journal_mode = MEMORY"  # no file for the change of mode itself; only ever before closing, or a lock
+# In a file that is to be replaced: whoever waits for it must not write into it. Little is written, so that it all waits
+# in memory until it is committed, when the file is no longer at its path.
+_CONDEMN = "ALTER TABLE fact RENAME TO gone"
+_Result = TypeVar("_Result")
 
 
 class SQLiteDatabase:
@@ -39,52 +57,49 @@ class SQLiteDatabase:
     def __init__(self, path: str | Path, *, create: bool = False) -> None:
         """Open the file, or make it where `create` says so; ":memory:" is a database without a file.
 
-        Raises `InputError` when there is no such file, or it is not a knowledge base, or it is damaged.
+        Raises `InputError` when there is no such file, or it is not a knowledge base, or it is damaged, or others'
+        changes could not be seen where it is.
         """
         self.path = None if str(path) == ":memory:" else Path(path)
-        fresh = self.path is None or (create and _is_missing_or_empty(self.path))
-        if self.path is not None:
-            _check_file(self.path, fresh)
-        self.writable = fresh or self.path is None or _is_writable(self.path)
+        self.made = False  # whether this connection made the file
+        self.writable = True
+        self._place = Path(path).absolute()  # whatever the working folder is later
+        self._name = os.fspath(self._place)
+        self._create = create
+        self._logged = False  # whether SQLite keeps a log for this connection
+        self._identity: Identity | None = None
         self._raw: BinaryIO | None = None
-        try:
-            self._connection = self._connect()
-        except sqlite3.Error as error:
-            raise InputError(f"cannot be opened: {error}", path=self.path) from error
-        try:
-            self._make() if fresh else self._check()
-        except sqlite3.Error as error:
-            self._connection.close()
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
-                raise InputError("is not a knowledge base", path=path) from error
-            locked = "locked" in str(error)
-            reason = "is being written to by another program" if locked else f"is damaged: {error}"
-            raise InputError(reason, path=self.path) from error
-        except InputError:
-            self._connection.close()
-            raise
+        self._open()
 
     @property
     def broken(self) -> bool:
-        return False
+        """Whether another file is at the path by now, or none."""
+        return self.path is not None and identity(self._place) != self._identity
 
     def close(self) -> None:
+        again = self.writable and self.path is not None and not self._put_log_away()
         self._connection.close()
-        if self._raw is not None:
-            self._raw.close()
-            self._raw = None
+        if again:  # a statement that was never read to its end kept the log in use
+            with suppress(sqlite3.Error), closing(self._connect()) as other:
+                other.execute(_LOG_AWAY)
+        self._logged = False
+        if self._identity is not None:
+            if self._raw is not None:
+                OPEN_FILES.take_back(self._identity, self.writable, self._raw)
+            OPEN_FILES.leave(self._identity)
+        self._raw, self._identity = None, None
 
     # Statements
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         try:
-            return self._connection.execute(sql, parameters).fetchall()
+            return self._execute(sql, parameters).fetchall()
         except _FAULTS as error:
             raise self._told(error) from error
 
     def one(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
         try:
-            row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
+            row: tuple[Any, ...] | None = self._execute(sql, parameters).fetchone()
         except _FAULTS as error:
             raise self._told(error) from error
         return row
@@ -95,29 +110,63 @@ class SQLiteDatabase:
 
     def run(self, sql: str, parameters: Parameters = ()) -> int:
         try:
-            return self._connection.execute(sql, parameters).rowcount
+            return self._execute(sql, parameters).rowcount
         except _FAULTS as error:
             raise self._told(error) from error
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        self._check_same()
         try:
             self._connection.executemany(sql, rows)
         except _FAULTS as error:
             raise self._told(error) from error
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[tuple[Any, ...]]:
+        self._keep_log()
         try:
-            yield from self._connection.execute(sql, parameters)
+            yield from self._execute(sql, parameters)
         except _FAULTS as error:
             raise self._told(error) from error
+
+    def _execute(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
+        if not self._connection.in_transaction:
+            self._check_same()
+        if self.writable:
+            return self._connection.execute(sql, parameters)
+        return self._patient(lambda: self._connection.execute(sql, parameters))
+
+    def _patient(self, act: Callable[[], _Result]) -> _Result:
+        """What `act` returns. Where the file cannot be written, writers elsewhere put their log up or away at times,
+        and for that moment it cannot be read: tried again for a while."""
+        deadline = None
+        while True:
+            try:
+                return act()
+            except sqlite3.OperationalError as error:
+                deadline = deadline or time.monotonic() + min(_PASSING_SECONDS, _WAIT_SECONDS)
+                if self.writable or kind_of(error) not in PASSING or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+
+    def _check_same(self) -> None:
+        """What was erased in the file that took the place of an older one is still in the older one."""
+        if self._identity is None:
+            return
+        if (now := identity(self._name)) != self._identity:
+            reason = "was removed since it was opened" if now is None else "was replaced since it was opened"
+            raise StoreError(self.path, f"{reason}: open it again")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         if not self.writable:
             raise StoreError(self.path, "is read-only")
         nested = self._connection.in_transaction
+        if not nested:
+            self._keep_log()
         self.run("SAVEPOINT call" if nested else "BEGIN IMMEDIATE")
         try:
+            if not nested:
+                self._check_same()  # it may have been replaced while others' writing was waited for
             yield
             self.run("RELEASE call" if nested else "COMMIT")
         except BaseException:
@@ -127,10 +176,12 @@ class SQLiteDatabase:
             raise
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self, *, long: bool = False) -> Iterator[None]:
         if self._connection.in_transaction:
             yield
             return
+        if long:
+            self._keep_log()
         self.run("BEGIN")
         try:
             yield
@@ -168,15 +219,24 @@ class SQLiteDatabase:
     # Erasing
 
     def settle(self) -> None:
-        self._discard_import()
+        if not self.writable:
+            raise StoreError(self.path, "is read-only")
+        self._keep_log()
+        if self.path is not None and not self._logged:
+            full = is_full(self._place.parent)
+            reason = "cannot be written: the disk is full" if full else "is being read by another program"
+            raise StoreError(self.path, reason)
+        with self._files_told():
+            self._discard_import()
         self.empty_log()
         self.run("PRAGMA wal_autocheckpoint = 0")
 
     def digest(self) -> str:
         """SHA-256 of the file as it is on disk: what still stands in the log alone is not in it."""
         digest = hashlib.sha256()
-        for chunk in self._chunks(self.path):
-            digest.update(chunk)
+        with self._files_told():
+            for chunk in self._chunks(self.path):
+                digest.update(chunk)
         return digest.hexdigest()
 
     def erased(self) -> bool:
@@ -189,8 +249,9 @@ class SQLiteDatabase:
         are blanked. What is then found in the file stands in a row.
         """
         finished = self.finish_erasing()
-        files = self._files()
-        return search(files, strings, rows_only=list(files)[:1] if finished else ())
+        with self._files_told():
+            files = self._files()
+            return search(files, strings, rows_only=list(files)[:1] if finished else ())
 
     def finish_erasing(self) -> bool:
         """Empty the log and blank the free bytes of every page; False while another program's reading prevents it.
@@ -201,11 +262,11 @@ class SQLiteDatabase:
             self.run("VACUUM")
             self.run("DELETE FROM meta WHERE key = 'erasing'")
             return True
-        if not _tried(self._blank):
-            return False
-        self._connection.close()  # its cache holds pages as they were
-        self._connection = self._connect()
-        self._configure()
+        with self._files_told():
+            if not _tried(self._blank):
+                return False
+        self._reconnect()  # the cache holds pages as they were
+        self._keep_log()
         return self.empty_log()
 
     def _blank(self) -> bool:
@@ -233,19 +294,39 @@ class SQLiteDatabase:
         """The database as the bytes of its file; for one that has no file."""
         return self._connection.serialize()
 
+    def back_up(self, path: Path) -> None:
+        """Copy the file as it stands, with what is in the log, to a place where there is none."""
+        try:
+            with closing(sqlite3.connect(path)) as target:
+                self._patient(lambda: self._connection.backup(target))
+        except sqlite3.Error as error:
+            raise self._told(error) from error
+
     # Replacing
 
-    def take_alone(self) -> bool:
-        """Prepare for `replacement`; False where another connection has the file open."""
-        try:
+    def take_alone(self, *, written: bool = False) -> bool:
+        """Lock everyone out, for `replacement`; False where another connection has the file open, or, unless `written`
+        lets that be, something was ever written into it."""
+        with suppress(sqlite3.OperationalError):
             self._connection.execute("PRAGMA busy_timeout = 0")
             # A log on disk would outlive the file that it belongs to, and be applied to the one that replaces it.
-            self._connection.execute("PRAGMA journal_mode = MEMORY")
-        except sqlite3.OperationalError:
-            return False
-        finally:
-            self._connection.execute(f"PRAGMA busy_timeout = {int(_WAIT_SECONDS * 1000)}")
-        return True
+            self._connection.execute(_LOG_AWAY)
+            self._reconnect()  # what others wrote to the log, SQLite does not look for in its cache after that
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            self._connection.execute(_LOG_AWAY)
+            self._connection.execute("BEGIN EXCLUSIVE")
+        self._connection.execute(f"PRAGMA busy_timeout = {int(_WAIT_SECONDS * 1000)}")
+        mode = self._connection.execute("PRAGMA journal_mode").fetchone()[0]  # others may have been faster
+        if self._connection.in_transaction:
+            if mode == "memory" and not self.broken and (written or self.is_blank()):
+                return True
+            self._connection.execute("ROLLBACK")
+        self._keep_log()
+        return False
+
+    def is_blank(self) -> bool:
+        """Whether nothing was ever written."""
+        return not any(self.one(f"SELECT 1 FROM {table} LIMIT 1") for table in ("revision", "fact", "tombstone"))
 
     @contextmanager
     def replacement(self) -> Iterator[Path]:
@@ -255,21 +336,35 @@ class SQLiteDatabase:
         """
         assert self.path is not None
         try:
-            self.run("BEGIN EXCLUSIVE")
             file = self.path.resolve()  # a link stays one
             side = file.with_name(file.name + _SIDE)
             yield side
-            self._hand_over(side, file)
-        finally:
-            self.close()
-            self._connection = self._connect()
-            self._configure()
+            with self._files_told():
+                self._hand_over(side, file)
+        except BaseException:
+            self._reconnect()
+            raise
+        made = self.made
+        self.close()
+        self._open()
+        self.made = made
+
+    def take_back(self) -> None:
+        """Remove the file if this connection made it, nobody wrote into it, and nobody else has it open."""
+        if not self.made or not self.take_alone():
+            return
+        self.run(_CONDEMN)
+        with suppress(OSError):  # Windows keeps what is open
+            self._place.resolve().unlink(missing_ok=True)
+            self.run("COMMIT")
+        if self._connection.in_transaction:
+            self.run("ROLLBACK")
 
     def _discard_import(self) -> None:
         """Remove the file of an import that was given up: it holds facts, and can go on no more."""
         if self.path is not None and self.one("SELECT 1 FROM revision LIMIT 1"):
             file = self.path.resolve()
-            for ending in (_SIDE, f"{_SIDE}-wal", f"{_SIDE}-journal", f"{_SIDE}-shm"):
+            for ending in (ending for ending in BESIDE if ending.startswith(_SIDE)):
                 file.with_name(file.name + ending).unlink(missing_ok=True)
 
     def _hand_over(self, side: Path, file: Path) -> None:
@@ -278,11 +373,9 @@ class SQLiteDatabase:
             new.execute("PRAGMA synchronous = FULL")
             new.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", settings)
         shutil.copymode(file, side)
-        self.run("DROP TABLE fact")  # whoever waits for the old file must not write into it
+        self.run(_CONDEMN)
         os.replace(side, file)
-        folder = os.open(file.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        sync_folder(file.parent)
         self.run("COMMIT")
 
     def _log_is_empty(self) -> bool:
@@ -301,8 +394,8 @@ class SQLiteDatabase:
         if path is None:
             yield self.serialized()
         elif path == self.path:
-            at = 0
-            while chunk := os.pread(self._file().fileno(), _CHUNK, at):
+            at, file = 0, self._file()
+            while file.seek(at) == at and (chunk := file.read(_CHUNK)):
                 yield chunk
                 at += len(chunk)
         else:
@@ -311,28 +404,134 @@ class SQLiteDatabase:
                     yield chunk
 
     def _file(self) -> BinaryIO:
-        """The file's bytes. Kept open: closing it would release the locks that SQLite holds in this process."""
+        """The file's bytes."""
         if self._raw is None:
-            assert self.path is not None
-            self._raw = self.path.open("r+b" if self.writable else "rb", buffering=0)
-        assert self._raw is not None
+            assert self._identity is not None
+            self._raw = OPEN_FILES.lend(self._identity, self._place, self.writable)
         return self._raw
 
+    @contextmanager
+    def _files_told(self) -> Iterator[None]:
+        """Tell faults of the system by which files are read and written."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(self.path, f"cannot be read or written: {error.strerror}") from error
+
     # Opening
+
+    def _open(self) -> None:
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while not self._opened():
+            if time.monotonic() >= deadline:
+                raise InputError("is being replaced again and again by another program", path=self.path)
+            time.sleep(_PAUSE_SECONDS)
+        self._create = False  # from now on it is the file that is there, or none
+
+    def _opened(self) -> bool:
+        """Open what is at the path, or make it; False where it was removed or replaced meanwhile."""
+        if self.path is None:
+            self._connection = self._connect()
+            self._make()
+            self._configure()
+            return True
+        self.writable = check_place(self.path, create=self._create)
+        before = identity(self._place)
+        if before is not None:
+            OPEN_FILES.enter(before)
+            self._identity = before
+        try:
+            self._connection = self._connect()
+        except sqlite3.Error as error:
+            if before is not None:
+                OPEN_FILES.leave(before)
+                self._identity = None
+            raise InputError(self._reason(error, "cannot be opened"), path=self.path) from error
+        if before is None:
+            self._identity = identity(self._place)
+            if self._identity is None:  # taken back by another program, which it met while empty
+                self._connection.close()
+                return False
+            OPEN_FILES.enter(self._identity)
+        try:
+            self._begin()
+            moved = self.broken
+        except (sqlite3.Error, LamLamError) as error:
+            moved = self.broken
+            if not moved:
+                if before is None:
+                    self._remove_empty()
+                self.close()
+                raise self._refusal(error) from error
+        except BaseException:
+            self.close()
+            raise
+        if moved:
+            self.close()
+        return not moved
+
+    def _remove_empty(self) -> None:
+        """Remove the file that opening it made, where nothing came into it; who waits for it sees that it is gone."""
+        with suppress(sqlite3.Error, OSError):
+            self._connection.execute(_LOG_AWAY)  # a full disk has no room for a journal
+            self._connection.execute("BEGIN EXCLUSIVE")
+            if self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
+                self._place.unlink()
+            self._connection.execute("ROLLBACK")
 
     def _connect(self) -> sqlite3.Connection:
         if self.path is None:
             return sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
-        uri = self.path.absolute().as_uri() + ("?mode=rwc" if self.writable else "?mode=ro&immutable=1")
+        # Without `readonly_shm` a reader would make an index of a log that is elsewhere, or that writers then lack.
+        mode = "rwc" if self._create else "rw" if self.writable else "ro"
+        uri = f"{self._place.as_uri()}?mode={mode if self.writable else 'ro&readonly_shm=1'}"
         return sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, cached_statements=512)
 
-    def _make(self) -> None:
-        key = f"INSERT INTO meta VALUES ('tombstone_key', x'{secrets.token_hex(32)}');"
-        self._connection.executescript(
-            f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
-            f"{TABLES} {'; '.join(INDEXES.values())}; {key} COMMIT;"
-        )
+    def _reconnect(self) -> None:
+        self._connection.close()
+        self._logged = False
+        self._connection = self._connect()
         self._configure()
+
+    def _begin(self) -> None:
+        """Make the file a knowledge base where it is to be made, or see that it is one."""
+        self._configure()
+        try:
+            self._make_or_check()
+        except sqlite3.OperationalError as error:
+            if not self._lost_its_log(error):
+                raise
+            self._make_or_check()
+        if self._create:  # what is to be filled must not look unused to whoever would take it back
+            self._keep_log()
+        if self.writable and not self.erased():
+            with suppress(StoreError):  # what is gone from the rows can be gone from the file later; `verify` tells
+                self.finish_erasing()
+
+    def _make_or_check(self) -> None:
+        execute = self._connection.execute
+        if self._create and execute("PRAGMA page_count").fetchone()[0] == 0:
+            self._make()
+        self._patient(self._check)
+
+    def _make(self) -> None:
+        """One transaction, which finds out whether another program was faster; a kill leaves nothing, or all of it."""
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            if execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
+                for pragma in (f"application_id = {APPLICATION_ID}", f"user_version = {VERSION}"):
+                    execute(f"PRAGMA {pragma}")
+                for statement in (*filter(str.strip, TABLES.split(";")), *INDEXES.values()):
+                    execute(statement)
+                execute("INSERT INTO meta VALUES ('tombstone_key', ?)", (secrets.token_bytes(32),))
+                self.made = True
+            execute("COMMIT")
+        except BaseException:
+            self.made = False
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
 
     def _check(self) -> None:
         execute = self._connection.execute
@@ -343,17 +542,82 @@ class SQLiteDatabase:
             raise InputError(f"has schema version {version}, this program reads {VERSION}", path=self.path)
         for table in ("fact", "entity", "relation", "source", "tombstone", "revision", "meta"):
             execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
-        self._configure()
-        if self.writable and not self.erased():
-            self.finish_erasing()
 
     def _configure(self) -> None:
         """`secure_delete` overwrites what is deleted with zeros, at once."""
         pragmas = ("foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL", "temp_store = MEMORY")
-        if self.path is not None and self.writable:
-            self._connection.execute("PRAGMA journal_mode = WAL")  # again, where a bulk import was killed
         for pragma in (*pragmas, f"cache_size = -{_CACHE_KIB}"):
             self._connection.execute(f"PRAGMA {pragma}")
+
+    # The log
+
+    def _keep_log(self) -> None:
+        """Have SQLite keep a log, and this connection count as one that uses it. Where somebody reads meanwhile, be it
+        this connection, or the disk is full, there is none for now."""
+        if self.path is None or not self.writable or self._logged or self._connection.in_transaction:
+            return
+        execute = self._connection.execute
+        try:
+            if execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                # One number in the header changes, by one write: neither a journal nor waiting for the disk is needed.
+                for pragma in ("synchronous = OFF", "journal_mode = MEMORY", "journal_mode = WAL"):
+                    execute(f"PRAGMA {pragma}")
+            execute("SELECT 1 FROM meta").fetchone()
+            self._logged = execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        except sqlite3.OperationalError as error:
+            if kind_of(error) in OF_THE_DISK and not self._lost_its_log(error):
+                raise
+        finally:
+            execute = self._connection.execute
+            if execute("PRAGMA journal_mode").fetchone()[0] == "memory":
+                execute("PRAGMA journal_mode = DELETE")
+            execute("PRAGMA synchronous = NORMAL")
+
+    def _put_log_away(self) -> bool:
+        """Move the log into the file, which is whole by itself then; left to others where they have it open."""
+        execute = self._connection.execute
+        try:
+            execute("PRAGMA busy_timeout = 0")
+            if execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                return True
+            if self._log_is_empty():
+                execute("PRAGMA synchronous = OFF")
+            execute(_LOG_AWAY)
+        except sqlite3.Error as error:
+            return kind_of(error) != sqlite3.SQLITE_ERROR
+        return True
+
+    def _lost_its_log(self, error: sqlite3.Error) -> bool:
+        """Whether the log could be put away without the memory that its users share, for which a full disk has no room;
+        the connection is another one then."""
+        if not self.writable or kind_of(error) not in OF_THE_DISK or not self._is_ours():
+            return False
+        self._connection.close()
+        try:
+            with closing(self._connect()) as alone:
+                alone.execute("PRAGMA locking_mode = EXCLUSIVE")
+                alone.execute(_LOG_AWAY)
+            return True
+        except sqlite3.Error:
+            return False
+        finally:
+            self._reconnect()
+
+    def _is_ours(self) -> bool:
+        """Whether the header says that it is a knowledge base."""
+        with suppress(OSError):
+            file = self._file()
+            file.seek(_APPLICATION_ID_AT)
+            return file.read(4) == APPLICATION_ID.to_bytes(4, "big")
+        return False
+
+    # Faults
+
+    def _refusal(self, error: Exception) -> LamLamError:
+        """Why the file cannot be opened."""
+        if isinstance(error, sqlite3.Error):
+            return InputError(self._reason(error, "is damaged"), path=self.path)
+        return error if isinstance(error, LamLamError) else LamLamError(str(error))
 
     def _told(self, error: Exception) -> LamLamError:
         if isinstance(error, UnicodeEncodeError):
@@ -361,11 +625,12 @@ class SQLiteDatabase:
         if isinstance(error, OverflowError):
             return InputError("a number is too large")
         name = self.path or "the knowledge base"
-        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-            return StoreError(name, "is being written to by another program")
         if isinstance(error, sqlite3.ProgrammingError):
             return StoreError(name, f"cannot be used so: {error}")
-        return StoreError(name, f"is damaged or cannot be written: {error}")
+        return StoreError(name, self._reason(error, "is damaged or cannot be written"))
+
+    def _reason(self, error: Exception, otherwise: str) -> str:
+        return reason_of(error, self._place, writable=self.writable, otherwise=otherwise)
 
 
 def _tried(act: Callable[[], bool]) -> bool:
@@ -376,28 +641,3 @@ def _tried(act: Callable[[], bool]) -> bool:
             return False
         time.sleep(_PAUSE_SECONDS)
     return True
-
-
-def _is_missing_or_empty(path: Path) -> bool:
-    return not path.exists() or (path.is_file() and path.stat().st_size == 0)
-
-
-def _is_writable(path: Path) -> bool:
-    """SQLite writes a log beside the file, so that its folder counts as well."""
-    return os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)
-
-
-def _check_file(path: Path, fresh: bool) -> None:
-    """Refuse what is plainly no knowledge base before SQLite touches it.
-
-    The file is not opened for it: closing it would release the locks that SQLite holds in this process, and the next
-    program to close the file would take the log away from under it.
-    """
-    if fresh:
-        if not path.absolute().parent.is_dir():
-            raise InputError("its folder does not exist", path=path)
-        return
-    if not path.exists():
-        raise InputError("no such knowledge base", path=path)
-    if not path.is_file():
-        raise InputError("is not a file", path=path)

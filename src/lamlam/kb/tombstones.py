@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from lamlam.kb.database import Database
 from lamlam.kb.meta import keep, kept
-from lamlam.kb.names import normalise
+from lamlam.kb.names import forms, normalise
 from lamlam.kb.similarity import relation_key
 
 __all__ = ["Tombstones"]
@@ -26,14 +26,21 @@ class Tombstones:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._key = bytes(database.scalar("SELECT value FROM meta WHERE key = 'tombstone_key'"))
+        self._key, self._for_good = b"", False
+        self._read_key()
+
+    def _read_key(self) -> None:
+        """It stays from the first write on; before it, a copy may come that brings its own."""
+        self._for_good = self._database.one("SELECT 1 FROM revision LIMIT 1") is not None
+        self._key = bytes(self._database.scalar("SELECT value FROM meta WHERE key = 'tombstone_key'"))
 
     def any(self) -> bool:
         return self._database.one("SELECT 1 FROM tombstone LIMIT 1") is not None
 
     def propositions(self, entity: str, relation: str, value: str) -> list[bytes]:
         """A proposition's digests: under its relation as spelled, and under any spelling of the same words."""
-        return [self._digest("proposition", *key, normalise(value)) for key in self._keys(entity, relation)]
+        keys = self._keys(entity, relation)
+        return [self._digest("proposition", *key, said) for key in keys for said in forms(value)]
 
     def slots(self, entity: str, relation: str) -> list[bytes]:
         """A slot's digests, likewise."""
@@ -91,9 +98,12 @@ class Tombstones:
         self._database.many("DELETE FROM tombstone WHERE digest = ?", ((digest,) for digest in digests))
 
     def _keys(self, entity: str, relation: str) -> list[tuple[str, str, str]]:
-        name = normalise(entity)
-        return [(name, "spelled", normalise(relation)), (name, "words", relation_key(relation))]
+        words = (("spelled", form) for form in forms(relation))
+        keys = [*words, ("words", relation_key(relation))]
+        return [(name, *key) for name in forms(entity) for key in keys]
 
     def _digest(self, *parts: str) -> bytes:
+        if not self._for_good:
+            self._read_key()
         text = json.dumps(parts, ensure_ascii=True).encode()
         return hashlib.blake2b(text, key=self._key, digest_size=_DIGEST_BYTES).digest()

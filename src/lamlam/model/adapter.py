@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from lamlam.corpus.lines import read_object
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
-from lamlam.model.folder import is_adapter, move_model
+from lamlam.model.folder import check_ended, is_adapter, move_model
 from lamlam.model.growth import grow
 from lamlam.model.lora import merged, save_injected
 from lamlam.model.weights import load_model, model_digest
@@ -74,6 +74,7 @@ def load_whole(source: str | Path, base: str | Path | None = None) -> PreTrained
         if base is not None:
             raise InputError("not an adapter, which alone has a base", path=source)
         return load_model(source)
+    check_ended(folder)
     record = Base.load(folder)
     place = base or _found(record.model, folder)
     model = load_whole(place).float()

@@ -3,10 +3,20 @@
 import os
 from pathlib import Path
 
-__all__ = ["ADAPTER_FILES", "holds_checkpoint", "is_adapter", "move_model"]
+from lamlam.errors import InputError
+
+__all__ = ["ADAPTER_FILES", "check_ended", "holds_checkpoint", "is_adapter", "move_model"]
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "base.json")
 _WHOLE = ("config.json", "model*.safetensors*")
+_PACKED, _SUMMARY = "packed", "training.json"  # the first that a training run leaves in its folder, and the last
+
+
+def check_ended(folder: str | Path) -> None:
+    """Raise `InputError` for a run whose training has not ended: weights in its folder are of another recipe."""
+    path = Path(folder)
+    if (path / _PACKED).is_dir() and not (path / _SUMMARY).is_file():
+        raise InputError("the run's training has not ended: `lamlam pretrain` continues it", path=path)
 
 
 def is_adapter(folder: str | Path) -> bool:

@@ -21,6 +21,8 @@ __all__ = ["train_rows", "trained_output_rows", "trained_rows"]
 class _Embedding(nn.Embedding):
     """A frozen table [V, H] in which `rows` [R, H] stand in for those at `ids`."""
 
+    _place: Tensor
+
     def __init__(self, table: nn.Embedding, ids: Sequence[int]) -> None:
         super().__init__(table.num_embeddings, table.embedding_dim, _weight=table.weight.detach())
         self.weight = table.weight.requires_grad_(False)
@@ -37,6 +39,8 @@ class _Embedding(nn.Embedding):
 
 class _Head(nn.Linear):
     """Frozen output weights [V, H] in which rows [R, H] stand in for those at `ids`: its own, or an embedding's."""
+
+    _ids: Tensor
 
     def __init__(self, head: nn.Linear, ids: Sequence[int], tied: _Embedding | None) -> None:
         super().__init__(head.in_features, head.out_features, bias=False, device="meta")

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, GgufConfig, PreTrainedModel
 
 from lamlam.errors import InputError
 from lamlam.files import file_digest
-from lamlam.model.folder import ADAPTER_FILES
+from lamlam.model.folder import ADAPTER_FILES, check_ended
 from lamlam.pretrained import located, reason_of
 
 __all__ = ["load_model", "model_digest", "weight_digests"]
@@ -21,13 +21,15 @@ def load_model(source: str | Path) -> PreTrainedModel:
     """The causal language model in a folder or a GGUF file, or of a name on the hub.
 
     Of a folder and of the hub only safetensors are read, and no code that either brings along is run. Raises
-    `InputError` when configuration or weights are missing, cannot be read, or do not fit.
+    `InputError` when configuration or weights are missing, cannot be read, or do not fit, and for the folder of a run
+    whose training has not ended.
     """
     arguments = located(source)
     if "gguf_file" in arguments:  # its blocks become plain weights: others are neither trained nor saved
         arguments |= {"dtype": torch.float32, "quantization_config": GgufConfig(dequantize=True)}
     else:
         folder = Path(arguments["pretrained_model_name_or_path"])
+        check_ended(folder)
         if not (folder / "config.json").is_file():
             raise InputError("the folder holds no config.json", path=source)
         if not any(folder.glob("model*.safetensors")):
@@ -60,5 +62,5 @@ def model_digest(model: PreTrainedModel) -> str:
     digest = hashlib.sha256()
     for name, weight in sorted(model.named_parameters(remove_duplicate=True)):
         digest.update(f"{name} {tuple(weight.shape)}".encode())
-        digest.update(weight.detach().float().cpu().contiguous().numpy())
+        digest.update(weight.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -50,7 +50,7 @@ def _attend(
         query, key = query.to(value.dtype), key.to(value.dtype)
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **more)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return cast(Tensor, _DocumentAttention.apply(query, key, value, documents, scale)), None  # type: ignore[no-untyped-call]
+    return cast(Tensor, _DocumentAttention.apply(query, key, value, documents, scale)), None
 
 
 AttentionInterface.register(DOCUMENTS, _attend)

@@ -43,7 +43,8 @@ def round_weights(model: PreTrainedModel) -> dict[nn.Parameter, nn.Parameter]:
             module.forward = _Adapted(module)
     embedding = model.get_input_embeddings()
     if type(embedding) is nn.Embedding:
-        embedding.forward = _Lookup(embedding, masters.get(embedding.weight))  # type: ignore[method-assign]
+        master = masters.get(cast(nn.Parameter, embedding.weight))
+        embedding.forward = _Lookup(embedding, master)  # type: ignore[method-assign, assignment]
     else:
         embedding.register_forward_hook(lambda module, given, rows: rows.float())
     return masters
@@ -73,7 +74,7 @@ class _Norm:
         self._epsilon = cast(float, module.variance_epsilon)
 
     def __call__(self, hidden: Tensor) -> Tensor:
-        return cast(Tensor, _RMSNorm.apply(hidden.float(), self._weight, self._epsilon))  # type: ignore[no-untyped-call]
+        return cast(Tensor, _RMSNorm.apply(hidden.float(), self._weight, self._epsilon))
 
 
 class _RMSNorm(torch.autograd.Function):
@@ -102,7 +103,7 @@ class _Lookup:
         self._weight, self._exact = embedding.weight, embedding.weight if master is None else master
 
     def __call__(self, ids: Tensor) -> Tensor:
-        return cast(Tensor, _Embedding.apply(ids, self._weight, self._exact))  # type: ignore[no-untyped-call]
+        return cast(Tensor, _Embedding.apply(ids, self._weight, self._exact))
 
 
 class _Embedding(torch.autograd.Function):
@@ -133,7 +134,7 @@ class _Adapted:
 
     def __call__(self, hidden: Tensor) -> Tensor:
         weights = (self._base.weight, self._base.bias, self._down, self._up)
-        return cast(Tensor, _AdaptedLinear.apply(hidden, *weights, self._scale))  # type: ignore[no-untyped-call]
+        return cast(Tensor, _AdaptedLinear.apply(hidden, *weights, self._scale))
 
 
 class _AdaptedLinear(torch.autograd.Function):

@@ -34,7 +34,7 @@ def linear_cross_entropy(
     [R, H] that stand in for those of `weight`: to train a few rows of a table that is frozen.
     """
     ids, own = rows if rows is not None else (None, None)
-    loss = _LinearCrossEntropy.apply(hidden, weight, own, ids, targets, banned, token, float(scale))  # type: ignore[no-untyped-call]
+    loss = _LinearCrossEntropy.apply(hidden, weight, own, ids, targets, banned, token, float(scale))
     return cast(Tensor, loss)
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "PaperSource",
     "ReDocREDSource",
     "Recipe",
+    "Source",
     "WebNLGSource",
     "WorldSource",
     "arm_of",
@@ -34,7 +35,7 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Source(_Settings):
+class Source(_Settings):
     weight: float = Field(default=1.0, gt=0.0, description="share of the training tokens, relative to the others")
     substitution: SubstitutionSettings = SubstitutionSettings()
     questions: float = Field(
@@ -52,14 +53,14 @@ class _Source(_Settings):
     partial: bool = Field(default=False, description="only some facts have calls: where none is made isn't trained")
 
 
-class FolderSource(_Source):
+class FolderSource(Source):
     """A corpus folder as `lamlam world` writes it."""
 
     kind: Literal["folder"]
     path: str
 
 
-class PaperSource(_Source):
+class PaperSource(Source):
     """Annotated documents in the paper's JSON; every `heldout_every`-th document is held out."""
 
     kind: Literal["paper"]
@@ -67,7 +68,7 @@ class PaperSource(_Source):
     heldout_every: int = Field(default=20, ge=2)
 
 
-class WebNLGSource(_Source):
+class WebNLGSource(Source):
     """WebNLG, annotated by alignment and split by subject: one in `one_in` is held out."""
 
     kind: Literal["webnlg"]
@@ -75,7 +76,7 @@ class WebNLGSource(_Source):
     one_in: int = Field(default=8, ge=2)
 
 
-class IntroductionsSource(_Source):
+class IntroductionsSource(Source):
     """Wikipedia introductions with calls for the table facts that they state; `documents` of them (None: all)."""
 
     kind: Literal["introductions"]
@@ -84,7 +85,7 @@ class IntroductionsSource(_Source):
     partial: bool = True
 
 
-class ReDocREDSource(_Source):
+class ReDocREDSource(Source):
     """Re-DocRED's annotated documents; every `heldout_every`-th document is held out."""
 
     kind: Literal["redocred"]
@@ -92,7 +93,7 @@ class ReDocREDSource(_Source):
     heldout_every: int = Field(default=20, ge=2)
 
 
-class WorldSource(_Source):
+class WorldSource(Source):
     """The invented world, made on the spot."""
 
     kind: Literal["world"]

@@ -10,6 +10,7 @@ import json
 import random
 import shutil
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -21,6 +22,8 @@ from lamlam.corpus import Corpus
 from lamlam.corpus.files import load_corpus, save_corpus
 from lamlam.errors import InputError, LamLamError
 from lamlam.files import atomic_write
+from lamlam.kb.builder import discard
+from lamlam.kb.sqlite import SQLiteDatabase
 from lamlam.kb.store import KnowledgeBase
 from lamlam.markup import AnnotatedDocument
 from lamlam.model.adapter import Base, save_adapter
@@ -37,6 +40,8 @@ from lamlam.pretrain.trainer import Deadline, PackedTrainer, check_sharding, ste
 from lamlam.vocab import Vocabulary
 
 __all__ = ["Run", "TimeIsUp", "prepare", "pretrain"]
+
+_ACTOR = "pretrain"  # in the log of a knowledge base
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,11 @@ class Run:
         return self.folder / "metrics.jsonl"
 
     @property
+    def results(self) -> Path:
+        """What `lamlam evaluate` measured of the run's weights."""
+        return self.folder / "results.json"
+
+    @property
     def state(self) -> Path:
         """What a run that is cut off resumes from; gone once the run has ended."""
         return self.folder / "state"
@@ -81,15 +91,21 @@ class TimeIsUp(LamLamError):
 
 
 def prepare(recipe: Recipe, run: Run, corpora: list[Corpus] | None = None) -> None:
-    """Read the corpora, train the tokenizer, build the knowledge base and pack the tokens; done once per recipe."""
+    """Read the corpora, train the tokenizer, build the knowledge base and pack the tokens; done once per recipe.
+
+    Weights and figures that another recipe left in the folder are not this one's: the figures go, and nobody reads the
+    weights until those of this recipe are there (`check_ended`).
+    """
     if _is_prepared(recipe, run):
         return
-    run.summary.unlink(missing_ok=True)
-    shutil.rmtree(run.state, ignore_errors=True)
     corpora = corpora or read_corpora(recipe)
     if not all(any(document.text for document in corpus.train) for corpus in corpora):
         raise LamLamError("a corpus of the recipe holds no text to train on")
     vocabulary = train_vocabulary(recipe, corpora)
+    run.packed.mkdir(exist_ok=True)
+    run.summary.unlink(missing_ok=True)
+    run.results.unlink(missing_ok=True)
+    shutil.rmtree(run.state, ignore_errors=True)
     vocabulary.save(run.folder)
     save_corpus(corpora[0], run.corpus)
     _build_knowledge_base(corpora, run.knowledge_base)
@@ -111,12 +127,30 @@ def _as_yaml(recipe: Recipe) -> str:
 
 
 def _build_knowledge_base(corpora: list[Corpus], path: Path) -> None:
-    building = path.with_suffix(".building")
-    building.unlink(missing_ok=True)
-    with KnowledgeBase.open(building, create=True) as kb:
+    """What an earlier preparation left is replaced; a knowledge base into which others wrote gains the facts, but none
+    that it was told to forget."""
+    if not path.exists():
+        _add_facts(corpora, path)
+        return
+    with closing(SQLiteDatabase(path)) as database:
+        if alone := _is_own(database):
+            if not database.take_alone(written=True) or not _is_own(database):
+                raise InputError("is in use by another program: end it, or train in another folder", path=path)
+            with database.replacement() as new:
+                discard(new)
+                _add_facts(corpora, new)
+    if not alone:
+        _add_facts(corpora, path)
+
+
+def _is_own(database: SQLiteDatabase) -> bool:
+    return database.rows("SELECT DISTINCT actor FROM revision") == [(_ACTOR,)]
+
+
+def _add_facts(corpora: list[Corpus], path: Path) -> None:
+    with KnowledgeBase.open_to_fill(path) as kb:
         for corpus in corpora:
-            kb.add(corpus.facts, actor="pretrain", reason="facts of the training corpora")
-    building.replace(path)
+            kb.add(corpus.facts, actor=_ACTOR, reason="facts of the training corpora")
 
 
 def pretrain(

@@ -16,10 +16,11 @@ from pathlib import Path
 from lamlam.corpus.files import read_facts, read_probes
 from lamlam.corpus.lines import read_object
 from lamlam.errors import InputError, LamLamError
-from lamlam.kb.connect import connect
+from lamlam.kb.connect import connect, connected_to_fill
 from lamlam.kb.copy import copy_database
+from lamlam.kb.database import Database
 from lamlam.kb.store import KnowledgeBase
-from lamlam.model.folder import holds_checkpoint
+from lamlam.model.folder import check_ended, holds_checkpoint
 
 __all__ = ["DEMO", "SHIPPED", "Places"]
 
@@ -47,7 +48,8 @@ class Places:
 
     @classmethod
     def of_run(cls, run: Path) -> "Places":
-        """Those of a run. Raises `InputError` when the folder holds no checkpoint."""
+        """Those of a run. Raises `InputError` when the folder holds no checkpoint, or its training has not ended."""
+        check_ended(run)
         if not holds_checkpoint(run):
             there = "holds no checkpoint: `lamlam pretrain` makes one" if run.is_dir() else "no such folder"
             raise InputError(there, path=run)
@@ -125,19 +127,19 @@ def _make_world(shipped: Path, world: Path) -> None:
 
 def _fill(address: str, source: Path) -> None:
     """Copy facts to where nothing was ever written, history included; elsewhere leave all as it is."""
-    if _written(address, create=True):
-        return
-    try:
-        with closing(connect(source)) as whole, closing(connect(address)) as empty:
-            copy_database(whole, empty)
-    except LamLamError:
-        if not _written(address):  # else another server was faster
-            raise
+    with connected_to_fill(address) as target:
+        if _is_written(target):
+            return
+        try:
+            with closing(connect(source)) as whole:
+                copy_database(whole, target)
+        except LamLamError:
+            if not _is_written(target):  # else another server was faster
+                raise
 
 
-def _written(address: str, *, create: bool = False) -> bool:
-    with KnowledgeBase.open(address, create=create) as kb:
-        return kb.revision > 0
+def _is_written(database: Database) -> bool:
+    return database.one("SELECT 1 FROM revision LIMIT 1") is not None
 
 
 def _asked_in(probes: Path) -> tuple[str, ...]:

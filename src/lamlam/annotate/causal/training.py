@@ -87,12 +87,13 @@ def train_causal(
 
 
 def _begun(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
-    """What an earlier run for the same left; another's state is removed."""
+    """What an earlier run for the same left; another's state is removed, and its model can no longer be opened."""
     path = folder / _SUMMARY
     if path.is_file():
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if asked.items() <= found.items():
             return found
+    Template.remove(folder)
     shutil.rmtree(folder / _STATE, ignore_errors=True)
     _write(folder, asked)
     return None

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from lamlam.evaluate.results import Share
+from lamlam.evaluate.results import Proportion
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.vocab import opened
 
@@ -48,7 +48,7 @@ def call_margins(checkpoint: Checkpoint, texts: Sequence[str]) -> Margins:
 
 def asked_and_needless(facts: Margins, plain: Margins, bias: float) -> dict[str, Any]:
     """Both shares under a bias, with counts and intervals."""
-    shares = {"asked": Share.of((facts > -bias).tolist()), "needless": Share.of((plain > -bias).tolist())}
+    shares = {"asked": Proportion.of((facts > -bias).tolist()), "needless": Proportion.of((plain > -bias).tolist())}
     return {"bias": bias} | {name: share.as_json("share") for name, share in shares.items()}
 
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from lamlam.corpus import FactRecord
 from lamlam.corpus.lines import read_entries
 from lamlam.evaluate.arms.prompts import Prompt
+from lamlam.evaluate.evaluation import scratch_copy
 from lamlam.evaluate.meaning import Likeness, likeness
-from lamlam.evaluate.scratch import scratch_copy
-from lamlam.evaluate.slots.relations import relations
+from lamlam.evaluate.tasks.slots import relations
 from lamlam.kb.store import KnowledgeBase
 
 __all__ = ["STATES", "candidates", "chosen_rivals", "facts_in", "knowledge_in", "prompts_in"]

@@ -14,7 +14,7 @@ from lamlam.evaluate.answers import gives
 from lamlam.evaluate.arms.prompts import Prompt
 from lamlam.evaluate.completion import Generator
 from lamlam.evaluate.outcome import Outcome, outcome, shares
-from lamlam.evaluate.results import Share
+from lamlam.evaluate.results import Proportion
 from lamlam.kb.names import normalise
 
 __all__ = ["WAYS", "Row", "answer", "answer_in_ways", "figures", "in_batches", "row_of"]
@@ -138,14 +138,14 @@ def _of_group(rows: Sequence[Row]) -> dict[str, Any]:
         "found": lambda row: row.found,
         "returned": lambda row: row.returned,
     }
-    told = {name: Share.of([flag(row) for row in rows]) for name, flag in flags.items()}
+    told = {name: Proportion.of([flag(row) for row in rows]) for name, flag in flags.items()}
     right_if_returned = [row.outcome is Outcome.RIGHT for row in rows if row.returned]
     return {
         "n": len(rows),
         **{name: share.as_json("share") for name, share in shares(row.outcome for row in rows).items()},
-        "strict": Share.of([row.strict for row in rows]).as_json("share"),
-        "right_or_other": Share.of([row.outcome in _TRUE for row in rows]).as_json("share"),
+        "strict": Proportion.of([row.strict for row in rows]).as_json("share"),
+        "right_or_other": Proportion.of([row.outcome in _TRUE for row in rows]).as_json("share"),
         "calls": {name: share.as_json("share") for name, share in told.items()},
-        "right_if_returned": Share.of(right_if_returned).as_json("share"),
+        "right_if_returned": Proportion.of(right_if_returned).as_json("share"),
         "tokens": round(sum(row.tokens for row in rows) / len(rows), 1) if rows else None,
     }
