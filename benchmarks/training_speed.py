@@ -26,7 +26,7 @@ from lamlam.pretrain.trainer import PackedTrainer
 from lamlam.vocab import IGNORE_INDEX, Vocabulary
 
 AIMS = {"all_weights.ratio": ">= 2.5", "adapter.ratio": ">= 2.5"}
-STEPS, BATCH, CONTEXT, WORDS, RANK = 4, 8, 256, 49_152, 32
+STEPS, BATCH, CONTEXT, WORDS, RANK = 3, 8, 256, 49_152, 32
 SIDE = 2048  # of the plain product
 
 _Batch = dict[str, torch.Tensor]
