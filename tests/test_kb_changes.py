@@ -286,6 +286,7 @@ def _state(kb: KnowledgeBase) -> tuple[set, set]:
     return {(fact.entity, fact.relation, fact.value) for fact in kb.facts()}, links | {tuple(row) for row in named}
 
 
+SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 ENTITIES, RELATIONS, VALUES = ["A", "B", "C", "D"], ["r", "s"], ["v", "w", "x"]
 
 
@@ -317,7 +318,7 @@ def _change(kb: KnowledgeBase, data: st.DataObject) -> None:
             kb.undo(data.draw(st.integers(1, kb.revision)))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
 @given(data=st.data())
 def test_any_changes_are_taken_back_to_any_revision_from_the_latest_on(place: Place, data: st.DataObject) -> None:
     with place.fresh() as kb:
@@ -335,7 +336,7 @@ def test_any_changes_are_taken_back_to_any_revision_from_the_latest_on(place: Pl
         assert kb.verify() == []
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
 @given(data=st.data())
 def test_mergers_are_taken_back_in_any_order(place: Place, data: st.DataObject) -> None:
     proposition = st.tuples(st.sampled_from(ENTITIES), st.just("r"), st.sampled_from(VALUES))

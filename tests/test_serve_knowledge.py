@@ -124,6 +124,7 @@ def test_an_erasure_that_somebodys_reading_cut_short_is_made_up_for_soon(
     knowledge = Knowledge(address)
 
     async def work() -> None:
+        assert (await knowledge.write(lambda kb: kb.add([FACT]))).known == 1  # a server that writes keeps a log
         with place.open() as reader, reader._database.snapshot():
             assert reader.lookup(*FACT[:2]).found
             assert not (await knowledge.write(lambda kb: kb.forget(1))).clean

@@ -128,6 +128,8 @@ class _Aim:
             for other in fact:
                 said.pop(other, None)
             said[pointed] = fact[pointed]
+        if self._turn % 3:
+            said.pop("include", None)  # which goes with an entity alone
         for name, value in said.items():
             if name in fact and self._turn % 3 and isinstance(value, str):
                 said[name] = fact[name]

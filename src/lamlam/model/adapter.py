@@ -62,9 +62,10 @@ class Base:
             raise InputError(f"not the adapter's base: its weights have the digest {digest}, not {known}…", path=source)
 
 
-def load_whole(source: str | Path, base: str | Path | None = None) -> PreTrainedModel:
+def load_whole(source: str | Path, base: str | Path | None = None, *, ended: bool = True) -> PreTrainedModel:
     """The model of a folder, a GGUF file or a name on the hub; an adapter's in float32, merged into its base.
 
+    Without `ended`, an adapter is taken from a run that has just been trained and isn't marked as ended yet.
     That base is `base`, or where it was when the adapter was trained, or where LAMLAM_BASE says.
 
     Raises `InputError` when a part is missing, cannot be read, or is another adapter's base.
@@ -74,7 +75,8 @@ def load_whole(source: str | Path, base: str | Path | None = None) -> PreTrained
         if base is not None:
             raise InputError("not an adapter, which alone has a base", path=source)
         return load_model(source)
-    check_ended(folder)
+    if ended:
+        check_ended(folder)
     record = Base.load(folder)
     place = base or _found(record.model, folder)
     model = load_whole(place).float()

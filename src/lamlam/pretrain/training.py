@@ -26,7 +26,7 @@ from lamlam.kb.builder import discard
 from lamlam.kb.sqlite import SQLiteDatabase
 from lamlam.kb.store import KnowledgeBase
 from lamlam.markup import AnnotatedDocument
-from lamlam.model.adapter import Base, save_adapter
+from lamlam.model.adapter import Base, load_whole, save_adapter
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.continuation import load_adaptable, load_grown
 from lamlam.model.presets import build_model
@@ -201,7 +201,7 @@ def _saved_model(recipe: Recipe, run: Run, trainer: PackedTrainer, ranks: Ranks)
         return cast(PreTrainedModel, trainer.model)
     if lora:
         save_adapter(cast(PreTrainedModel, trainer.model), weights, Base.load(run.folder), run.folder)
-        model = Checkpoint.load(run.folder).model
+        model = load_whole(run.folder, ended=False)
     else:
         model = _first_model(recipe, run, vocabulary)
         model.load_state_dict(weights)

@@ -4,14 +4,15 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
-import bm25s
 import numpy as np
 import numpy.typing as npt
 
 from lamlam.corpus import FactRecord
 from lamlam.corpus.shown import fact_line
+from lamlam.errors import LamLamError
 from lamlam.evaluate.arms.prompts import Prompt
 from lamlam.kb.folding.encoder import load_encoder
 from lamlam.kb.names import normalise
@@ -39,7 +40,7 @@ class BM25:
 
     def __init__(self, facts: Sequence[FactRecord]) -> None:
         self._facts = list(facts)
-        self._index = bm25s.BM25()
+        self._index = _library().BM25()
         lines = [fact_line(fact) for fact in self._facts]
         self._index.index(_tokens(lines), show_progress=False)
 
@@ -49,9 +50,17 @@ class BM25:
         return [[self._facts[place] for place in row] for row in places]
 
 
+def _library() -> ModuleType:
+    try:
+        import bm25s
+    except ImportError as error:
+        raise LamLamError("retrieval by BM25 needs the extra 'evaluate': pip install 'lamlam[evaluate]'") from error
+    return bm25s
+
+
 def _tokens(texts: list[str]) -> Any:
     """Words of one letter or digit too, which tell "Film 3" from "Film 4"."""
-    return bm25s.tokenize(texts, token_pattern=r"(?u)\b\w+\b", stopwords="en", show_progress=False)
+    return _library().tokenize(texts, token_pattern=r"(?u)\b\w+\b", stopwords="en", show_progress=False)
 
 
 class Dense:

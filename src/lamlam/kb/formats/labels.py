@@ -4,10 +4,11 @@ A file may hold more names than fit into memory. Which triples are facts is left
 """
 
 import sqlite3
-import unicodedata
 from functools import lru_cache
+from urllib.parse import quote
 
 from lamlam.kb.formats.terms import entity_name, local_name
+from lamlam.kb.names import canonical
 
 __all__ = ["ALIAS", "LABELS", "Labels"]
 
@@ -58,7 +59,7 @@ class Labels:
 
     def add(self, iri: str, named_by: str, text: str, language: str | None) -> None:
         """Take the name that a label, or alternative label, gives an IRI."""
-        name = _canonical(text)
+        name = canonical(text)
         if not name:
             return
         if named_by != ALIAS:
@@ -114,22 +115,19 @@ class Labels:
         if len(iris) < 2:
             return {}
         for told in (local_name, _host):
-            marks = {iri: _canonical(told(iri)) for iri in iris}
+            marks = {iri: canonical(told(iri)) for iri in iris}
             if all(marks.values()) and len(set(marks.values())) == len(iris):
                 return marks
-        return {iri: iri for iri in iris}
+        alike = len({canonical(iri) for iri in iris}) < len(iris)  # such as a letter composed and decomposed
+        return {iri: quote(iri, safe=":/?#[]@!$&'()*+,;=%~") if alike else iri for iri in iris}
 
     def aliases(self, iri: str) -> list[str]:
         return [name for (name,) in self._database.execute("SELECT name FROM alias WHERE iri = ?", (iri,))]
 
 
 def _own_name(iri: str) -> str:
-    return _canonical(entity_name(iri))
+    return canonical(entity_name(iri))
 
 
 def _host(iri: str) -> str:
     return iri.partition("//")[2].partition("/")[0]
-
-
-def _canonical(name: str) -> str:
-    return unicodedata.normalize("NFC", " ".join(name.split()))
