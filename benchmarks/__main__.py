@@ -23,6 +23,7 @@ USUAL = {
     "resolution": "benchmarks.resolution.run:resolution",
     "several": "benchmarks.several:several",
     "training-mask": "benchmarks.training:mask_cost",
+    "training-speed": "benchmarks.training_speed:speed",
     "engine": "benchmarks.engine:engine",
     "engine-sparse": "benchmarks.engine:sparse",
     "serving": "benchmarks.serving:serving",

@@ -160,8 +160,8 @@ def _constraints(subject: Subject, folder: Path, names: int = 1_000_000) -> dict
                 started = time.process_time()
                 scores = complete(running, probes, settings).scores
                 figures.setdefault(place, {})[f"{entities}_{relations}"] = {
-                    "accuracy": rounded(scores.accuracy.value),
-                    "right_query": rounded(scores.right_query.value),
+                    "accuracy": rounded(scores["accuracy"].value),
+                    "right_query": rounded(scores["right_query"].value),
                     "probes_a_second": rounded(len(probes) / (time.process_time() - started)),
                 }
             figures[place]["MB_more"] = rounded(_resident() - before)

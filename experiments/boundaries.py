@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from lamlam.corpus.files import load_corpus
-from lamlam.evaluate.perplexity import perplexity
 from lamlam.evaluate.results import Provenance
+from lamlam.evaluate.tasks.perplexity import perplexity
 from lamlam.files import atomic_write
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.pretrain.recipe import Recipe, load_recipe

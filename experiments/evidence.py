@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lamlam.errors import InputError
-from lamlam.evaluate.means import Mean
-from lamlam.evaluate.results import read_results
+from lamlam.evaluate.results import Mean, read_results
 from lamlam.files import atomic_write
 from lamlam.pretrain.recipe import load_recipe
 

@@ -76,7 +76,7 @@ def measure(run: Run) -> dict[str, Any]:
         engine = Engine(checkpoint.model, checkpoint.vocabulary, kb, batch_size=64)
         for way, settings in WAYS.items():
             scores = complete(engine, probes, settings).scores
-            figures[way] = {"completion": scores.accuracy.value, "right_query": scores.right_query.value}
+            figures[way] = {"completion": scores["accuracy"].value, "right_query": scores["right_query"].value}
     return figures
 
 

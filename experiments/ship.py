@@ -25,8 +25,8 @@ from lamlam.corpus.files import load_corpus, write_facts
 from lamlam.corpus.lines import read_object, write_objects
 from lamlam.engine import DecodingSettings, Engine
 from lamlam.errors import LamLamError
-from lamlam.evaluate.completion import CompletionResult, complete
-from lamlam.evaluate.results import Provenance, Share, read_results
+from lamlam.evaluate.completion import Completions, complete
+from lamlam.evaluate.results import Proportion, Provenance, read_results
 from lamlam.files import atomic_write, file_digest
 from lamlam.kb import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
@@ -140,13 +140,13 @@ def compare(kb: KnowledgeBase, probes: Sequence[Probe], run: Path, folder: Path)
     own, shipped = (answers(kb, probes, place) for place in (run, folder))
     same = [a.continuation == b.continuation for a, b in zip(own.records, shipped.records, strict=True)]
     return {
-        "float32": {group: scores.accuracy.as_json("accuracy") for group, scores in own.groups().items()},
-        "float16": {group: scores.accuracy.as_json("accuracy") for group, scores in shipped.groups().items()},
-        "same_continuations": Share.of(same).as_json("share"),
+        "float32": {group: scores["accuracy"].as_json("accuracy") for group, scores in own.groups().items()},
+        "float16": {group: scores["accuracy"].as_json("accuracy") for group, scores in shipped.groups().items()},
+        "same_continuations": Proportion.of(same).as_json("share"),
     }
 
 
-def answers(kb: KnowledgeBase, probes: Sequence[Probe], checkpoint: Path) -> CompletionResult:
+def answers(kb: KnowledgeBase, probes: Sequence[Probe], checkpoint: Path) -> Completions:
     loaded = Checkpoint.load(checkpoint)
     return complete(Engine(loaded.model, loaded.vocabulary, kb, batch_size=64), probes, _SETTINGS)
 

@@ -17,10 +17,10 @@ from lamlam.corpus import Corpus
 from lamlam.corpus.files import load_corpus
 from lamlam.corpus.split import NameSearch
 from lamlam.engine import DecodingSettings, Engine
-from lamlam.evaluate.completion import CompletionResult, ProbeRecord, Scores, complete
-from lamlam.evaluate.dynamic import dynamic_perplexity
-from lamlam.evaluate.perplexity import perplexity
+from lamlam.evaluate.completion import Completions, ProbeRecord, complete, score, scores_json
+from lamlam.evaluate.reading import dynamic_perplexity
 from lamlam.evaluate.results import Provenance
+from lamlam.evaluate.tasks.perplexity import perplexity
 from lamlam.files import atomic_write
 from lamlam.kb import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
@@ -98,7 +98,7 @@ def _engine(run: Run, kb: KnowledgeBase) -> Engine:
     return Engine(checkpoint.model, checkpoint.vocabulary, kb, batch_size=64)
 
 
-def _by_group(answered: CompletionResult) -> dict[str, dict[str, Any]]:
+def _by_group(answered: Completions) -> dict[str, dict[str, Any]]:
     groups: dict[str, list[ProbeRecord]] = defaultdict(list)
     for record in answered.records:
         groups[record.probe.group].append(record)
@@ -107,7 +107,7 @@ def _by_group(answered: CompletionResult) -> dict[str, dict[str, Any]]:
 
 def _scores(records: list[ProbeRecord]) -> dict[str, Any]:
     """The scores of one group; `by_entity` averages over entities, of which a few have most of the probes."""
-    figures = Scores.of(records).as_json()
+    figures = scores_json(score(records))
     figures["completion"] = figures.pop("accuracy")
     entities: dict[str, list[ProbeRecord]] = defaultdict(list)
     for record in records:
@@ -120,7 +120,7 @@ def _scores(records: list[ProbeRecord]) -> dict[str, Any]:
     figures["by_entity"]["entities"] = len(entities)
     hidden = [r for r in records if not NameSearch(r.probe.answers).found_in(r.probe.prompt)]
     figures["answer_not_in_prompt"] = {
-        "completion": Scores.of(hidden).accuracy.as_json("share")["share"],
+        "completion": score(hidden)["accuracy"].as_json("share")["share"],
         "n": len(hidden),
     }
     return figures

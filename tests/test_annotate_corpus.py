@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import random
 import signal
 import subprocess
@@ -117,6 +118,22 @@ def test_nothing_half_written_is_left(tmp_path: Path, plain: Path, bad: str) -> 
         annotate(plain, tmp_path / "out.jsonl", knowledge_base=tmp_path / "kb.sqlite")
     assert caught.value.line == 4
     assert set(written(tmp_path)) == {"plain.jsonl"}
+
+
+@pytest.mark.parametrize("again", ['{"id": "a", "text": "t"}', '{"id": "plain-5", "text": "t"}\n{"text": "t"}'])
+def test_documents_of_one_id_are_refused_and_nothing_is_left(tmp_path: Path, plain: Path, again: str) -> None:
+    plain.write_text(plain.read_text() + again + "\n")
+    with pytest.raises(InputError, match=r"plain\.jsonl:\d: field 'id': '.+' is the id of .+plain\.jsonl:\d already"):
+        annotate(plain, tmp_path / "out.jsonl", knowledge_base=tmp_path / "kb.sqlite")
+    assert set(written(tmp_path)) == {"plain.jsonl"}
+
+
+def test_what_must_be_read_twice_is_no_pipe(tmp_path: Path, plain: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(InputError, match="can be read only once"):
+        find_shards(str(tmp_path / "pipe.jsonl"))
+    with pytest.raises(InputError, match="can be read only once"):
+        AlignAnnotator.of_file(tmp_path / "pipe.jsonl")
 
 
 def test_the_knowledge_base_may_be_on_a_server(place: Place, tmp_path: Path, stated: Path) -> None:

@@ -7,6 +7,8 @@ import torch
 from transformers import PreTrainedModel, masking_utils
 
 from lamlam.model.presets import build_model
+from lamlam.pretrain import attention
+from lamlam.pretrain.attention import DOCUMENTS, document_lengths
 from lamlam.pretrain.packing import PackedFile, pack
 from lamlam.vocab import Encoded, Kind, Vocabulary
 
@@ -63,6 +65,28 @@ def test_a_packed_document_has_the_logits_that_it_has_alone(tmp_path, documents,
     packed = pack(documents, tmp_path, context=48, pad_id=0)
     assert len(packed) > 1
     assert difference(model, documents, packed, model) < 1e-5
+
+
+@pytest.mark.parametrize("longest", [512, 12])
+@pytest.mark.parametrize("preset", sorted(SHAPES))
+def test_attention_by_document_has_the_logits_and_gradients_of_a_mask(
+    tmp_path, documents, preset, longest, monkeypatch
+):
+    monkeypatch.setattr(attention, "_LONGEST", longest)
+    model = model_of(preset)
+    packed = pack(documents, tmp_path, context=48, pad_id=0)
+    plain = _gradient(model, packed)
+    model.set_attn_implementation(DOCUMENTS)
+    lengths = document_lengths(torch.stack([packed[row]["position_ids"] for row in range(len(packed))]))
+    assert sorted(lengths)[: len(LENGTHS)] != sorted(lengths)  # padding is a document as well
+
+    def run(**batch):
+        return model(**batch, documents=lengths)
+
+    assert difference(model, documents, packed, run) < 1e-5
+    model.zero_grad()
+    packed_logits(run, packed).logsumexp(-1).sum().backward()
+    assert torch.allclose(next(model.parameters()).grad, plain, atol=1e-5)
 
 
 @pytest.mark.parametrize("preset", ["nano", "gpt2-124m"])

@@ -185,6 +185,21 @@ def test_a_run_that_has_ended_is_not_repeated(adapter: Path, base: Path) -> None
     assert (adapter / "adapter_model.safetensors").stat().st_mtime_ns == before
 
 
+def test_an_old_adapter_is_not_read_where_another_training_was_cut_off(
+    adapter: Path, tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lamlam.annotate.causal import training
+
+    folder = tmp_path / "adapter"
+    shutil.copytree(adapter, folder)
+    assert CausalModel.open(folder)
+    monkeypatch.setattr(training, "collated", _failing_after(1))
+    with pytest.raises(KeyboardInterrupt):
+        train_causal(GOLD, base, folder, SMALL.model_copy(update={"seed": 1}))
+    with pytest.raises(InputError, match=r"annotator\.json"):
+        CausalModel.open(folder)
+
+
 def test_a_killed_run_goes_on_with_its_last_epoch(
     adapter: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Cleaning: what each rule says, what a model drops, and that texts stay as they are."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from typer.testing import CliRunner
 
 from lamlam.annotate.clean import RULES, Cleaner, Tally
 from lamlam.annotate.clean.losses import ContextScorer, load_scorer
-from lamlam.annotate.clean.rules import RelationCounts, Setting
+from lamlam.annotate.clean.rules import RelationCounts, Setting, proposition
+from lamlam.annotate.mentions import MentionFinder
 from lamlam.corpus.files import read_documents, write_documents
 from lamlam.errors import InputError
 from lamlam.markup import AnnotatedDocument, Call
@@ -25,7 +27,8 @@ def rules_broken(text: str, *calls: Call, relations: Sequence[str] = ()) -> list
     document, counts = AnnotatedDocument("d", text, calls), RelationCounts()
     counts.add(call.relation for call in calls)
     counts.add(relations)
-    setting = Setting(document, document.calls[-1], document.calls[:-1], counts)
+    said = set(map(proposition, document.calls[:-1]))
+    setting = Setting(document, document.calls[-1], said, MentionFinder(document.text), counts)
     return [rule.name for rule in RULES if rule.says(setting)]
 
 
@@ -141,6 +144,10 @@ def test_the_command_writes_what_is_left_and_a_report(tmp_path: Path) -> None:
     assert not out.exists()
     assert json.loads(report.read_text(encoding="utf-8"))["reasons"] == {"value": 1}
     assert CliRunner().invoke(app, [*command, "--out", str(out)]).exit_code == 0
+    os.mkfifo(tmp_path / "pipe.jsonl")  # which would be waited for, as documents are read twice
+    clean = ["annotate", "clean", str(tmp_path / "pipe.jsonl"), "--dry-run"]
+    with pytest.raises(InputError, match="can be read only once"):
+        CliRunner().invoke(app, clean, catch_exceptions=False)
     assert [len(each.calls) for each in read_documents(out)] == [1, 1, 0, 1, 1]
     with pytest.raises(InputError, match="--out or --dry-run"):
         CliRunner().invoke(app, command, catch_exceptions=False)

@@ -156,6 +156,13 @@ def test_bad_rows_are_passed_over_and_told_where_asked_to(file: Path, tmp_path: 
     assert "stop or skip" in str(_call("import", file, folder, "--on-error", "shrug").exception)
 
 
+def test_namesakes_that_were_merged_are_named(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("entity,relation,value\nJohn Smith,Born,1950\nJohn Smith,Born,1970\n")
+    told = _done("import", file, tmp_path / "people.csv")
+    assert "may be several of one name" in told
+    assert "John Smith" in told
+
+
 def test_nested_json_comes_in_through_a_mapping(file: Path, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"name": "Austria", "Area": {"total": "83,871 sq km"}}')
     (tmp_path / "map.yaml").write_text("entity: [name]\nskip: [name]\n")
@@ -182,6 +189,18 @@ def test_forgetting_shows_asks_and_certifies(file: Path, tmp_path: Path) -> None
     assert "Warsaw" not in out.read_text()
     assert b"Warsaw" not in file.read_bytes()
     assert "Erased" in _done("forget", file, "--source", "d", "--yes")
+
+
+def test_forgetting_a_person_lists_what_tells_of_them_and_includes_it(file: Path) -> None:
+    _done("add", file, "Sorbonne", "Professor", "marie  curie")
+    listed = _done("forget", file, "--entity", "Marie Curie", "--dry-run")
+    assert "Not erased, though it tells of what is" in listed
+    assert "names it as its value" in " ".join(listed.replace("│", " ").split())
+    told = _done("forget", file, "--entity", "Marie Curie", "--include", "values", "--yes")
+    assert "tell of" not in told
+    assert _done("lookup", file, "Sorbonne", "Professor") == "forgotten"
+    refused = _call("forget", file, "--entity", "Ada", "--include", "all", "--yes")
+    assert "unknown kind 'all'" in str(refused.exception)
 
 
 def test_names_are_shown_as_they_are(file: Path) -> None:

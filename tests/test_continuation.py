@@ -32,10 +32,12 @@ def plain_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token="<pad>", bos_token="<s>", eos_token="</s>")
 
 
-def foreign(folder: Path, family: str, spare: int = 0, dtype: torch.dtype = torch.float32) -> Path:
+def foreign(
+    folder: Path, family: str, spare: int = 0, dtype: torch.dtype = torch.float32, *, tied: bool | None = None
+) -> Path:
     """A tiny checkpoint as others publish them, with `spare` embeddings that no token has."""
     tokenizer = plain_tokenizer()
-    size = {"vocab_size": len(tokenizer) + spare}
+    size = {"vocab_size": len(tokenizer) + spare} | ({} if tied is None else {"tie_word_embeddings": tied})
     torch.manual_seed(1)
     if family == "gpt2":
         model = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=1, n_head=2, n_positions=64, **size))

@@ -37,6 +37,10 @@ def documents(draw: st.DrawFn) -> AnnotatedDocument:
     return AnnotatedDocument(draw(characters), text, tuple(draw(st.lists(call, max_size=3))))
 
 
+def told_apart(least: int, most: int) -> st.SearchStrategy[list[AnnotatedDocument]]:
+    return st.lists(documents(), min_size=least, max_size=most, unique_by=lambda document: document.id)
+
+
 @st.composite
 def facts(draw: st.DrawFn) -> FactRecord:
     document = draw(st.none() | characters)
@@ -51,8 +55,8 @@ answers = st.lists(characters, min_size=1, max_size=3).map(tuple)
 probes = st.builds(Probe, characters, characters, characters, characters, answers, characters, st.integers(0, 50))
 corpora = st.builds(
     Corpus,
-    st.lists(documents(), min_size=1, max_size=3),
-    st.dictionaries(st.sampled_from(["seen", "unseen", "far-off_1"]), st.lists(documents(), max_size=2)),
+    told_apart(1, 3),
+    st.dictionaries(st.sampled_from(["seen", "unseen", "far-off_1"]), told_apart(0, 2)),
     st.lists(facts(), max_size=3),
     st.lists(probes, max_size=3),
 )
@@ -61,7 +65,7 @@ DOCUMENT = AnnotatedDocument("d", "Ada was born in Rome.", (Call("Ada", "Birthpl
 
 
 @many
-@given(written=st.lists(documents(), min_size=1, max_size=3))
+@given(written=told_apart(1, 3))
 def test_documents_survive_both_forms(tmp_path: Path, written: list[AnnotatedDocument]) -> None:
     assert write_documents(written, tmp_path / "a.jsonl") == len(written)
     assert list(read_documents(tmp_path / "a.jsonl")) == written
@@ -234,6 +238,7 @@ def test_bad_facts_are_told_by_line_and_field(tmp_path: Path, fields: dict[str, 
         ({"answers": []}, "field 'answers': must hold at least one answer"),
         ({"answers": [None]}, "field 'answers[0]': must be text"),
         ({"mentions": -1}, "field 'mentions': must not be below 0"),
+        ({"mention": 3}, "field 'mention': is not known: it must be called 'mentions'"),
         ({"group": 3}, "field 'group': must be text"),
     ],
 )

@@ -39,7 +39,10 @@ def test_packed_files_are_packed(tmp_path: Path) -> None:
         assert json.loads(unpack((tmp_path / name).read_bytes()).splitlines()[0])["id"] == "a"
 
 
-@given(st.lists(st.builds(AnnotatedDocument, st.text(min_size=1), st.text(), title=st.text()), min_size=1, max_size=4))
+DOCUMENT = st.builds(AnnotatedDocument, st.text(min_size=1), st.text(), title=st.text())
+
+
+@given(st.lists(DOCUMENT, min_size=1, max_size=4, unique_by=lambda document: document.id))
 def test_any_text_comes_back_from_a_table(tmp_path_factory: pytest.TempPathFactory, documents: list) -> None:
     path = tmp_path_factory.getbasetemp() / "any.parquet"
     write_documents(documents, path)
@@ -86,6 +89,36 @@ def test_bad_tables_are_told_by_file_row_and_column(tmp_path: Path) -> None:
     assert "t.parquet:1: field 'key': must be text" in told(table(tmp_path / "t.parquet", body=["a"], key=[1.5]))
     (tmp_path / "t.parquet").write_bytes(b"no table")
     assert "t.parquet: is no sound Parquet" in told(tmp_path / "t.parquet")
+
+
+def test_calls_under_another_name_are_not_lost_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": "a", "text": "Ada.", "Calls": []}\n')
+    assert "a.jsonl:1: field 'Calls': is not known: it must be called 'calls'" in told(tmp_path / "a.jsonl", Columns())
+
+
+def test_an_id_that_comes_twice_is_told_by_both_places(tmp_path: Path) -> None:
+    row = '{"id": "a", "text": "One."}\n'
+    (tmp_path / "a.jsonl").write_text(row + "\n" + row)
+    assert f"a.jsonl:3: field 'id': 'a' is the id of {tmp_path / 'a.jsonl'}:1 already" in told(
+        tmp_path / "a.jsonl", Columns()
+    )
+    (tmp_path / "a.jsonl").write_text('{"text": "One."}\n{"id": "a-1", "text": "Two."}\n')  # a made-up one, too
+    assert "a.jsonl:2: field 'id': 'a-1' is the id of" in told(tmp_path / "a.jsonl", Columns())
+    table(tmp_path / "t.parquet", key=[7, 8, 7], body=["a", "b", "c"])
+    assert "t.parquet:3: field 'key': '7' is the id of" in told(tmp_path / "t.parquet")
+    (tmp_path / "p.json").write_text('{"examples": [{"id": "a", "text": "One."}, {"id": "a", "text": "Two."}]}')
+    assert "p.json: field 'examples[1].id': 'a' is the id of another document" in told(tmp_path / "p.json", Columns())
+    folder = tmp_path / "folder"
+    for name in ("a.jsonl", "b.jsonl"):
+        write_documents(DOCUMENTS, folder / name)
+    assert f"b.jsonl:1: field 'id': 'a' is the id of {folder / 'a.jsonl'}:1 already" in told(folder, Columns())
+
+
+def test_a_column_that_is_there_twice_is_told(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = arrow.Table.from_arrays([arrow.array(["a"])] * 3, names=["text", "id", "text"])
+    parquet.write_table(columns, tmp_path / "t.parquet")
+    assert "t.parquet: field 'text': names several columns" in told(tmp_path / "t.parquet", Columns())
 
 
 def test_torn_packed_files_are_told(tmp_path: Path) -> None:

@@ -210,6 +210,17 @@ def test_a_call_can_be_forced_and_all_calls_forbidden() -> None:
     assert not set(forbidden.ids) & VOCABULARY.control_ids
 
 
+def test_a_bias_on_calls_decides_how_readily_one_is_made() -> None:
+    eager = engine_that_writes(ADA, planned(PROMPT + " London."), kb=KB, vocabulary=VOCABULARY)
+    reluctant = engine_that_writes(planned(PROMPT + " London."), ADA, kb=KB, vocabulary=VOCABULARY)
+    # The fake's best token leads the next one by 1.
+    for engine, bias, called in [(eager, 0.0, True), (eager, -1.5, False), (reluctant, 0.0, False)]:
+        [generation] = engine.generate([PROMPT], DecodingSettings(call_bias=bias))
+        assert bool(generation.lookups) is called
+    [asked] = reluctant.generate([PROMPT], DecodingSettings(call_bias=1.5))
+    assert [lookup.value for lookup in asked.lookups] == ["London"]
+
+
 @pytest.mark.parametrize("name", ["entity_id", "relation_id", "return_id", "end_id", "bos_id", "pad_id", "eos_id"])
 @pytest.mark.parametrize("lookups", [True, False])
 def test_a_model_that_writes_one_special_token_for_ever_keeps_the_grammar(name: str, lookups: bool) -> None:
@@ -269,9 +280,20 @@ def test_visible_tokens_are_counted_and_calls_are_not() -> None:
     assert generation.lookups
 
 
-def test_white_space_at_a_prompts_end_is_left_out() -> None:
-    [generation] = engine_that_writes(ADA, kb=KB, vocabulary=VOCABULARY).generate([PROMPT + " \n"])
-    assert generation.prompt + generation.text == "Ada Lovelace was born in London, so they say."
+@pytest.mark.parametrize("space", ["", " ", " \n"])
+def test_white_space_at_a_prompts_end_is_not_read_and_stays_in_the_prompt(space: str) -> None:
+    [generation] = engine_that_writes(ADA, kb=KB, vocabulary=VOCABULARY).generate([PROMPT + space])
+    [plain] = engine_that_writes(ADA, kb=KB, vocabulary=VOCABULARY).generate([PROMPT])
+    assert generation.ids == plain.ids
+    assert generation.prompt + generation.text == f"{PROMPT}{space or ' '}London, so they say."
+    assert generation.text[generation.lookups[0].start :].startswith("London")
+
+
+def test_a_prompt_may_be_read_alone() -> None:
+    [generation] = engine_that_writes(ADA, kb=KB, vocabulary=VOCABULARY).generate(
+        [PROMPT], DecodingSettings(max_tokens=0)
+    )
+    assert (generation.text, generation.finish, generation.lookups) == ("", "length", ())
 
 
 def test_a_text_without_a_prompt_begins_with_its_first_word() -> None:

@@ -12,6 +12,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from fakes_engine import DictionaryFacts, small_vocabulary
 from lamlam.engine import DecodingSettings, Engine, Generation
+from lamlam.model.likelihood import token_log_probs
 from lamlam.vocab import Kind, Vocabulary, opened
 
 VOCABULARY = small_vocabulary()
@@ -148,7 +149,24 @@ def test_log_probabilities_are_the_models_own(engine: Engine) -> None:
     assert len(chosen) >= 8
     assert not given & set(chosen)
     for at in chosen:
-        assert generation.log_probs[at] == pytest.approx(float(expected[at - 1, generation.ids[at]]), abs=1e-4)
+        assert generation.log_probs[at].log_prob == pytest.approx(float(expected[at - 1, generation.ids[at]]), abs=1e-4)
+
+
+@pytest.mark.parametrize("space", ["", " \n\n "])
+def test_a_prompts_log_probabilities_are_those_of_text(
+    engine: Engine, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lamlam.engine.engine._SCORED_AT_ONCE", 7)
+    settings = DecodingSettings(max_tokens=6, prompt_log_probs=True, top_log_probs=3)
+    prompts = [f"{PROMPTS[2]} {PROMPTS[0]}{space}", PROMPTS[1]]
+    plain = engine.generate(prompts, settings.model_copy(update={"prompt_log_probs": False}))
+    for found, without in zip(engine.generate(prompts, settings), plain, strict=True):
+        ids = [VOCABULARY.bos_id, *VOCABULARY.encode(opened(found.prompt))]
+        assert [each.token for each in found.prompt_log_probs] == ids[1:]
+        [expected] = token_log_probs(engine.model, [ids], VOCABULARY.pad_id, without=VOCABULARY.control_ids)
+        assert [each.log_prob for each in found.prompt_log_probs] == pytest.approx(expected[1:].tolist(), abs=1e-4)
+        assert all(len(each.top) == 3 and each.log_prob <= each.top[0][1] for each in found.prompt_log_probs)
+        assert (found.ids, found.text) == (without.ids, without.text)  # what is written stays the same
 
 
 def test_samples_of_one_prompt_differ_by_their_seeds(engine: Engine) -> None:

@@ -13,17 +13,21 @@ from lamlam.corpus import Corpus, FactRecord, Probe
 from lamlam.engine.generation import Generation, Lookup
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError
-from lamlam.evaluate.audit.audit import Caller, audit, leakage
-from lamlam.evaluate.audit.countries import VARIANTS, WORDINGS, build_database, read_targets, sampled
-from lamlam.evaluate.audit.listed import listed_bystanders, listed_targets
-from lamlam.evaluate.audit.oracle import OracleCaller
-from lamlam.evaluate.audit.planted import plant
-from lamlam.evaluate.audit.scores import AuditResult, AuditScores
-from lamlam.evaluate.audit.target import Target, batches_apart, neighbours_of
-from lamlam.evaluate.audit.task import oracle_callers
+from lamlam.evaluate.auditing import Caller, OracleCaller, Target, audit, batches_apart, leakage, neighbours_of
 from lamlam.evaluate.evaluation import Evaluation
-from lamlam.evaluate.results import Share
+from lamlam.evaluate.plans import (
+    QUESTION_SETS,
+    VARIANTS,
+    build_countries,
+    country_targets,
+    listed_bystanders,
+    listed_targets,
+    plant,
+    sampled,
+)
+from lamlam.evaluate.results import Proportion, Result
 from lamlam.evaluate.suite import Suite
+from lamlam.evaluate.tasks.audit import oracle_callers
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.report.report import write_report
@@ -117,20 +121,20 @@ class Rattled(Honest):
 
 def scores_of(
     engine_on: Callable[[KnowledgeBase], OracleCaller], kb_path: Path, settings: DecodingSettings = SETTINGS
-) -> AuditScores:
+) -> Result:
     return audit(kb_path, TARGETS, {"one": Caller(engine_on, settings)}, neighbours=2)["one"]
 
 
-def values(scores: AuditScores) -> dict[str, float]:
-    return {name: share.value for name, share in scores.shares().items()}
+def values(scores: Result) -> dict[str, float]:
+    return {name: share.value for name, share in scores.proportions.items()}
 
 
 def test_an_honest_caller_knows_before_and_not_after(kb_path: Path) -> None:
     scores = scores_of(Honest, kb_path)
     expected = dict.fromkeys(("leakage", "recovery", "interference", "survival", "came_back", "wrong_answer"), 0.0)
     assert values(scores) == expected | {"full": 1, "returned": 1, "collateral": 0}
-    assert scores.shares()["full"].n == 2 * len(TARGETS)
-    assert {case.on.status for case in scores.cases} == {"forgotten"}
+    assert scores.proportions["full"].n == 2 * len(TARGETS)
+    assert {row["forgotten"].status for row in scores.rows} == {"forgotten"}
 
 
 def test_what_is_learnt_by_heart_is_leakage_and_not_recovery(kb_path: Path) -> None:
@@ -147,7 +151,11 @@ def test_a_lookup_that_silences_what_is_known_interferes(kb_path: Path) -> None:
 
 def test_one_who_never_answers_has_nothing_to_lose(kb_path: Path) -> None:
     scores = scores_of(Never, kb_path)
-    assert (scores.shares()["full"].value, scores.shares()["survival"].n, scores.shares()["collateral"].n) == (0, 0, 0)
+    assert (scores.proportions["full"].value, scores.proportions["survival"].n, scores.proportions["collateral"].n) == (
+        0,
+        0,
+        0,
+    )
     assert scores.figures()["survival"] is None
 
 
@@ -163,7 +171,7 @@ def test_guesses_are_right_as_often_as_chance_has_it(kb_path: Path) -> None:
         def generate(self, prompts: Sequence[str], settings: DecodingSettings) -> list[Generation]:
             return super().generate(prompts, settings.model_copy(update={"lookups": False}))
 
-    shares = scores_of(GuessingOnly, kb_path).shares()
+    shares = scores_of(GuessingOnly, kb_path).proportions
     low, high = shares["leakage"].interval
     assert low < 0.3 < high
     assert shares["recovery"].hits + shares["interference"].hits > 0
@@ -190,15 +198,16 @@ def test_a_neighbours_value_is_a_wrong_answer_unless_it_is_the_same(kb_path: Pat
 
 
 def test_the_nearest_facts_value_is_told_from_an_honest_miss(kb_path: Path) -> None:
-    shares = scores_of(Honest, kb_path, DecodingSettings(on_miss="nearest", entities="free")).shares()
+    shares = scores_of(Honest, kb_path, DecodingSettings(on_miss="nearest", entities="free")).proportions
     assert shares["recovery"].hits + shares["wrong_answer"].hits == shares["full"].n
 
 
 def test_neighbours_that_break_are_collateral_by_what_they_share(kb_path: Path) -> None:
     scores = scores_of(Rattled, kb_path)
-    assert scores.collateral().value == 1
-    assert all(scores.collateral(part).n > 0 for part in ("entity", "relation", "value"))
-    assert scores.collateral().n <= sum(scores.collateral(part).n for part in ("entity", "relation", "value"))
+    collateral, by_part = scores.proportions["collateral"], scores.more["collateral_by_shared"]
+    assert collateral.value == 1
+    assert all(by_part[part]["n"] > 0 for part in ("entity", "relation", "value"))
+    assert collateral.n <= sum(part["n"] for part in by_part.values())
 
 
 def test_figures_stand_by_wording(kb_path: Path) -> None:
@@ -207,9 +216,8 @@ def test_figures_stand_by_wording(kb_path: Path) -> None:
         def knows(probe: Probe) -> bool:
             return probe.group == "long"
 
-    figures = AuditResult({"it": 24}, {"it": {"talker": scores_of(Talker, kb_path)}}).figures()["it"]
-    assert figures["facts"] == 24
-    assert {name: each["leakage"] for name, each in figures["talker"]["by_wording"].items()} == {"long": 1, "short": 0}
+    by_wording = scores_of(Talker, kb_path).figures()["by_wording"]
+    assert {name: figures["leakage"] for name, figures in by_wording.items()} == {"long": 1, "short": 0}
 
 
 def test_no_two_of_a_batch_share_anything_and_none_is_left_out() -> None:
@@ -229,8 +237,8 @@ def test_neighbours_are_never_what_is_forgotten_under_another_name() -> None:
 
 def test_the_weights_alone_are_asked_without_lookups(kb_path: Path) -> None:
     with KnowledgeBase.open(kb_path) as kb:
-        assert leakage(Honest(kb), TARGETS, SETTINGS) == Share(0, 48)
-        assert leakage(Half(kb), TARGETS, SETTINGS) == Share(24, 48)
+        assert leakage(Honest(kb), TARGETS, SETTINGS) == Proportion(0, 48)
+        assert leakage(Half(kb), TARGETS, SETTINGS) == Proportion(24, 48)
 
 
 class Counting:
@@ -267,9 +275,9 @@ def test_countries_are_forgotten_for_good_in_every_hostile_database(
     variant: str, shared_data: Path, tmp_path: Path
 ) -> None:
     folder = shared_data / "audit" / "countries"
-    everything = read_targets(folder, variant)
-    build_database(folder, variant, tmp_path / "kb.sqlite")
-    assert all({probe.group for probe in each.questions} == set(WORDINGS) for each in everything)
+    everything = country_targets(folder, variant)
+    build_countries(folder, variant, tmp_path / "kb.sqlite")
+    assert all({probe.group for probe in each.questions} == set(QUESTION_SETS) for each in everything)
     targets = sampled(everything, 20, seed=1)
     scores = audit(tmp_path / "kb.sqlite", targets, oracle_callers(everything), bystanders=everything)
     ours = values(scores["oracle"])
@@ -279,7 +287,7 @@ def test_countries_are_forgotten_for_good_in_every_hostile_database(
 
 def test_by_hand_other_names_are_forgotten_one_by_one(shared_data: Path, tmp_path: Path) -> None:
     folder = shared_data / "audit" / "countries"
-    alias, pointers = (read_targets(folder, variant)[0] for variant in ("alias", "pointers"))
+    alias, pointers = (country_targets(folder, variant)[0] for variant in ("alias", "pointers"))
     assert alias.proposition == pointers.proposition
     assert len(alias.to_forget) > 1
     assert pointers.to_forget == [pointers.proposition]
@@ -307,7 +315,7 @@ def test_planted_doubles_go_and_namesakes_stay(tmp_path: Path) -> None:
     )["oracle"]
     found = values(scores)
     assert (found["full"], found["recovery"], found["wrong_answer"], found["collateral"]) == (1, 0, 0, 0)
-    assert {case.full.probe.group for case in scores.cases} == {"plain", "entity_alias", "relation_alias"}
+    assert {row.probe.group for row in scores.rows} == {"plain", "entity_alias", "relation_alias"}
 
 
 def test_without_the_closure_doubles_would_bring_facts_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

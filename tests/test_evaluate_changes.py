@@ -11,9 +11,10 @@ from lamlam.corpus import Probe
 from lamlam.engine.generation import Generation, Lookup
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError, LamLamError
-from lamlam.evaluate.editing import edit_facts
-from lamlam.evaluate.forgetting import forget_facts
-from lamlam.evaluate.scratch import scratch_copy
+from lamlam.evaluate.completion import Row
+from lamlam.evaluate.evaluation import scratch_copy
+from lamlam.evaluate.results import Result
+from lamlam.evaluate.tasks.facts import edit_facts, forget_facts
 from lamlam.kb.connect import connect
 from lamlam.kb.copy import copy_database
 from lamlam.kb.store import KnowledgeBase
@@ -85,25 +86,35 @@ class Clumsy(Reader):
         return super().answer(p) if self.kb.digest() == self.before else said(p.prompt, " er.")
 
 
+def edited(result: Result) -> list[Row]:
+    """The probes of edited facts."""
+    return [row for row in result.rows if "reverted" in row]
+
+
+def values(result: Result) -> tuple[float, ...]:
+    """Success, locality and reverted; or survival, wrong answer and collateral."""
+    return tuple(proportion.value for proportion in result.proportions.values())
+
+
 def test_an_honest_reader_takes_every_edit_and_keeps_the_rest(kb_path: Path) -> None:
     result = edit_facts(Reader, kb_path, PROBES, SETTINGS, number=10)
-    assert (result.facts, result.success.hits, result.success.n) == (10, 10, 10)
-    assert (result.locality.hits, result.locality.n) == (20, 20)
-    assert result.reverted.value == 1
-    assert {each.new for each in result.edited} <= {p.answers[0] for p in PROBES}
-    assert all(each.new != each.old for each in result.edited)
+    assert (result.more["facts"], result.proportions["success"].hits, result.proportions["success"].n) == (10, 10, 10)
+    assert (result.proportions["locality"].hits, result.proportions["locality"].n) == (20, 20)
+    assert result.proportions["reverted"].value == 1
+    assert {row.about["new"] for row in edited(result)} <= {p.answers[0] for p in PROBES}
+    assert all(row.about["new"] != row.about["old"] for row in edited(result))
     assert result.figures()["success"] == 1
-    assert result.figures()["examples"][0]["after"] == f"{result.edited[0].new}."
+    assert result.figures()["examples"][0]["after"] == f"{edited(result)[0].about['new']}."
 
 
 def test_a_model_that_knows_by_heart_takes_no_edit(kb_path: Path) -> None:
     result = edit_facts(Stale, kb_path, PROBES, SETTINGS, number=10)
-    assert (result.success.value, result.locality.value, result.reverted.value) == (0, 1, 1)
+    assert values(result) == (0, 1, 1)
 
 
 def test_an_edit_that_shakes_other_facts_has_no_locality(kb_path: Path) -> None:
     result = edit_facts(Clumsy, kb_path, PROBES, SETTINGS, number=5)
-    assert (result.success.value, result.locality.value) == (0, 0)
+    assert (result.proportions["success"].value, result.proportions["locality"].value) == (0, 0)
 
 
 def test_what_is_said_after_the_next_call_is_another_facts_matter(kb_path: Path) -> None:
@@ -119,7 +130,7 @@ def test_what_is_said_after_the_next_call_is_another_facts_matter(kb_path: Path)
             second = Lookup(call.entity, call.relation, call.resolution, call.value, start=there, end=there)
             return said(p.prompt, first.text + more.text, *first.lookups, second)
 
-    assert edit_facts(Talkative, kb_path, PROBES, SETTINGS, number=10).locality.value == 1
+    assert edit_facts(Talkative, kb_path, PROBES, SETTINGS, number=10).proportions["locality"].value == 1
 
 
 def test_the_users_knowledge_base_is_never_touched(kb_path: Path) -> None:
@@ -141,7 +152,7 @@ def test_a_knowledge_base_on_a_server_is_copied_into_a_file(make_place: Callable
 
 
 def test_the_same_seed_chooses_the_same_facts(kb_path: Path) -> None:
-    runs = [edit_facts(Reader, kb_path, PROBES, SETTINGS, number=5, seed=seed).edited for seed in (1, 1, 2)]
+    runs = [edited(edit_facts(Reader, kb_path, PROBES, SETTINGS, number=5, seed=seed)) for seed in (1, 1, 2)]
     assert runs[0] == runs[1] != runs[2]
 
 
@@ -152,7 +163,7 @@ def test_only_single_valued_facts_that_are_answered_right_are_edited(kb_path: Pa
     wrong = [probe(n, answers=("Nowhere",)) for n in range(10, 20)]
     probes = [*PROBES[:10], *wrong, *PROBES[20:]]
     result = edit_facts(Reader, kb_path, probes, SETTINGS, number=50)
-    assert {each.probe.id for each in result.edited} == {p.id for p in PROBES[20:]}
+    assert {row.probe.id for row in edited(result)} == {p.id for p in PROBES[20:]}
 
 
 def test_nothing_to_edit_or_forget_is_said_so(kb_path: Path) -> None:
@@ -165,30 +176,38 @@ def test_nothing_to_edit_or_forget_is_said_so(kb_path: Path) -> None:
 
 def test_an_honest_reader_forgets_for_good(kb_path: Path) -> None:
     result = forget_facts(Reader, kb_path, PROBES, SETTINGS, number=10)
-    assert (result.survival.hits, result.survival.n) == (0, 10)
-    assert (result.wrong_answer.hits, result.collateral.hits, result.collateral.n) == (0, 0, 20)
-    assert {each.status for each in result.forgotten} == {"forgotten"}
+    assert (result.proportions["survival"].hits, result.proportions["survival"].n) == (0, 10)
+    assert (
+        result.proportions["wrong_answer"].hits,
+        result.proportions["collateral"].hits,
+        result.proportions["collateral"].n,
+    ) == (0, 0, 20)
+    assert {row["forgotten"].status for row in result.rows if row.about} == {"forgotten"}
 
 
 def test_a_model_that_knows_by_heart_does_not_forget(kb_path: Path) -> None:
     result = forget_facts(Stale, kb_path, PROBES, SETTINGS, number=10)
-    assert (result.survival.value, result.wrong_answer.value) == (1, 0)
+    assert (result.proportions["survival"].value, result.proportions["wrong_answer"].value) == (1, 0)
 
 
 def test_another_value_of_the_relation_is_a_wrong_answer(kb_path: Path) -> None:
     result = forget_facts(Inventive, kb_path, PROBES, SETTINGS, number=10, seed=3)
-    chosen = {each.probe.id for each in result.forgotten}
+    chosen = {row.probe.id for row in result.rows if row.about}
     assert not {"p1", "p2"} & chosen, "the town that it says must still be known, and not be the right one"
-    assert (result.survival.value, result.wrong_answer.value, result.collateral.value) == (0, 1, 0)
+    assert (
+        result.proportions["survival"].value,
+        result.proportions["wrong_answer"].value,
+        result.proportions["collateral"].value,
+    ) == (0, 1, 0)
 
 
 def test_a_call_that_finds_another_fact_is_a_wrong_answer(kb_path: Path) -> None:
-    assert forget_facts(Asking, kb_path, PROBES, SETTINGS, number=10).wrong_answer.value == 1
+    assert forget_facts(Asking, kb_path, PROBES, SETTINGS, number=10).proportions["wrong_answer"].value == 1
 
 
 def test_other_facts_that_are_lost_are_collateral(kb_path: Path) -> None:
     result = forget_facts(Clumsy, kb_path, PROBES, SETTINGS, number=10)
-    assert (result.collateral.hits, result.collateral.n) == (20, 20)
+    assert (result.proportions["collateral"].hits, result.proportions["collateral"].n) == (20, 20)
 
 
 def test_a_copy_holds_what_is_written_and_not_yet_checkpointed(kb_path: Path) -> None:

@@ -9,11 +9,10 @@ import pytest
 from fakes_evaluate import said
 from lamlam.engine.generation import Generation
 from lamlam.engine.settings import DecodingSettings
-from lamlam.evaluate.counterfact.counterfact import counterfact
-from lamlam.evaluate.counterfact.plan import EditPlan
-from lamlam.evaluate.counterfact.scores import CounterfactResult
-from lamlam.evaluate.editing import NothingToChange
-from lamlam.evaluate.rivals import Rivals
+from lamlam.evaluate.evaluation import NothingToChange
+from lamlam.evaluate.plans import Distractors, EditPlan
+from lamlam.evaluate.results import Result
+from lamlam.evaluate.tasks.counterfact import combined, counterfact
 from lamlam.kb.fact import Fact
 from lamlam.kb.store import KnowledgeBase
 from lamlam.world import World, WorldSettings
@@ -96,12 +95,12 @@ class Sometimes(ByHeart):
         return teller.answer(self, wording, entity, relation)
 
 
-def measured(reader: Callable[[KnowledgeBase], Reader], kb_path: Path) -> CounterfactResult:
+def measured(reader: Callable[[KnowledgeBase], Reader], kb_path: Path) -> dict[str, Result]:
     return counterfact(reader, kb_path, SETTINGS, sizes=(10, 1000), single=8, asked=60, seed=1)
 
 
-def values(result: CounterfactResult, step: str) -> dict[str, float]:
-    return {name: share.value for name, share in result.scores[step].shares().items()}
+def values(result: dict[str, Result], step: str) -> dict[str, float]:
+    return {name: share.value for name, share in result[step].proportions.items()}
 
 
 def test_an_honest_reader_takes_edits_one_by_one_and_in_sequence(kb_path: Path) -> None:
@@ -116,8 +115,8 @@ def test_an_honest_reader_takes_edits_one_by_one_and_in_sequence(kb_path: Path) 
             "consequence": 1,
             "consequence_in_text": 1,
         }
-    assert [result.scores[step].shares()["efficacy"].n for step in result.scores] == [8, 10, 60]
-    figures = result.figures()
+    assert [step.proportions["efficacy"].n for step in result.values()] == [8, 10, 60]
+    figures = combined(result).figures()
     assert (figures["edits_10"]["edits"], figures["edits_10"]["efficacy"]) == (10, 1)
     assert figures["edits_1000"]["edits"] < 1000, "there are not as many facts, and that is said"
     assert [step["edits"] for step in figures["steps"]] == [1, 10, figures["edits_1000"]["edits"]]
@@ -135,12 +134,12 @@ def test_a_model_that_never_answers_keeps_even_its_silence(kb_path: Path) -> Non
 
 
 def test_wordings_are_told_apart(kb_path: Path) -> None:
-    by_wording = measured(Narrow, kb_path).scores["edits_1000"].generalisation()
-    assert {number: share.value for number, share in by_wording.items()} == {"1": 1, "2": 1, "3": 1, "4": 0, "5": 0}
+    by_wording = measured(Narrow, kb_path)["edits_1000"].more["generalisation_by_wording"]
+    assert {number: share["share"] for number, share in by_wording.items()} == {"1": 1, "2": 1, "3": 1, "4": 0, "5": 0}
 
 
 def test_what_is_taken_at_random_is_taken_as_often_as_chance_has_it(kb_path: Path) -> None:
-    share = measured(Sometimes, kb_path).scores["edits_1000"].shares()["generalisation"]
+    share = measured(Sometimes, kb_path)["edits_1000"].proportions["generalisation"]
     low, high = share.interval
     assert low < 1 / 3 < high
 
@@ -188,8 +187,8 @@ def test_a_rival_is_never_taken_for_the_value_itself(tmp_path: Path) -> None:
     with KnowledgeBase.open(tmp_path / "kb.sqlite", create=True) as kb:
         kb.add([("A", "Year", "1990"), ("B", "Year", "1,990"), ("C", "Year", "1990 AD"), ("D", "Year", "2001")])
         fact = next(iter(kb.facts()))
-        assert {Rivals(kb).of(fact, random.Random(seed)) for seed in range(20)} == {"2001"}
-        assert Rivals(kb).of(Fact(9, "E", "Year", "1990"), random.Random(0)) == "2001"
+        assert {Distractors(kb).of(fact, random.Random(seed)) for seed in range(20)} == {"2001"}
+        assert Distractors(kb).of(Fact(9, "E", "Year", "1990"), random.Random(0)) == "2001"
 
 
 def test_questions_stop_before_the_value_in_every_wording() -> None:

@@ -12,9 +12,8 @@ from fakes_model import tiny_llama
 from lamlam.engine.engine import Engine
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError
-from lamlam.evaluate.dynamic import dynamic_perplexity
-from lamlam.evaluate.perplexity import perplexity
-from lamlam.evaluate.reading import Reader
+from lamlam.evaluate.reading import Reader, dynamic_perplexity
+from lamlam.evaluate.tasks.perplexity import perplexity
 from lamlam.kb.fact import Fact, Resolution, Status
 from lamlam.markup import AnnotatedDocument, Call
 from lamlam.vocab import Vocabulary

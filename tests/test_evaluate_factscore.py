@@ -16,12 +16,9 @@ from lamlam.corpus import Corpus, Probe
 from lamlam.engine.generation import Generation
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import LamLamError
-from lamlam.evaluate.evaluation import Unfit
-from lamlam.evaluate.factscore.biographies import GAMMA, Biography, factscore, judged, scores
-from lamlam.evaluate.factscore.chat import ChatJudge
-from lamlam.evaluate.factscore.claims import Claim
-from lamlam.evaluate.factscore.knowledge import KnowledgeJudge, sentences
-from lamlam.evaluate.factscore.settings import JudgeSettings
+from lamlam.evaluate.evaluation import NotApplicable
+from lamlam.evaluate.judges import ChatJudge, Claim, JudgeSettings, KnowledgeJudge, sentences
+from lamlam.evaluate.tasks.factscore import GAMMA, Biography, factscore, judged, scores
 from lamlam.kb.store import KnowledgeBase
 from lamlam.server import Refused, Server
 
@@ -160,7 +157,7 @@ def kb_path(tmp_path: Path) -> Path:
 
 def test_the_task_writes_with_lookups_and_without_for_both_groups(kb_path: Path) -> None:
     writer = Writer(True)
-    result = factscore(FakeEvaluation(kb_path, writer))["factscore"].figures()
+    result = factscore(FakeEvaluation(kb_path, writer)).figures()
     assert [settings.lookups for settings in writer.settings] == [True, False]
     assert (result["free"]["seen"]["texts"], result["free"]["unseen"]["texts"]) == (15, 15)
     assert result["free"]["score"] == 1.0
@@ -170,7 +167,7 @@ def test_the_task_writes_with_lookups_and_without_for_both_groups(kb_path: Path)
 
 def test_the_standard_arm_writes_plainly(kb_path: Path) -> None:
     writer = Writer(False)
-    result = factscore(FakeEvaluation(kb_path, writer, arm="standard"))["factscore"].figures()
+    result = factscore(FakeEvaluation(kb_path, writer, arm="standard")).figures()
     assert [settings.lookups for settings in writer.settings] == [False]
     assert result["plain"]["score"] == 0.0
 
@@ -179,7 +176,7 @@ def test_of_a_list_those_are_asked_that_the_reference_knows(kb_path: Path, tmp_p
     (tmp_path / "lmlm").mkdir()
     names = f"{PEOPLE[3]}\nNobody Anywhere\n\n{PEOPLE[4]}\n"
     (tmp_path / "lmlm" / "factscore_entities.txt").write_text(names, encoding="utf-8")
-    result = factscore(FakeEvaluation(kb_path, Writer(True), data=tmp_path))["factscore"].figures()
+    result = factscore(FakeEvaluation(kb_path, Writer(True), data=tmp_path)).figures()
     assert (result["listed"], result["listed_known"]) == (3, 2)
     assert result["free"]["listed"]["texts"] == 2
 
@@ -189,7 +186,7 @@ def test_another_reference_may_know_none_of_the_entities(kb_path: Path, tmp_path
     evaluation.reference = tmp_path / "other.sqlite"
     with KnowledgeBase.open(evaluation.reference, create=True) as other:
         other.add([("Ada", "Birth Place", "Rome")])
-    with pytest.raises(Unfit, match="knows no entity"):
+    with pytest.raises(NotApplicable, match="knows no entity"):
         factscore(evaluation)
 
 
@@ -241,7 +238,7 @@ def test_the_task_asks_the_judge_that_is_named(kb_path: Path) -> None:
     evaluation = FakeEvaluation(kb_path, Writer(True), arm="standard")
     with chatting(verdict) as server:
         evaluation.judge = JudgeSettings(url=server.url, model="m")
-        result = factscore(evaluation)["factscore"].figures()
+        result = factscore(evaluation).figures()
     assert result["judge"] == "chat model m"
     assert result["plain"]["claims_per_text"] == 1.0
     with pytest.raises(LamLamError):

@@ -14,8 +14,8 @@ from lamlam.engine.engine import Engine
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError, LamLamError
 from lamlam.evaluate.evaluation import Evaluation
-from lamlam.evaluate.language.harness import HarnessResult, harness_model
 from lamlam.evaluate.tasks import run_task
+from lamlam.evaluate.tasks.harness import harness_figures, harness_model
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.vocab import Vocabulary
@@ -140,5 +140,4 @@ def test_without_the_harness_it_is_told_how_to_come_by_it(evaluation: Evaluation
 
 def test_a_metric_that_is_no_number_is_null() -> None:
     found = {"t": {"alias": "t", "acc,none": 0.5, "acc_stderr,none": "N/A", "em,strict": float("nan")}}
-    figures = HarnessResult(found, {"t": 3}, "1").figures()
-    assert figures == {"t": {"acc": 0.5, "acc_stderr": None, "em,strict": None}, "cases": {"t": 3}, "lm_eval": "1"}
+    assert harness_figures(found) == {"t": {"acc": 0.5, "acc_stderr": None, "em,strict": None}}

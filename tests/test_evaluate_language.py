@@ -10,17 +10,14 @@ import torch
 
 from fakes_model import tiny_llama
 from lamlam.errors import InputError
-from lamlam.evaluate.language.pairs import Pair, Scorer, judge_pairs, read_pairs, scorers
-from lamlam.evaluate.language.parity import parity, write_parity
-from lamlam.evaluate.means import Mean, clustered
-from lamlam.evaluate.results import append_results, read_results
-from lamlam.evaluate.suite import Skipped
+from lamlam.evaluate.results import Mean, Result, append_results, clustered, read_results
+from lamlam.evaluate.tasks.blimp import Scorer, SentencePair, judge_pairs, parity, read_pairs, scorers, write_parity
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.likelihood import token_log_probs
 from lamlam.vocab import Vocabulary
 
 PAIRS = [
-    Pair(f"good {field} {number}", f"bad {field} {number}", f"{field}_{number % 4}", field)
+    SentencePair(f"good {field} {number}", f"bad {field} {number}", f"{field}_{number % 4}", field)
     for field in ("syntax", "semantics")
     for number in range(200)
 ]
@@ -57,19 +54,19 @@ def test_a_model_that_guesses_is_right_half_the_time_and_ties_are_wrong() -> Non
 def test_equal_arms_are_at_parity_and_unequal_ones_are_not() -> None:
     right = judge_pairs(PAIRS, preferring("good"), preferring("good")).figures()
     wrong = judge_pairs(PAIRS, preferring("bad"), preferring("bad")).figures()
-    same = parity(right, right).figures()
+    same = parity(right, right)
     assert (same["difference"], same["interval"], same["parity"]) == (0.0, [0.0, 0.0], True)
-    apart = parity(right, wrong).figures()
+    apart = parity(right, wrong)
     assert (apart["difference"], apart["parity"], apart["first_alone"], apart["second_alone"]) == (1.0, False, 400, 0)
 
 
 def test_two_guessing_arms_differ_by_nothing_that_can_be_told() -> None:
     arms = [judge_pairs(PAIRS, at_random(seed), at_random(seed)).figures() for seed in (1, 2)]
     compared = parity(*arms)
-    low, high = compared.figures()["interval"]
+    low, high = compared["interval"]
     assert low < 0 < high
-    assert not compared.within(), "with so few pairs, no difference found is no parity shown"
-    assert compared.difference.value == pytest.approx((compared.first_alone - compared.second_alone) / 400)
+    assert not compared["parity"], "with so few pairs, no difference found is no parity shown"
+    assert compared["difference"] == pytest.approx((compared["first_alone"] - compared["second_alone"]) / 400)
 
 
 def test_arms_that_judged_other_pairs_are_not_compared() -> None:
@@ -88,7 +85,7 @@ def test_the_parity_of_two_runs_stands_in_the_results_of_the_first(tmp_path: Pat
     assert (written["raw"]["parity"], written["text"]["parity"]) == (False, True)
     append_results(arms[1], {"blimp": judge_pairs(PAIRS[:9], preferring("good"), preferring("good"))})
     assert write_parity(*arms) is None, "the arms judged different pairs"
-    append_results(arms[1], {"blimp": Skipped("blimp", "no data")})
+    append_results(arms[1], {"blimp": Result.skipped("blimp", "no data")})
     assert write_parity(*arms) is None
 
 
@@ -132,7 +129,7 @@ def test_a_token_that_is_left_out_has_no_probability(checkpoint: Checkpoint) -> 
 def test_a_field_that_is_written_in_two_ways_is_one(tmp_path: Path) -> None:
     file = tmp_path / "pairs.jsonl"
     file.write_text('{"good": "a", "bad": "b", "paradigm": "p", "field": "syntax/semantics"}\n', encoding="utf-8")
-    assert read_pairs(file) == [Pair("a", "b", "p", "syntax_semantics")]
+    assert read_pairs(file) == [SentencePair("a", "b", "p", "syntax_semantics")]
     file.write_text('{"good": "a", "paradigm": "p", "field": "f"}\n', encoding="utf-8")
     with pytest.raises(InputError, match="bad"):
         read_pairs(file)

@@ -10,10 +10,10 @@ import pytest
 from fakes_evaluate import probe
 from lamlam.corpus.files import load_corpus
 from lamlam.engine.settings import DecodingSettings
-from lamlam.evaluate.evaluation import Evaluation, Unfit
-from lamlam.evaluate.memorisation import RelationPrior
+from lamlam.evaluate.evaluation import Evaluation, NotApplicable
 from lamlam.evaluate.suite import Suite
 from lamlam.evaluate.tasks import run_task
+from lamlam.evaluate.tasks.paired_runs import RelationPrior
 from lamlam.markup import AnnotatedDocument, Call
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.vocab import Vocabulary
@@ -98,7 +98,7 @@ def test_what_has_no_ground_is_told_and_tried_again(evaluation: Evaluation, tmp_
         **{name: getattr(evaluation, name) for name in ("checkpoint", "arm", "corpus", "kb_path")},
         settings=evaluation.settings,
     )
-    with pytest.raises(Unfit, match="folder of a run"):
+    with pytest.raises(NotApplicable, match="folder of a run"):
         run_task("memorisation", lost)
     suite = Suite(lost, tmp_path)
     for _ in range(2):

@@ -10,16 +10,17 @@ from fakes_evaluate import said
 from lamlam.corpus import Corpus
 from lamlam.engine.generation import Generation
 from lamlam.engine.settings import DecodingSettings
-from lamlam.evaluate.audit.oracle import OracleCaller
-from lamlam.evaluate.new_knowledge import (
+from lamlam.evaluate.auditing import OracleCaller
+from lamlam.evaluate.results import Proportion, Result
+from lamlam.evaluate.tasks.new_knowledge import (
     GROUPS,
     KNOWN,
     LETTERS,
     NEW,
     SEEN,
     NewFact,
-    NewKnowledgeResult,
     add_and_ask,
+    by_group,
     new_facts,
 )
 from lamlam.kb.store import KnowledgeBase
@@ -76,20 +77,20 @@ class Sometimes(Reader):
         return [each if self.rng.random() < 0.25 else said(each.prompt, " er.") for each in honest]
 
 
-def measured(kind: type[Reader], kb: KnowledgeBase, corpus: Corpus) -> NewKnowledgeResult:
+def measured(kind: type[Reader], kb: KnowledgeBase, corpus: Corpus) -> Result:
     facts = new_facts(kb, corpus, EACH, seed=0)
     return add_and_ask(kb, kind(kb, facts), facts, SETTINGS)
 
 
-def values(result: NewKnowledgeResult, figure: str) -> list[float]:
-    return [result.shares(group)[figure].value for group in GROUPS]
+def values(result: Result, figure: str) -> list[float]:
+    return [result.parts[group].proportions[figure].value for group in GROUPS]
 
 
 def test_a_reader_knows_nothing_before_and_everything_after(kb: KnowledgeBase, corpus: Corpus) -> None:
     result = measured(Reader, kb, corpus)
     assert values(result, "before") == [0, 0, 0, 0]
     assert values(result, "after") == values(result, "after_known") == values(result, "returned") == [1, 1, 1, 1]
-    assert [result.shares(group)["after"].n for group in GROUPS] == [EACH] * 4
+    assert [result.parts[group].proportions["after"].n for group in GROUPS] == [EACH] * 4
 
 
 def test_what_is_asked_only_when_kept_to_it_is_told_apart(kb: KnowledgeBase, corpus: Corpus) -> None:
@@ -106,9 +107,8 @@ def test_what_is_found_and_garbled_is_no_answer(kb: KnowledgeBase, corpus: Corpu
 
 
 def test_what_is_right_at_random_is_right_as_often_as_chance_has_it(kb: KnowledgeBase, corpus: Corpus) -> None:
-    records = measured(Sometimes, kb, corpus).after
-    assert records is not None
-    low, high = records.scores.accuracy.interval
+    rows = measured(Sometimes, kb, corpus).rows
+    low, high = Proportion.of(row["added"].right for row in rows).interval
     assert low < 0.25 < high
 
 
@@ -135,5 +135,5 @@ def test_a_standard_model_has_only_a_before(kb: KnowledgeBase, corpus: Corpus) -
     from lamlam.evaluate.completion import complete
 
     facts = new_facts(kb, corpus, 5, seed=0)
-    result = NewKnowledgeResult(complete(Reader(kb, facts), [fact.probe for fact in facts], SETTINGS))
+    result = by_group({"full": complete(Reader(kb, facts), [fact.probe for fact in facts], SETTINGS)})
     assert set(result.figures()[SEEN]) == {"before", "detail", "examples"}

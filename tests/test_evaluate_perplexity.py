@@ -10,7 +10,7 @@ from transformers import LlamaForCausalLM
 
 from fakes_model import tiny_llama
 from lamlam.errors import InputError
-from lamlam.evaluate.perplexity import perplexity
+from lamlam.evaluate.tasks.perplexity import perplexity
 from lamlam.markup import AnnotatedDocument, Call
 from lamlam.model.likelihood import token_log_probs
 from lamlam.vocab import Kind, Vocabulary, encode

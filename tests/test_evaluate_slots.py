@@ -14,13 +14,12 @@ from lamlam.corpus import Corpus, FactRecord, Probe
 from lamlam.engine.generation import Generation
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError
+from lamlam.evaluate.answers import Overlap, clause
 from lamlam.evaluate.completion import judge
-from lamlam.evaluate.evaluation import MissingData, Unfit
-from lamlam.evaluate.overlap import Overlap, clause, shares
-from lamlam.evaluate.slots.pararel import consistency, pararel
-from lamlam.evaluate.slots.popqa import own_questions, popqa, read_popqa
-from lamlam.evaluate.slots.relations import Wording, relations
-from lamlam.evaluate.slots.trex import read_trex, trex
+from lamlam.evaluate.evaluation import MissingData, NotApplicable
+from lamlam.evaluate.tasks.pararel import consistency, pararel
+from lamlam.evaluate.tasks.popqa import own_questions, popqa, read_popqa
+from lamlam.evaluate.tasks.slots import Wording, overlap_figures, read_trex, relations, trex
 from lamlam.kb.store import KnowledgeBase
 from lamlam.markup import AnnotatedDocument, Call
 
@@ -146,13 +145,13 @@ def test_a_clause_ends_where_its_answer_would() -> None:
 
 
 def test_shares_of_nothing_are_null() -> None:
-    assert shares([])["strict"] is None
-    assert shares([])["f1"] is None
+    assert overlap_figures([])["strict"] is None
+    assert overlap_figures([])["f1"] is None
 
 
 def test_trex_given_the_facts_is_answered_by_an_engine_that_always_asks(data: Path, kb_path: Path) -> None:
     evaluation = FakeEvaluation(data, kb_path)
-    (result,) = trex(evaluation).values()
+    result = trex(evaluation)
     figures = result.figures()
     assert figures["prompts"] == 40
     assert figures["subject_in_prompt"] == 40
@@ -173,15 +172,13 @@ def test_trex_given_the_facts_is_answered_by_an_engine_that_always_asks(data: Pa
 def test_what_the_own_knowledge_base_knows_is_asked_of_it_too(data: Path, kb_path: Path) -> None:
     with KnowledgeBase.open(kb_path) as kb:
         kb.add([("Person00", "place of birth", "Town00")])
-    (result,) = trex(FakeEvaluation(data, kb_path)).values()
+    result = trex(FakeEvaluation(data, kb_path))
     assert result.figures()["own_free"]["detail"]["strict"]["hits"] == 1
     assert result.figures()["given_free"]["strict"] == 1.0
 
 
 def test_an_alias_of_the_object_is_right(data: Path, kb_path: Path) -> None:
-    (result,) = trex(
-        FakeEvaluation(data, kb_path, lambda probe: said(probe.prompt, f" City {probe.entity[-2:]}."))
-    ).values()
+    result = trex(FakeEvaluation(data, kb_path, lambda probe: said(probe.prompt, f" City {probe.entity[-2:]}.")))
     assert result.figures()["given_free"]["strict"] == 1.0
     assert result.figures()["given_free"]["calls"]["asked"] == 0.0
 
@@ -190,14 +187,14 @@ def test_an_alias_of_the_object_is_right(data: Path, kb_path: Path) -> None:
 def test_trex_counts_what_never_or_sometimes_comes_right(
     data: Path, kb_path: Path, answer: Answer, low: float, high: float
 ) -> None:
-    (result,) = trex(FakeEvaluation(data, kb_path, answer)).values()
+    result = trex(FakeEvaluation(data, kb_path, answer))
     assert low <= result.figures()["given_free"]["strict"] <= high
 
 
 def test_the_standard_arm_fills_slots_without_lookups(data: Path, kb_path: Path) -> None:
     evaluation = FakeEvaluation(data, kb_path, arm="standard", quick=True)
-    (result,) = trex(evaluation).values()
-    assert list(result.fillings) == ["plain"]
+    result = trex(evaluation)
+    assert list(result.parts) == ["plain"]
     assert not any(lookups or forced for _, lookups, forced in evaluation.asked)
 
 
@@ -207,7 +204,7 @@ def test_prompts_that_leave_no_room_are_counted_and_left_out(data: Path, kb_path
     with (data / "trex" / "prompts.jsonl").open("a", encoding="utf-8") as file:
         file.write("\n" + json.dumps(_trex_line("a b c", "P19")))
     evaluation.checkpoint.vocabulary.encode = lambda text: [0] * (2 if "Person" in text else 3)
-    (result,) = trex(evaluation).values()
+    result = trex(evaluation)
     assert (result.figures()["prompts"], result.figures()["too_long"]) == (40, 1)
 
 
@@ -240,7 +237,7 @@ def test_every_relation_of_the_data_has_wordings(shared_data: Path) -> None:
 
 
 def test_pararel_always_right_is_wholly_consistent(data: Path, kb_path: Path) -> None:
-    figures = pararel(FakeEvaluation(data, kb_path))["pararel"].figures()
+    figures = pararel(FakeEvaluation(data, kb_path)).figures()
     free = figures["given_free"]
     assert figures["prompts"] == 120
     assert (free["strict"], free["consistency"], free["all_right"], free["facts"]) == (1.0, 1.0, 1.0, 30)
@@ -252,7 +249,7 @@ def test_pararel_always_right_is_wholly_consistent(data: Path, kb_path: Path) ->
 
 
 def test_pararel_right_by_chance_is_neither_consistent_nor_all_right(data: Path, kb_path: Path) -> None:
-    free = pararel(FakeEvaluation(data, kb_path, sometimes(0.5)))["pararel"].figures()["given_free"]
+    free = pararel(FakeEvaluation(data, kb_path, sometimes(0.5))).figures()["given_free"]
     assert 0.35 <= free["strict"] <= 0.65
     assert 0.35 <= free["consistency"] <= 0.65, "two of two fair coins agree half the time"
     assert free["all_right"] <= 0.25
@@ -262,13 +259,14 @@ def test_pararel_right_by_chance_is_neither_consistent_nor_all_right(data: Path,
 
 def test_three_wordings_alike_and_one_apart_agree_in_half_of_the_pairs() -> None:
     texts = [" Town 1 is nice", " Town 1.", " the Town 1, which", " elsewhere"]
-    result = consistency(judge(probe(1), said("", text)) for text in texts)
-    assert result.same.value == 0.5
-    assert result.all_right.hits == 0
+    mean, all_right = consistency(judge(probe(1), said("", text)) for text in texts)
+    assert mean.value == 0.5
+    assert all_right.hits == 0
 
 
 def test_a_fact_with_one_wording_has_no_consistency() -> None:
-    assert consistency([judge(probe(1), always(probe(1)))]).as_json()["consistency"] is None
+    mean, _ = consistency([judge(probe(1), always(probe(1)))])
+    assert mean.as_json("consistency")["consistency"] is None
 
 
 def test_questions_are_built_from_the_runs_own_probes_with_their_entities_popularity(kb_path: Path) -> None:
@@ -283,7 +281,7 @@ def test_questions_are_built_from_the_runs_own_probes_with_their_entities_popula
         "Question: What is Bob's birth place?\nAnswer:",
     ]
     assert [each.mentions for each in asked] == [3, 0]
-    figures = popqa(FakeEvaluation(None, kb_path, corpus=corpus))["popqa"].figures()
+    figures = popqa(FakeEvaluation(None, kb_path, corpus=corpus)).figures()
     assert figures["source"] == "corpus"
     assert "given_free" not in figures
     groups = figures["own_forced"]["by_group"]
@@ -300,7 +298,7 @@ def test_files_of_popqas_form_are_asked_where_they_are_there(tmp_path: Path, kb_
         line |= {"subj": f"Person0{number}", "prop": "place of birth", "obj": f"Town0{number}"}
     file = tmp_path / "popqa" / "test.jsonl"
     file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    figures = popqa(FakeEvaluation(tmp_path, kb_path))["popqa"].figures()
+    figures = popqa(FakeEvaluation(tmp_path, kb_path)).figures()
     assert (figures["source"], figures["questions"]) == ("popqa", 2)
     assert figures["given_forced"]["strict"] == 1.0
     assert list(figures["given_forced"]["by_group"]) == ["below 100", "10000 and more"]
@@ -311,7 +309,7 @@ def test_files_of_popqas_form_are_asked_where_they_are_there(tmp_path: Path, kb_
 
 
 def test_a_run_without_probes_has_no_questions(kb_path: Path) -> None:
-    with pytest.raises(Unfit):
+    with pytest.raises(NotApplicable):
         popqa(FakeEvaluation(None, kb_path))
 
 

@@ -9,10 +9,8 @@ from typing import Any
 from fakes_evaluate import FakeEngine, always, never, probe
 from lamlam.engine.settings import DecodingSettings
 from lamlam.evaluate.completion import complete
-from lamlam.evaluate.editing import EditingResult
-from lamlam.evaluate.perplexity import PerplexityResult
-from lamlam.evaluate.results import Share
-from lamlam.evaluate.summary import summarise
+from lamlam.evaluate.results import Proportion, Result, summarise
+from lamlam.evaluate.tasks.perplexity import Perplexity
 from lamlam.model.losses import Loss
 from lamlam.report.run import RunResults
 from lamlam.vocab import Arm
@@ -23,7 +21,7 @@ PROBES = [probe(n, group="seen" if n % 2 else "unseen") for n in range(10)]
 def arm(name: Arm, answer: object) -> dict[str, Any]:
     completion = complete(FakeEngine(PROBES, answer), PROBES, DecodingSettings())  # type: ignore[arg-type]
     groups = {
-        f"perplexity_{group}": PerplexityResult(name, 1, 10, Loss(total, tokens), Loss(2 * total, tokens), {})
+        f"perplexity_{group}": Perplexity(name, 1, 10, Loss(total, tokens), Loss(2 * total, tokens), {})
         for group, total, tokens in (("seen", 1.0, 1), ("unseen", 0.0, 3))
     }
     results = {"completion": completion, "completion_db_off": completion, "perplexity": reduce(add, groups.values())}
@@ -35,7 +33,7 @@ def both(**more: Any) -> dict[str, Any]:
 
 
 def test_every_figure_has_its_name() -> None:
-    edit = EditingResult(1, (), Share(1, 1), Share(9, 9), Share(1, 1)).figures()
+    edit = Result("editing", {"success": Proportion(1, 1), "locality": Proportion(9, 9)}, {"facts": 1}).figures()
     run = RunResults(summarise(both(editing=edit), seconds={"editing": 1.26}))
     assert run.number("lmlm.seen.accuracy") == run.number("lmlm.unseen.accuracy") == 1
     assert run.number("standard.seen.accuracy") == run.number("standard.unseen.accuracy") == 0

@@ -20,26 +20,31 @@ from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError, LamLamError
 from lamlam.evaluate.evaluation import Evaluation, MissingData
 from lamlam.evaluate.tasks import TASKS, run_task
-from lamlam.evaluate.tofu.measure import Measured, measure
-from lamlam.evaluate.tofu.metrics import (
+from lamlam.evaluate.tasks.tofu import TofuSizes, compare, forget_set
+from lamlam.evaluate.tofu import (
+    ModelRespondent,
+    QuestionPair,
+    TofuScores,
+    TofuSets,
+    author_of,
     forget_quality,
     indifference,
     model_utility,
     probability,
     probability_among,
+    read_sets,
     rouge_recall,
+    score_sets,
     truth_ratio,
     truthfulness,
+    utility,
 )
-from lamlam.evaluate.tofu.models import corpus_of
-from lamlam.evaluate.tofu.pairs import Pair, TofuSets, author_of, read_sets
-from lamlam.evaluate.tofu.respondent import ModelRespondent
-from lamlam.evaluate.tofu.task import TofuSizes, compare, forget_set
-from lamlam.evaluate.tofu.unlearning import (
+from lamlam.evaluate.unlearning import (
     METHODS,
     Method,
     UnlearningSettings,
     answer_losses,
+    corpus_of,
     examples_of,
     npo_loss,
     unlearn,
@@ -54,7 +59,7 @@ TINY = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "nu
 TINY |= {"intermediate_size": 64}
 
 
-def pair(number: int, **changes: object) -> Pair:
+def pair(number: int, **changes: object) -> QuestionPair:
     fields = {
         "id": f"pair-{number}",
         "question": f"Where was Ada Number{number} born?",
@@ -63,7 +68,7 @@ def pair(number: int, **changes: object) -> Pair:
         "false": (f"Rome{number} is where Ada Number{number} was born.", f"Oslo is where Ada Number{number} was born."),
         "author": f"Ada Number{number}",
     }
-    return Pair(**(fields | changes))  # type: ignore[arg-type]
+    return QuestionPair(**(fields | changes))  # type: ignore[arg-type]
 
 
 PAIRS = [pair(number) for number in range(40)]
@@ -146,33 +151,33 @@ def test_forget_quality_needs_ratios() -> None:
 
 
 def test_one_that_knows_everything_has_all_the_utility_there_is() -> None:
-    measured = measure(FakeRespondent(1.0), SETS)
-    assert measured.retain.parts == pytest.approx((1.0, 1.0, 0.99), abs=1e-6)
-    assert measured.world.probability == pytest.approx(1 / 1.02)
-    assert measured.forget.ratios == pytest.approx([0.01] * 20)
-    assert measured.utility == pytest.approx(model_utility([1, 1, 0.99, 1 / 1.02, 1, 0.99, 1 / 1.02, 1, 0.99]))
+    measured = score_sets(FakeRespondent(1.0), SETS)
+    assert measured["retain"].parts == pytest.approx((1.0, 1.0, 0.99), abs=1e-6)
+    assert measured["world"].probability == pytest.approx(1 / 1.02)
+    assert measured["forget"].ratios == pytest.approx([0.01] * 20)
+    assert utility(measured) == pytest.approx(model_utility([1, 1, 0.99, 1 / 1.02, 1, 0.99, 1 / 1.02, 1, 0.99]))
 
 
 def test_one_that_knows_nothing_has_none() -> None:
-    measured = measure(FakeRespondent(0.0), SETS)
-    assert measured.retain.parts == pytest.approx((0.5, 0.0, 0.0), abs=1e-6)
-    assert measured.authors.probability == pytest.approx(1 / 3)
-    assert measured.utility == 0.0
-    assert measured.forget.truth_ratio == pytest.approx(1.0)
+    measured = score_sets(FakeRespondent(0.0), SETS)
+    assert measured["retain"].parts == pytest.approx((0.5, 0.0, 0.0), abs=1e-6)
+    assert measured["authors"].probability == pytest.approx(1 / 3)
+    assert utility(measured) == 0.0
+    assert measured["forget"].truth_ratio == pytest.approx(1.0)
 
 
 def test_one_that_knows_some_has_the_means_of_both() -> None:
     respondent = FakeRespondent(0.5, seed=3)
     known = sum(each.question in respondent.known for each in SETS.asked_retain) / 10
     assert 0 < known < 1
-    measured = measure(respondent, SETS)
-    assert measured.retain.parts == pytest.approx((0.5 + known / 2, known, 0.99 * known), abs=1e-6)
+    measured = score_sets(respondent, SETS)
+    assert measured["retain"].parts == pytest.approx((0.5 + known / 2, known, 0.99 * known), abs=1e-6)
 
 
 def test_forget_quality_tells_one_that_knows_from_one_that_never_did() -> None:
     def ratios(share: float, seed: int = 0) -> tuple[float, ...]:
-        measured: Measured = measure(FakeRespondent(share, seed=seed), SETS)
-        return measured.forget.ratios
+        measured: TofuScores = score_sets(FakeRespondent(share, seed=seed), SETS)
+        return measured["forget"].ratios
 
     assert forget_quality(ratios(1.0), ratios(0.0)) < 1e-9
     assert forget_quality(ratios(0.0), ratios(0.0)) == 1.0
@@ -215,7 +220,7 @@ def tiny(vocabulary: Vocabulary) -> PreTrainedModel:
     return build_model("nano", vocabulary, overrides=TINY)
 
 
-def likelihoods(model: PreTrainedModel, vocabulary: Vocabulary, pairs: Sequence[Pair]) -> float:
+def likelihoods(model: PreTrainedModel, vocabulary: Vocabulary, pairs: Sequence[QuestionPair]) -> float:
     with KnowledgeBase.open(":memory:", create=True) as kb:
         respondent = ModelRespondent(Engine(model, vocabulary, kb), DecodingSettings(lookups=False))
         found = respondent.likelihood([(each.question, each.answer) for each in pairs])
@@ -313,7 +318,7 @@ FEW = replace(SETS, asked_forget=PAIRS[:6], asked_retain=PAIRS[20:24], asked_aut
 def test_an_lmlm_is_fine_tuned_retrained_and_made_to_forget(tmp_path: Path, vocabulary: Vocabulary) -> None:
     given = evaluation(tmp_path / "run", vocabulary, "lmlm", written(tmp_path / "data"))
     result = compare(given, FEW, SIZES, given.workspace("tofu") / "tiny")
-    assert [point.method for point in result.points] == ["finetuned", "retain", "forget"]
+    assert [point["method"] for point in result.figures()["points"]] == ["finetuned", "retain", "forget"]
     figures = result.figures()
     assert figures["forget_quality"]["retain"] == 1.0
     assert figures["annotated"]["share"] == 1.0
@@ -344,11 +349,13 @@ def test_a_standard_model_is_unlearnt_by_each_baseline_and_what_is_trained_is_ke
     given = evaluation(tmp_path / "run", vocabulary, "standard", written(tmp_path / "data"))
     place = given.workspace("tofu") / "tiny"
     first = compare(given, FEW, SIZES, place)
-    assert [point.method for point in first.points] == ["finetuned", "retain", *METHODS]
-    assert first.points[2].measured.forget.probability < first.points[0].measured.forget.probability
-    assert all(not point.measured.forget.asked.hits for point in first.points)
+    points = first.figures()["points"]
+    assert [point["method"] for point in points] == ["finetuned", "retain", *METHODS]
+    forget = [point["parts"]["forget"] for point in points]
+    assert forget[2]["probability"] < forget[0]["probability"]
+    assert all(not scores["lookups"]["asked"]["hits"] for scores in forget)
     monkeypatch.setattr("transformers.Trainer.train", None)
-    monkeypatch.setattr("lamlam.evaluate.tofu.models.unlearn", None)
+    monkeypatch.setattr("lamlam.evaluate.unlearning.unlearn", None)
     assert compare(given, FEW, SIZES, place).figures() == first.figures()
 
 

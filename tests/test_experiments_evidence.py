@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lamlam.errors import InputError
-from lamlam.evaluate.means import Mean
+from lamlam.evaluate.results import Mean
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,5 +1,6 @@
 """Files appear whole or not at all."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lamlam.errors import InputError
-from lamlam.files import atomic_write
+from lamlam.files import atomic_write, file_digest
 
 
 def test_file_appears_whole_with_its_folder(tmp_path: Path) -> None:
@@ -59,3 +60,9 @@ def test_a_disk_that_fills_up_is_told_and_other_faults_stay_what_they_are(tmp_pa
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "out"):
         (tmp_path / "elsewhere").read_text()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_can_be_read_only_once_has_no_digest(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="pipe: can be read only once"):
+        file_digest(tmp_path / "pipe")

@@ -1,6 +1,8 @@
 """Undoing revisions, merging and splitting entities, values that are one: history stays, and leads through."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -84,6 +86,32 @@ def test_what_was_changed_since_must_be_undone_first(kb: KnowledgeBase) -> None:
     assert _values(kb, "Marie Curie", "Birthplace") == ("Paris",)
 
 
+def test_what_was_undone_stands_in_the_way_of_nothing(kb: KnowledgeBase) -> None:
+    old = kb.lookup("Marie Curie", "Birthplace").facts[0]
+    kb.edit(kb.edit(old.id, value="Paris").id, value="Rome")
+    kb.undo(3)
+    assert [entry.undoable for entry in kb.log_page()][2] is True
+    kb.undo(2)
+    assert _values(kb, "Marie Curie", "Birthplace") == ("Warsaw",)
+
+
+def test_a_name_that_was_moved_or_brought_back_can_be_taken_away(kb: KnowledgeBase) -> None:
+    kb.alias("Madame", entity="Maria Sklodowska")
+    kb.undo(2)
+    kb.undo(3)
+    kb.merge("Maria Sklodowska", into="Marie Curie")
+    kb.undo(2)
+    assert kb.lookup("Madame", "Prize").status is Status.UNKNOWN_ENTITY
+
+
+def test_what_was_forgotten_since_is_not_brought_back_under_another_name(kb: KnowledgeBase) -> None:
+    kb.retract(kb.lookup("Maria Sklodowska", "Field").facts[0].id)
+    kb.merge("Maria Sklodowska", into="Marie Curie")
+    kb.forget(entity="Marie Curie", relation="Field")
+    with pytest.raises(LamLamError, match="changed nothing"):
+        kb.undo(2)
+
+
 def test_what_cannot_be_undone_is_told(kb: KnowledgeBase) -> None:
     kb.forget(entity="Poland")
     with pytest.raises(LamLamError, match="cannot be brought back"):
@@ -164,6 +192,33 @@ def test_a_merger_can_be_undone(kb: KnowledgeBase) -> None:
     assert ({(fact.entity, fact.relation, fact.value) for fact in kb.facts()}, set(kb.aliases())) == before
 
 
+@pytest.mark.parametrize("undone", ["split A", "split B", "undo 2", "undo 3"])
+def test_each_of_two_mergers_can_be_taken_back_first(place: Place, undone: str) -> None:
+    facts = {("A Corp", "Seat", "Rome"), ("B Corp", "Boss", "Ann"), ("C Corp", "Year", "1900")}
+    with place.fresh() as kb:
+        kb.add(sorted(facts))
+        kb.merge("A Corp", into="B Corp")
+        kb.merge("B Corp", into="C Corp")
+        verb, which = undone.split()
+        for number, name in ((2, "A"), (3, "B")) if which in "2A" else ((3, "B"), (2, "A")):
+            kb.undo(number) if verb == "undo" else kb.split(f"{name} Corp")
+        assert {(fact.entity, fact.relation, fact.value) for fact in kb.facts()} == facts
+        assert list(kb.aliases()) == []
+        assert kb.verify() == []
+
+
+def test_a_fact_that_two_merged_entities_had_stays_with_the_one_that_is_left(place: Place) -> None:
+    with place.fresh() as kb:
+        kb.add([("A", "Field", "physics"), ("B", "Field", "physics"), ("C", "Year", "1900")])
+        kb.merge("A", into="C")
+        kb.merge("B", into="C")
+        kb.split("A")
+        assert _values(kb, "C", "Field") == _values(kb, "A", "Field") == ("physics",)
+        kb.split("B")
+        assert _values(kb, "C", "Field") == ()
+        assert _values(kb, "B", "Field") == ("physics",)
+
+
 def test_a_merger_must_not_bring_back_what_was_forgotten(kb: KnowledgeBase) -> None:
     kb.forget(entity="Marie Curie", relation="Field", value="physics")
     with pytest.raises(LamLamError, match="was forgotten of 'Marie Curie'"):
@@ -211,3 +266,95 @@ def test_a_value_is_forgotten_under_all_its_names(kb: KnowledgeBase) -> None:
     assert len(refused) == 2
     assert kb.forget(value="US Dollar").clean
     assert not kb.lookup("Ecuador", "Currency").found
+
+
+# Any sequence of changes
+
+
+def _state(kb: KnowledgeBase) -> tuple[set, set]:
+    """All that holds: facts, and names, values and relations that are one."""
+    links = {
+        (table, *row)
+        for table, columns in (("value_alias", "norm, target"), ("inverse", "relation, other"))
+        for row in kb._database.rows(f"SELECT {columns} FROM {table} WHERE until = 0")
+    }
+    named = kb._database.rows(
+        "SELECT 'entity', a.name, e.name FROM entity_alias a JOIN entity e ON e.id = a.target WHERE a.until = 0 "
+        "UNION SELECT 'relation', a.name, r.name FROM relation_alias a JOIN relation r ON r.id = a.target "
+        "WHERE a.until = 0"
+    )
+    return {(fact.entity, fact.relation, fact.value) for fact in kb.facts()}, links | {tuple(row) for row in named}
+
+
+SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+ENTITIES, RELATIONS, VALUES = ["A", "B", "C", "D"], ["r", "s"], ["v", "w", "x"]
+
+
+def _change(kb: KnowledgeBase, data: st.DataObject) -> None:
+    """One change, of a kind and of things that are drawn."""
+
+    def pick(choices: list) -> Any:
+        return data.draw(st.sampled_from(choices))
+
+    held = list(kb.facts())
+    match pick(["add", "edit", "retract", "alias", "value", "inverse", "merge", "merge", "split", "undo", "undo"]):
+        case "add":
+            kb.add([(pick(ENTITIES), pick(RELATIONS), pick(VALUES)) for _ in range(pick([1, 2]))])
+        case "edit" if held:
+            kb.edit(pick(held).id, value=pick(VALUES))
+        case "retract" if held:
+            kb.retract(pick(held).id)
+        case "alias":
+            kb.alias(pick(["X", *ENTITIES]), entity=pick(ENTITIES))
+        case "value":
+            kb.alias(pick(VALUES), value=pick(VALUES))
+        case "inverse":
+            kb.inverse(pick(RELATIONS), pick(RELATIONS))
+        case "merge":
+            kb.merge(pick(ENTITIES), into=pick(ENTITIES))
+        case "split":
+            kb.split(pick(ENTITIES))
+        case "undo":
+            kb.undo(data.draw(st.integers(1, kb.revision)))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
+@given(data=st.data())
+def test_any_changes_are_taken_back_to_any_revision_from_the_latest_on(place: Place, data: st.DataObject) -> None:
+    with place.fresh() as kb:
+        kb.add([(entity, relation, "v") for entity in ENTITIES for relation in RELATIONS[:1]])
+        states = [({}, {}), _state(kb)]
+        for _ in range(data.draw(st.integers(1, 12))):
+            with suppress(LamLamError):
+                _change(kb, data)
+            states += [_state(kb)] * (kb.revision + 1 - len(states))
+        last, back_to = kb.revision, data.draw(st.integers(1, kb.revision))
+        for revision in range(last, back_to, -1):
+            if states[revision - 1] != _state(kb):
+                kb.undo(revision)
+            assert _state(kb) == states[revision - 1], revision
+        assert kb.verify() == []
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
+@given(data=st.data())
+def test_mergers_are_taken_back_in_any_order(place: Place, data: st.DataObject) -> None:
+    proposition = st.tuples(st.sampled_from(ENTITIES), st.just("r"), st.sampled_from(VALUES))
+    facts = data.draw(st.lists(proposition, max_size=8))
+    with place.fresh() as kb:
+        kb.add([*((entity, "name", entity) for entity in ENTITIES), *facts])
+        kb.alias("X", entity="A")
+        before, left = _state(kb), list(ENTITIES)
+        mergers: dict[str, int] = {}
+        while len(left) > 1 and data.draw(st.booleans()):
+            gone = left.pop(data.draw(st.integers(0, len(left) - 1)))
+            kb.merge(gone, into=data.draw(st.sampled_from(left)))
+            mergers[gone] = kb.revision
+        for gone in data.draw(st.permutations(list(mergers))):
+            if data.draw(st.booleans()):
+                kb.split(gone)
+            else:
+                kb.undo(mergers[gone])
+            assert {fact.value for fact in kb.facts() if fact.relation == "name"} == set(ENTITIES)
+        assert _state(kb) == before
+        assert kb.verify() == []

@@ -87,6 +87,19 @@ BAD = [
     ("csv", b'entity,relation,value\na,r,v\nb,"r"x,w\nb,r,w\n', 3, None, "is no CSV", 2),
     ("csv", b'entity,relation,value\na,r,v\nb,r,"w\n', 3, None, "is no CSV", 1),
     ("csv", b"entity,value\na,v\n", 1, None, "must name the columns", 0),
+    ("csv", b"entity,relation,value,value\na,r,v,w\n", 1, "value", "names several columns", 0),
+    ("jsonl", V + b'{"entity": "a", "entity": "b", "relation": "r", "value": "w"}\n',
+     2, "entity", "is given twice", 1),
+    ("jsonl", V + b'{"entity": "a", "relation": "r", "value": "w", "value": "x", "aliases": {"entity": ["b"]}}\n',
+     2, "value", "is given twice", 1),
+    ("jsonl", V + b'{"entity": "a", "relation": "r", "value": "w", "alias": {"entity": ["b"]}}\n',
+     2, "alias", "must be called 'aliases'", 1),
+    ("jsonl", V + b'{"entity": "a", "relation": "r", "value": "w", "Source": {"document": "d"}}\n',
+     2, "Source", "must be called 'source'", 1),
+    ("jsonl", V + b'{"entity": "a", "relation": "r", "value": "w", "source": {"document": "d", "strat": 1}}\n',
+     2, "source.strat", "must be called 'start'", 1),
+    ("jsonl", V + b'{"entity": "a", "relation": "r", "value": "w", "aliases": {"entities": ["b"]}}\n',
+     2, "aliases.entities", "must be called 'entity'", 1),
     ("json", TRIPLETS % b'["a", "r"]', None, "triplets[1]", "must be [entity", 2),
     ("json", TRIPLETS % b'{"x": [1]}', None, "triplets[1]", "must be [entity", 2),
     ("json", TRIPLETS % b'["a", ["r"], "v"]', None, "triplets[1].relation",
@@ -111,6 +124,7 @@ BAD = [
     ("nested", b'[{"name": "a", "r": "v"}, 7, {"name": "b", "r": "w"}]', None, "[1]", "is no JSON object", 2),
     ("nested", b'[{"name": "a", "r": "v"}, {"r": "w"}]', None, "[1]", "names no entity: nothing at name", 1),
     ("nested", b'[{"name": "a", "r": "v"}, {"name": "b", "r": "\\u0000"}]', None, "/1/r: value", "NUL character", 1),
+    ("nested", b'{"name": "a", "r": {"s": "v", "s": "w"}}', None, "s", "is given twice", 0),
     ("nested", b'{"name": "a",\n"r": ', 2, None, "is no whole JSON", 0),
     ("nested", b'{"name":\n"\xff"}', 2, None, "is not UTF-8", 0),
 ]  # fmt: skip
@@ -154,6 +168,12 @@ def test_a_bad_row_of_parquet_is_told_by_its_number(kb: KnowledgeBase, tmp_path:
     ("columns", "field", "reason"),
     [
         ({"entity": ["a"], "relation": ["r"]}, "value", "has no column"),
+        ({"entity": ["a"], "relation": ["r"], "value": ["v"], "Document": ["d"]}, "Document", "called 'document'"),
+        (
+            {"entity": ["a"], "relation": ["r"], "value": ["v"], "aliases_entity": ["d"], "entity_alias": [["b"]]},
+            "entity_alias",
+            "called 'entity_aliases'",
+        ),
         ({"entity": ["a"], "relation": ["r"], "value": [7]}, "value", "is a column of int64"),
         ({"entity": ["a"], "relation": ["r"], "value": [["v"]]}, "value", "is a column of list"),
         ({"entity": ["a"], "relation": ["r"], "value": ["v"], "start": ["x"]}, "start", "is a column of string"),
@@ -179,6 +199,81 @@ def test_columns_of_parquet_are_checked(
         import_file(kb, path)
     assert raised.value.field == field
     assert _held(kb) == []
+
+
+def test_a_column_that_is_there_twice_is_told(kb: KnowledgeBase, tmp_path: Path) -> None:
+    path = tmp_path / "facts.parquet"
+    names = ["entity", "entity", "relation", "value"]
+    parquet.write_table(pyarrow.Table.from_arrays([pyarrow.array(["a"])] * 4, names=names), path)
+    with pytest.raises(InputError, match="names several columns") as raised:
+        import_file(kb, path)
+    assert raised.value.field == "entity"
+    names = ["entity", "relation", "value", "other", "other"]
+    parquet.write_table(pyarrow.Table.from_arrays([pyarrow.array(["a"])] * 5, names=names), path)
+    assert import_file(kb, path).ignored == {"the field 'other'": 1}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfentity;relation;value\na;r;v, and more\n",
+        b"Entity\tRelation\tValue\na\tr\tv, and more\n",
+        b'\n\nsep=;\r\n"entity";"relation";"value"\r\na;r;v, and more\r\n',
+        b'"a, b, c, d";entity;relation;value\n;a;r;v, and more\n',
+        b',entity,relation,value\n0,a,r,"v, and more"\n',
+    ],
+)
+def test_tables_of_spreadsheets_and_of_pandas_are_read(kb: KnowledgeBase, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "facts.csv"
+    path.write_bytes(content)
+    import_file(kb, path)
+    assert _held(kb) == [("a", "r", "v, and more")]
+
+
+def test_the_lines_of_a_table_are_told_rightly_behind_blank_ones(kb: KnowledgeBase, tmp_path: Path) -> None:
+    path = tmp_path / "facts.csv"
+    path.write_bytes(b"\nsep=;\nentity;relation;value\na;r;v\na;r\n")
+    with pytest.raises(InputError, match=r"facts\.csv:5: has 2 fields, not 3"):
+        import_file(kb, path)
+
+
+@pytest.mark.parametrize(
+    ("format", "content"),
+    [
+        ("csv", b",entity,note,relation,value\n0,a,x,r,v\n1,b,y,r,w\n"),
+        ("jsonl", b'{"": 0, "entity": "a", "relation": "r", "value": "v", "note": 1}\n'
+         b'{"": 1, "entity": "b", "relation": "r", "value": "w", "note": null}\n'),
+    ],
+)  # fmt: skip
+def test_fields_that_are_no_part_of_a_fact_are_passed_over_and_told(
+    kb: KnowledgeBase, tmp_path: Path, format: str, content: bytes
+) -> None:
+    path = tmp_path / f"facts.{format}"
+    path.write_bytes(content)
+    report = import_file(kb, path)
+    assert report.ignored == {"a field without a name": 2, "the field 'note'": 2}
+    assert _held(kb) == [("a", "r", "v"), ("b", "r", "w")]
+
+
+def test_of_many_fields_that_are_passed_over_the_first_are_named(kb: KnowledgeBase, tmp_path: Path) -> None:
+    rows = [{"entity": "a", "relation": "r", "value": "v", f"f{number}": 1} for number in range(1000)]
+    (tmp_path / "facts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ignored = import_file(kb, tmp_path / "facts.jsonl").ignored
+    assert (len(ignored), ignored["other fields"], sum(ignored.values())) == (21, 980, 1000)
+
+
+def test_the_papers_json_is_spelt_as_its_calls_are(kb: KnowledgeBase, tmp_path: Path) -> None:
+    path = tmp_path / "facts.json"
+    triplets = [["Ada\\'s Band", 'A \\"b\\"', "\\[REC\\]"], ["Ada's Band", "path", "C:\\new\\\\x"]]
+    path.write_text(json.dumps({"triplets": triplets}))
+    import_file(kb, path)
+    held = [("Ada's Band", 'A "b"', "[REC]"), ("Ada's Band", "path", "C:\\new\\x")]
+    assert _held(kb) == held
+    kb.add([("a\\", "\\\\'", "\\[\\\\")])
+    export_file(kb, path)
+    with KnowledgeBase.open(":memory:") as again:
+        import_file(again, path)
+        assert _held(again) == [*held, ("a\\", "\\\\'", "\\[\\\\")]
 
 
 def test_parquet_of_dictionaries_and_nulls_is_read(kb: KnowledgeBase, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from lamlam.errors import InputError, LamLamError
-from lamlam.evaluate.scratch import scratch_copy
+from lamlam.evaluate.evaluation import scratch_copy
 from lamlam.kb import KnowledgeBase, Status
 from lamlam.kb.place import check_place
 from lamlam.serve.knowledge import Knowledge

@@ -41,6 +41,14 @@ def test_labels_leave_out_what_the_knowledge_base_supplies(tmp_path):
     assert ignored == [0, 7, 8, 11]
 
 
+def test_text_with_open_calls_carries_loss_and_is_marked(tmp_path):
+    kinds = [Kind.BOS, Kind.OPEN, Kind.TEXT, Kind.OPEN, Kind.EOS]
+    packed = pack([Encoded([1, 11, 12, 13, 2], kinds)], tmp_path / "open", context=6, pad_id=PAD)
+    assert packed[0]["open_calls"].tolist() == [False, True, False, True, False, False]
+    assert packed[0]["labels"].tolist() == [IGNORE_INDEX, 11, 12, 13, 2, IGNORE_INDEX]
+    assert "open_calls" not in pack([document(3)], tmp_path / "plain", context=8, pad_id=PAD)[0]
+
+
 def test_a_document_longer_than_a_row_is_cut_between_calls_never_inside_one(tmp_path):
     call = [Kind.CONTROL, Kind.ENTITY, Kind.CONTROL, Kind.RELATION, Kind.CONTROL, Kind.VALUE, Kind.END]
     kinds = [Kind.BOS, *([Kind.TEXT] * 2 + call) * 6, Kind.TEXT, Kind.EOS]

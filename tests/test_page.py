@@ -352,6 +352,20 @@ def test_all_of_an_entity_is_forgotten_from_the_table(open_page: Opener, server:
     assert b"Lovelace" not in server.kb.read_bytes()
 
 
+def test_what_tells_of_an_entity_is_ticked_to_go_with_it(open_page: Opener, server: Served) -> None:
+    with KnowledgeBase.open(server.kb) as kb:
+        kb.add([("Somerville College", "Pupil", "ada  lovelace")])
+    page = open_page("#facts?entity=Ada%20Lovelace", Role.ERASER)
+    page.get_by_role("button", name="Forget all about Ada Lovelace").click()
+    dialog = page.get_by_role("dialog", name="Forget for good")
+    expect(dialog).not_to_contain_text("null")
+    expect(dialog).to_contain_text("Pupil of Somerville College (names it as its value)")
+    dialog.get_by_label("What names it as its value (1 fact)").click()  # its label changes with it
+    page.get_by_role("button", name="Forget 3 facts for good").click()
+    page.get_by_role("dialog", name="Forgotten").get_by_role("button", name="Close").click()
+    assert b"lovelace" not in server.kb.read_bytes().lower()
+
+
 def test_many_facts_come_in_pages(open_page: Opener, server: Served) -> None:
     with KnowledgeBase.open(server.kb) as kb:
         kb.add([("Ada Lovelace", "Number", f"number {n}") for n in range(60)])

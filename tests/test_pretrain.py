@@ -12,15 +12,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
+from typer.testing import CliRunner
 
+from lamlam.cli.app import app
 from lamlam.corpus import Corpus
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb import KnowledgeBase
 from lamlam.markup import AnnotatedDocument
+from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.presets import PRESETS, build_model
+from lamlam.model.weights import load_model
+from lamlam.pretrain import trainer
 from lamlam.pretrain.packing import PackedFile
 from lamlam.pretrain.recipe import load_recipe
 from lamlam.pretrain.training import Run, TimeIsUp, pretrain
+from lamlam.serve.places import Places
 from lamlam.vocab import Vocabulary
 
 RECIPE = Path(__file__).with_name("small.yaml")
@@ -121,6 +127,31 @@ def test_a_run_that_has_ended_is_not_trained_again(tmp_path):
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
     train(folder, "seed=1")
     assert (folder / "model.safetensors").stat().st_mtime_ns != before
+
+
+def test_old_weights_are_not_read_where_another_recipe_was_cut_off(tmp_path):
+    folder = train(tmp_path)
+    (folder / "results.json").write_text("{}")
+    with pytest.raises(TimeIsUp):
+        pretrain(load_recipe(RECIPE, [*TINY, "seed=1"]), folder, seconds=0)
+    assert (folder / "model.safetensors").exists()
+    assert not (folder / "results.json").exists()  # they are of the old weights
+    for reader in (Checkpoint.load, load_model, Places.of_run):
+        with pytest.raises(InputError, match="training has not ended"):
+            reader(folder)
+    for verb, *more in (["generate", "Ada"], ["generate", "Ada", "--server", "http://a"], ["evaluate"], ["serve"]):
+        told = CliRunner().invoke(app, [verb, str(folder), *more])
+        assert "training has not ended" in str(told.exception)
+    train(folder, "seed=1")
+    assert Checkpoint.load(folder)
+
+
+def test_a_recipe_that_cannot_be_prepared_leaves_a_finished_run_as_it_is(tmp_path):
+    folder = train(tmp_path)
+    with pytest.raises(LamLamError, match="no text to train on"):
+        pretrain(load_recipe(RECIPE, [*TINY, "seed=1"]), folder, [Corpus([AnnotatedDocument("a", "")], {}, [])])
+    assert Checkpoint.load(folder)
+    assert (folder / "training.json").exists()
 
 
 def test_the_standard_arm_reads_the_same_texts_without_calls(tmp_path):
@@ -231,6 +262,16 @@ def test_settings_of_speed_and_memory_do_not_change_the_losses(tmp_path, setting
     other = train(tmp_path / "other", *few, f"training.{setting}=true")
     assert losses(other) == pytest.approx(losses(plain), abs=1e-4)
     assert load_file(other / "model.safetensors").keys() == load_file(plain / "model.safetensors").keys()
+
+
+@pytest.mark.parametrize(("bf16", "tolerance"), [("false", 1e-4), ("true", 1e-3)])
+def test_the_step_of_a_lone_cpu_has_the_losses_of_the_plain_one(tmp_path, bf16, tolerance, monkeypatch):
+    few = [f"training.bf16={bf16}", "training.evaluations=0", "training.optimizer=adamw"]
+    fast = losses(train(tmp_path / "fast", *few))
+    monkeypatch.setattr(trainer, "_is_alone_on_a_cpu", lambda training: False)
+    plain = losses(train(tmp_path / "plain", *few))
+    assert len(fast) == len(plain) > 10
+    assert fast == pytest.approx(plain, abs=tolerance)
 
 
 def test_packing_without_boundaries_is_another_run(tmp_path):

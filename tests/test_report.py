@@ -10,7 +10,7 @@ import pytest
 from fakes_evaluate import lookup, said
 from lamlam.engine.generation import Lookup
 from lamlam.errors import InputError
-from lamlam.evaluate.results import Share
+from lamlam.evaluate.results import Proportion
 from lamlam.kb.fact import Fact, Resolution, Source, Status
 from lamlam.report.report import write_report
 from lamlam.report.trace import Passage, Statement, Trace, read_traces, trace, write_traces
@@ -19,11 +19,11 @@ HOSTILE = "<script>alert('facts are untrusted')</script>"
 
 
 def share(hits: int, n: int, **more: object) -> dict[str, object]:
-    return Share(hits, n).as_json("accuracy") | more
+    return Proportion(hits, n).as_json("accuracy") | more
 
 
 def change(**shares: tuple[int, int]) -> dict[str, object]:
-    detail = {name: Share(*counts).as_json("share") for name, counts in shares.items()}
+    detail = {name: Proportion(*counts).as_json("share") for name, counts in shares.items()}
     return {name: each["share"] for name, each in detail.items()} | {"detail": detail}
 
 
@@ -211,7 +211,7 @@ def test_a_broken_file_is_told_by_name_and_leaves_no_page(run: Path, name: str, 
 
 
 def share_of(hits: int, n: int) -> dict[str, object]:
-    return Share(hits, n).as_json("share")
+    return Proportion(hits, n).as_json("share")
 
 
 def test_what_was_measured_besides_is_drawn_and_listed(run: Path) -> None:

@@ -13,7 +13,7 @@ from lamlam.errors import InputError
 from lamlam.serve.access import Access, Role
 from lamlam.serve.origins import is_loopback
 
-READS_BY_POST = {("POST", "/v1/completions")}
+READS_BY_POST = {("POST", "/v1/completions"), ("POST", "/v1/chat/completions")}
 
 
 @pytest.fixture

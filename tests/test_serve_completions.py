@@ -139,7 +139,7 @@ def test_an_edit_shows_in_the_next_text_and_a_former_revision_can_be_asked(opena
         ({"prompt": [ADA] * 5}, "prompt"),
         ({"prompt": ADA, "n": 5}, "prompt"),
         ({"prompt": ADA, "max_tokens": 101}, "max_tokens"),
-        ({"prompt": ADA, "max_tokens": 0}, "max_tokens"),
+        ({"prompt": ADA, "max_tokens": -1}, "max_tokens"),
         ({"prompt": ADA, "best_of": 2}, "best_of"),
         ({"prompt": ADA, "temperature": -1}, "temperature"),
         ({"prompt": ADA, "frequency_penalty": 1}, "frequency_penalty"),
@@ -158,6 +158,25 @@ def test_what_cannot_be_done_is_refused_with_the_field(
     assert answer.status_code == 422
     assert (answer.json()["error"]["param"] or "").split(".")[0] == (field or "")
     assert answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "habit",
+    [
+        {"temperature": 0, "top_p": 1},
+        {"temperature": 0, "top_p": 0.9, "top_k": 5},
+        {"top_p": 1},
+        {"temperature": 0.7, "top_k": 0},
+        {"temperature": 0.7, "top_k": -1, "top_p": 1},
+        {"n": 1, "best_of": 1, "frequency_penalty": 0, "presence_penalty": 0, "logit_bias": {}, "suffix": ""},
+        {"stop": [], "logprobs": None, "stream_options": None, "echo": False, "seed": None},
+        {"user": "u", "metadata": {"a": "b"}, "store": True, "service_tier": "auto", "safety_identifier": "s"},
+    ],
+)
+def test_what_clients_send_out_of_habit_is_taken(client: TestClient, habit: dict[str, object]) -> None:
+    answer = client.post("/v1/completions", json={"prompt": ADA} | habit)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["choices"][0]["text"] == " London."
 
 
 def test_a_prompt_that_fills_the_context_is_refused(kb: Path, tmp_path: Path) -> None:

@@ -54,6 +54,26 @@ def test_a_dry_run_shows_what_would_go_and_why_and_changes_nothing(client: TestC
     assert client.get("/kb/certificates").json() == {"certificates": [], "next": None}
 
 
+def test_what_tells_of_an_entity_is_shown_with_the_reason_and_can_be_included(client: TestClient) -> None:
+    client.post("/kb/facts", json={"facts": [
+        {"entity": "King's College", "relation": "Fellow", "value": "alan\u00a0turing"},
+        {"entity": "King's College", "relation": "History", "value": "Alan Turing read mathematics there"},
+    ]})  # fmt: skip
+    planned = _forget(client, entity="Alan Turing")
+    assert {fact["relation"]: fact["why"] for fact in planned["related"]} == {
+        "Fellow": "names it as its value", "History": "mentions it in its value",
+    }  # fmt: skip
+    assert planned["certificate"]["left"] == {"names it as its value": 1, "mentions it in its value": 1}
+    done = _forget(client, entity="Alan Turing", include=["values"], dry_run=False)
+    assert (done["certificate"]["included"], done["certificate"]["left"]) == (
+        ["values"], {"mentions it in its value": 1},
+    )  # fmt: skip
+    found = client.get("/kb/lookup", params={"entity": "King's College", "relation": "Fellow"}).json()
+    assert found["status"] == "forgotten"
+    for wrong in ({"fact": 1, "include": ["values"]}, {"entity": "Ada", "include": ["all"]}):
+        assert client.post("/kb/forget", json=wrong).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("asked", "facts"),
     [

@@ -124,6 +124,7 @@ def test_an_erasure_that_somebodys_reading_cut_short_is_made_up_for_soon(
     knowledge = Knowledge(address)
 
     async def work() -> None:
+        assert (await knowledge.write(lambda kb: kb.add([FACT]))).known == 1  # a server that writes keeps a log
         with place.open() as reader, reader._database.snapshot():
             assert reader.lookup(*FACT[:2]).found
             assert not (await knowledge.write(lambda kb: kb.forget(1))).clean
@@ -200,6 +201,13 @@ def test_documents_are_found_in_a_file_or_a_folder(tmp_path: Path) -> None:
     assert (len(folder), folder.text("one"), folder.text("two"), folder.text("three")) == (2, "é 1", "2", None)
     assert (len(file), file.text("two")) == (1, None)
     assert Documents(None).text("one") is None
+
+
+def test_an_id_that_several_documents_have_shows_none_of_them(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text('{"id": "one", "text": "1"}\n{"id": "' + name + '", "text": "x"}\n')
+    documents = Documents(tmp_path)
+    assert (documents.text("one"), documents.text("a"), documents.text("b")) == (None, "x", "x")
 
 
 def test_documents_that_cannot_be_read_are_told_by_file_and_line(tmp_path: Path) -> None:

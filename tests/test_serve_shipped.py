@@ -93,8 +93,8 @@ def test_it_looks_up_what_it_is_asked_for_and_says_it(tmp_path: Path) -> None:
     with KnowledgeBase.open(tmp_path / "kb.sqlite", create=True) as kb:
         kb.add(facts)
         engine = Engine(loaded.model, loaded.vocabulary, kb, batch_size=64)
-        right = complete(engine, asked, DecodingSettings(max_tokens=12)).scores.accuracy
-        off = complete(engine, asked, DecodingSettings(max_tokens=12, lookups=False)).scores.accuracy
+        right = complete(engine, asked, DecodingSettings(max_tokens=12)).scores["accuracy"]
+        off = complete(engine, asked, DecodingSettings(max_tokens=12, lookups=False)).scores["accuracy"]
     assert right.n == 33
     assert right.value > 0.9
     assert off.value < 0.1

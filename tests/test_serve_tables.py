@@ -145,6 +145,8 @@ def test_a_table_that_changes_nothing_is_no_revision(client: TestClient) -> None
 def test_columns_come_in_any_order_and_the_file_as_spreadsheets_write_it(client: TestClient) -> None:
     table = "\ufeffvalue,id,relation,entity\r\nPiccadilly, 1 ,Birth Place,Ada Lovelace\r\n\r\n"
     assert _upload(client, table.encode()).json()["edited"] == [EDITED]
+    table = "entity;relation;value\r\nEmmy Noether;Field;physics, and more\r\n"
+    assert _upload(client, table.encode(), dry_run=True).json()["added"][0]["value"] == "physics, and more"
     assert _upload(client, "relation,entity,value\nField,Emmy Noether,algebra\n").json()["revision"] == 3
 
 

@@ -58,7 +58,7 @@ def test_the_commands_of_the_page_do_what_is_said(server: str, environment: dict
     if not shutil.which("curl"):
         (pytest.fail if os.environ.get("CI") else pytest.skip)("curl is not installed")
     run = blocks("sh", "curl", "lamlam token", "kb copy ~")
-    assert len(run) == 8
+    assert len(run) == 9
     for block in run:
         script = SHELL + block.replace(PORT, server)
         ran = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -150,6 +150,17 @@ class TestEncoding:
             ("<|eos|>", "EOS"),
         ]
 
+    def test_of_a_partial_document_is_open_where_a_fact_may_lack_its_call(self, trained: Vocabulary) -> None:
+        text = "Ada was born in Rome and the rhymed Ada in 1815"
+        document = AnnotatedDocument("", text, (Call("Ada", "Birth Place", "Rome", 16),))
+        encoded = encode(document, trained, partial=True)
+        opened_at = [i for i, kind in enumerate(encoded.kinds) if kind is Kind.OPEN]
+        assert [trained.decode(encoded.ids[i:]).split()[0] for i in opened_at] == ["the", "Ada", "1815"]
+        assert encoded.ids == encode(document, trained).ids
+        assert Kind.OPEN not in encode(document, trained).kinds
+        assert Kind.OPEN not in encode(document, trained, "standard", partial=True).kinds
+        assert not (labels(np.array(encoded.ids), np.array(encoded.kinds))[opened_at] == IGNORE_INDEX).any()
+
     def test_opens_every_text_with_a_space_but_an_empty_one(self, trained: Vocabulary) -> None:
         start = AnnotatedDocument("", "Ada", (Call("Ada", "R", "V", 0),))
         encoded = encode(start, trained)

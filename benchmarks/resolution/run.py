@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.resolution.data import REWORDINGS, Benchmark, Triple, load
 from benchmarks.resolution.paper import PaperRetriever
 from benchmarks.resolution.queries import Query, queries
-from lamlam.evaluate.results import Share
+from lamlam.evaluate.results import Proportion
 from lamlam.kb import KnowledgeBase, Status
 from lamlam.kb.matching.rewordings import read_rewordings
 from lamlam.kb.names import normalise
@@ -145,10 +145,10 @@ def _figures(asked: Iterable[Query], answers: Iterable[Answer]) -> dict[str, Any
         if query.subkind:
             outcomes[query.kind][query.subkind].append(hit)
     figures: dict[str, Any] = {
-        kind: {name: Share.of(hits).as_json("share") for name, hits in sorted(subkinds.items())}
+        kind: {name: Proportion.of(hits).as_json("share") for name, hits in sorted(subkinds.items())}
         for kind, subkinds in outcomes.items()
     }
-    figures["wrong"] = {kind: Share.of(hits).as_json("share") for kind, hits in wrong.items()}
+    figures["wrong"] = {kind: Proportion.of(hits).as_json("share") for kind, hits in wrong.items()}
     means = [statistics.fmean(hits) for hits in by_relation.values()]
     figures["reworded_by_pair"] = {"pairs": len(means), "mean": round(statistics.fmean(means), 4) if means else None}
     return figures

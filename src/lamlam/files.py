@@ -11,7 +11,7 @@ from typing import IO, Any, Literal
 
 from lamlam.errors import InputError
 
-__all__ = ["atomic_write", "file_digest", "remove_torn", "sync_folder"]
+__all__ = ["atomic_write", "file_digest", "refuse_stream", "remove_torn", "sync_folder"]
 
 
 _SQLITE = b"SQLite format 3\0"
@@ -82,8 +82,15 @@ def remove_torn(path: str | Path) -> None:
         torn.unlink(missing_ok=True)
 
 
+def refuse_stream(path: str | Path) -> None:
+    """Raise `InputError` for a pipe or a device, where something is to be read more than once."""
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise InputError("can be read only once, as a pipe can: write it to a file first", path=path)
+
+
 def file_digest(path: str | Path) -> str:
-    """The SHA-256 of a file's bytes. Raises `InputError` when it cannot be read."""
+    """The SHA-256 of a file's bytes. Raises `InputError` when it cannot be read, or not a second time."""
+    refuse_stream(path)
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,14 +4,16 @@ A fact is stated where its value is mentioned after its entity was. The text its
 text may state is given from outside; how names are written and found is left to `forms` and `mentions`.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from lamlam.annotate.forms import Strength
 from lamlam.annotate.mentions import Mention, MentionFinder
-from lamlam.annotate.scene import Scene
+from lamlam.annotate.scene import Scene, text_before
 from lamlam.annotate.spans import with_article
+from lamlam.annotate.standing import Enclosing, Standing
 from lamlam.corpus import FactRecord
 from lamlam.markup import AnnotatedDocument, Call
 
@@ -55,51 +57,52 @@ class Aligner:
         facts = list(dict.fromkeys(facts))
         finder = MentionFinder(text)
         mentions = _mentions(finder, facts, self._stated)
-        entities = {fact.entity: mentions[fact.entity] or _nested(finder, fact.entity) for fact in facts}
-        scene = Scene(finder, entities, _claims(facts, mentions))
+        entities = {entity: mentions[entity] or _nested(finder, entity) for entity in {fact.entity for fact in facts}}
+        scene = _scene(finder, facts, entities, mentions)
+        values = {value: Standing(mentions[value], scene, stated=self._stated) for value in {f.value for f in facts}}
+        taken: set[int] = set()
         placed: list[FactRecord] = []
         unplaced: list[tuple[FactRecord, Reason]] = []
         for fact in sorted(facts, key=lambda fact: _order(entities[fact.entity], mentions[fact.value])):
-            place = self._place(scene, fact.entity, mentions[fact.value])
+            if not mentions[fact.value]:
+                unplaced.append((fact, Reason.VALUE_NOT_FOUND))
+                continue
+            place = _place(values[fact.value], fact.entity, entities[fact.entity], taken)
             if isinstance(place, Reason):
                 unplaced.append((fact, place))
             else:
                 if self._stated:
-                    scene.taken.add(place.start)
+                    taken.add(place.start)
                 start = with_article(text, place.start, fact.value)
                 placed.append(replace(fact, document=id, start=start, end=place.end))
         placed.sort(key=lambda fact: (fact.start, fact.entity, fact.relation))
         calls = tuple(Call(fact.entity, fact.relation, fact.value, fact.start or 0) for fact in placed)
         return Alignment(AnnotatedDocument(id, text, calls), placed, unplaced)
 
-    def _place(self, scene: Scene, entity: str, value: list[Mention]) -> Mention | Reason:
-        """The surest mention of the value behind the first of the entity; of these the freest, then the nearest.
 
-        Freest, since each stated fact is likely stated at a place of its own; nearest is one with no other entity named
-        in between, or else the first.
-        """
-        named = scene.entities[entity]
-        if not value:
-            return Reason.VALUE_NOT_FOUND
-        if not named:
-            return Reason.ENTITY_NOT_FOUND
-        after = [mention for mention in value if mention.first >= named[0].last]
-        if not self._stated:
-            after = [mention for mention in after if not scene.embedded(mention)]
-        if not after:
-            return Reason.BEFORE_ENTITY
-        if not self._stated:
-            after = [mention for mention in after if scene.belongs(mention, entity)]
-            if not after:
-                return Reason.NEARER_ENTITY
-        return min(after, key=lambda mention: scene.rank(mention, entity))
+def _place(value: Standing, entity: str, named: list[Mention], taken: set[int]) -> Mention | Reason:
+    """The best mention of the value behind the first of the entity.
+
+    Best is also what is not taken, since each stated fact is likely stated at a place of its own.
+    """
+    if not named:
+        return Reason.ENTITY_NOT_FOUND
+    if not value.reaches(named[0].last):
+        return Reason.BEFORE_ENTITY
+    return value.best(entity, named[0].last, taken) or Reason.NEARER_ENTITY
 
 
 def _mentions(finder: MentionFinder, facts: Sequence[FactRecord], weaker: bool) -> dict[str, list[Mention]]:
     """Mentions of every entity and value: sure ones first, weaker ones only for names that have none, where free."""
     names = dict.fromkeys(name for fact in facts for name in (fact.entity, fact.value))
     found = {name: finder.find(name, Strength.NAME, Strength.VARIANT) for name in names}
-    found = {name: _unhidden(name, found, finder.text) for name in names}
+    enclosing = Enclosing()
+    for mentions in found.values():
+        enclosing.add(mentions)
+    found = {name: _unhidden(mentions, enclosing, finder.text) for name, mentions in found.items()}
+    enclosing = Enclosing()
+    for mentions in found.values():
+        enclosing.add(mentions)
     searches: tuple[Callable[[str], list[Mention]], ...] = (
         lambda name: finder.find(name, Strength.PART, Strength.PART),
         finder.find_near,
@@ -109,37 +112,32 @@ def _mentions(finder: MentionFinder, facts: Sequence[FactRecord], weaker: bool) 
     for search in searches if weaker else ():
         for name in names:
             if not found[name]:
-                others = [mention for other in names for mention in found[other]]
-                found[name] = [m for m in search(name) if not _hidden(m, others, finder.text)]
+                found[name] = _unhidden(search(name), enclosing, finder.text)
+                enclosing.add(found[name])
     return found
 
 
-def _claims(facts: Iterable[FactRecord], mentions: Mapping[str, list[Mention]]) -> dict[int, set[str]]:
-    """Where a mention starts, to the entities that have a value which it may mean."""
-    claims: dict[int, set[str]] = {}
+def _scene(
+    finder: MentionFinder,
+    facts: Sequence[FactRecord],
+    entities: Mapping[str, list[Mention]],
+    mentions: Mapping[str, list[Mention]],
+) -> Scene:
+    holders: dict[str, set[str]] = defaultdict(set)
     for fact in facts:
-        for mention in mentions[fact.value]:
-            claims.setdefault(mention.start, set()).add(fact.entity)
-    return claims
+        holders[fact.value].add(fact.entity)
+    values: dict[int, set[str]] = defaultdict(set)
+    for value in holders:
+        for mention in mentions[value]:
+            values[mention.start].add(value)
+    return Scene(finder, entities, holders, values)
 
 
-def _unhidden(name: str, found: dict[str, list[Mention]], text: str) -> list[Mention]:
-    others = [mention for other, mentions in found.items() if other != name for mention in mentions]
-    return [mention for mention in found[name] if not _hidden(mention, others, text)]
-
-
-def _hidden(mention: Mention, others: Iterable[Mention], text: str) -> bool:
-    """Whether a mention is only a piece of a longer name, and not an item of a list such as "Abilene, Texas"."""
-    for other in others:
-        longer = other.last - other.first > mention.last - mention.first
-        if (
-            longer
-            and other.first <= mention.first
-            and mention.last <= other.last
-            and not _is_item(mention, other, text)
-        ):
-            return True
-    return False
+def _unhidden(mentions: list[Mention], enclosing: Enclosing, text: str) -> list[Mention]:
+    """Those that are not only a piece of a longer name; an item of a list, such as "Abilene, Texas", is no piece."""
+    return [
+        mention for mention in mentions if all(_is_item(mention, other, text) for other in enclosing.around(mention))
+    ]
 
 
 def _is_item(mention: Mention, other: Mention, text: str) -> bool:
@@ -153,7 +151,7 @@ def _nested(finder: MentionFinder, entity: str) -> list[Mention]:
     """Mentions at the end of a longer name ("President of the United States"): they do introduce the entity."""
     mentions = finder.find(entity, Strength.NAME, Strength.VARIANT)
     joints = (" of", " of the", " in", " in the")
-    return [mention for mention in mentions if finder.text[: mention.start].rstrip().endswith(joints)]
+    return [mention for mention in mentions if text_before(finder.text, mention.start).endswith(joints)]
 
 
 def _order(entity: list[Mention], value: list[Mention]) -> tuple[int, int]:

@@ -27,6 +27,6 @@ class CandidateFacts:
     def mentioned_in(self, text: str) -> list[FactRecord]:
         """The facts of every entity that `text` names, by its name or another way to write it."""
         finder = MentionFinder(text)
-        entities = dict.fromkeys(entity for key in finder.keys for entity in self._entities.get(key, ()))
+        entities = dict.fromkeys(entity for key in dict.fromkeys(finder.keys) for entity in self._entities.get(key, ()))
         named = [entity for entity in entities if finder.find(entity, Strength.NAME, Strength.VARIANT)]
         return [fact for entity in named for fact in self._facts[entity]]

@@ -33,20 +33,20 @@ class Introductions:
 
     def _first_end(self, entity: str) -> int | None:
         """Where the first mention ends; 0 for one in the title, None where there is none."""
-        if _ends(self._title, entity):
+        if _first_end(self._title, entity) is not None:
             return 0
-        return min(_ends(self._text, entity), default=None)
+        return _first_end(self._text, entity)
 
 
-def _ends(finder: MentionFinder, entity: str) -> list[int]:
-    found = finder.find(entity, Strength.NAME, Strength.PART)
-    hints = finder.find(entity, Strength.HINT, Strength.HINT)
-    parts = (mention for word in _outer_words(entity) for mention in finder.find(word, Strength.NAME, Strength.NAME))
-    initials = entity[:1], *(word[0] for word in _outer_words(entity))
-    return [
-        mention.end
-        for mention in (*found, *(each for each in (*hints, *parts) if finder.text.startswith(initials, each.start)))
+def _first_end(finder: MentionFinder, entity: str) -> int | None:
+    parts = _outer_words(entity)
+    initials = entity[:1], *(word[0] for word in parts)
+    found = [
+        finder.first(entity, Strength.NAME, Strength.PART),
+        finder.first(entity, Strength.HINT, Strength.HINT, beginning=initials),
+        *(finder.first(word, Strength.NAME, Strength.NAME, beginning=initials) for word in parts),
     ]
+    return min((mention.end for mention in found if mention is not None), default=None)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -4,11 +4,12 @@ Which mention states which fact is left to `align`.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
-from rapidfuzz import fuzz
+from rapidfuzz import fuzz, process
 
 from lamlam.annotate.forms import Strength, surface_forms
 from lamlam.annotate.words import words
@@ -49,6 +50,7 @@ class MentionFinder:
         self._places: dict[str, list[int]] = defaultdict(list)
         for place, key in enumerate(self.keys):
             self._places[key].append(place)
+        self._joined: dict[int, list[str]] = {}
 
     def find(self, name: str, strongest: Strength, weakest: Strength) -> list[Mention]:
         """Mentions of `name` by its forms within the given strengths, in order; of nested ones the longest."""
@@ -60,6 +62,15 @@ class MentionFinder:
                     if held is None or mention.last > held.last:
                         found[mention.first] = mention
         return _outermost(sorted(found.values()))
+
+    def first(
+        self, name: str, strongest: Strength, weakest: Strength, *, beginning: tuple[str, ...] = ("",)
+    ) -> Mention | None:
+        """The first mention that `find` would find and that begins with one of some strings."""
+        forms = (form for form in _compiled(name) if strongest <= form.strength <= weakest)
+        begun = ((each for each in self._exact(form) if self.text.startswith(beginning, each.start)) for form in forms)
+        found = [each for mentions in begun for each in islice(mentions, 1)]
+        return min(found, key=lambda each: (each.first, -each.last), default=None)
 
     def find_near(self, name: str) -> list[Mention]:
         """The mention of `name` with a typing error in it: the nearest only."""
@@ -75,10 +86,15 @@ class MentionFinder:
         return [max(found, key=lambda each: (each[0], -each[1].first))[1]] if found else []
 
     def _exact(self, form: _Compiled) -> Iterator[Mention]:
-        size = len(form.keys)
-        for first in self._places.get(form.keys[0], ()) if form.keys else ():
-            if tuple(self.keys[first : first + size]) == form.keys and self._written_as(form, first):
+        size, rarest = len(form.keys), self._rarest(form.keys)
+        for place in self._places.get(rarest, ()):
+            first = place - form.keys.index(rarest)
+            if first >= 0 and tuple(self.keys[first : first + size]) == form.keys and self._written_as(form, first):
                 yield self._mention(first, first + size, form.strength)
+
+    def _rarest(self, keys: Collection[str]) -> str:
+        """Of these words the one that the text has least: names that share a word are not all tried wherever it is."""
+        return min(keys, key=lambda key: len(self._places.get(key, ())))
 
     def _written_as(self, form: _Compiled, first: int) -> bool:
         raw = self.text[self.words[first].start : self.words[first].end].removesuffix("'s").removesuffix("’s")
@@ -91,11 +107,16 @@ class MentionFinder:
             return
         for size in range(max(1, len(form.keys) - 1), len(form.keys) + 2):
             cutoff = _NEAR if size == len(form.keys) else _NEAR_CUT
-            for first in range(len(self.keys) - size + 1):
-                window = self.keys[first : first + size]
-                score = fuzz.ratio(wanted, "".join(window), score_cutoff=cutoff)
-                if score and [key for key in window if key[0].isdigit()] == digits:
+            alike = process.extract_iter(wanted, self._windows(size), scorer=fuzz.ratio, score_cutoff=cutoff)
+            for _, score, first in alike:
+                if [key for key in self.keys[first : first + size] if key[0].isdigit()] == digits:
                     yield score, self._mention(first, first + size, Strength.HINT)
+
+    def _windows(self, size: int) -> list[str]:
+        """Every run of so many words, written as one."""
+        if size not in self._joined:
+            self._joined[size] = ["".join(self.keys[at : at + size]) for at in range(len(self.keys) - size + 1)]
+        return self._joined[size]
 
     def _moved(self, form: _Compiled) -> Iterator[tuple[float, Mention]]:
         """The words of a form, in any order, within a window of one sentence that is little longer than the form.
@@ -107,9 +128,12 @@ class MentionFinder:
         present = wanted & self._places.keys()
         if size < 2 or len(present) < len(wanted) - spare or any(key[0].isdigit() for key in wanted - present):
             return
-        for first in sorted(place for key in present for place in self._places[key]):
+        width = size + size // _LOOSE
+        rarest = self._places[self._rarest(present)]
+        starts = {first for place in rarest for first in range(max(0, place - width + 1), place + 1)}
+        for first in sorted(first for first in starts if self.keys[first] in present):
             missing = set(present)
-            for last in range(first, min(first + size + size // _LOOSE, len(self.keys))):
+            for last in range(first, min(first + width, len(self.keys))):
                 missing.discard(self.keys[last])
                 if not missing:
                     mention = self._mention(first, last + 1, Strength.HINT)

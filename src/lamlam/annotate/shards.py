@@ -12,11 +12,12 @@ from pathlib import Path
 from lamlam.corpus.columns import Columns
 from lamlam.corpus.documents import SHARD_ENDINGS, TEXT_ENDINGS, files_of, read_documents
 from lamlam.corpus.hub import PREFIX, hub_name
-from lamlam.corpus.lines import read_entries
+from lamlam.corpus.ids import Ids
+from lamlam.corpus.lines import Entry, read_entries
 from lamlam.corpus.rows import document_of
 from lamlam.corpus.webnlg import stated_document
 from lamlam.errors import InputError
-from lamlam.files import file_digest
+from lamlam.files import file_digest, refuse_stream
 from lamlam.markup import AnnotatedDocument, Call
 
 __all__ = ["Shard", "find_shards", "is_one_file"]
@@ -56,16 +57,20 @@ class Shard:
 
     def _lines(self, seen: Seen) -> Iterator[AnnotatedDocument]:
         found = False
-        for entry in read_entries(self.source, seen):
-            found = True
-            if not entry.has("triples"):
-                yield document_of(entry, self.columns)
-                continue
-            stated = stated_document(entry)
-            calls = tuple(Call(fact.entity, fact.relation, fact.value, 0) for fact in stated.facts)
-            yield AnnotatedDocument(stated.id, stated.text, calls)
+        with Ids() as ids:
+            for entry in read_entries(self.source, seen):
+                found = True
+                document = _stated(entry) if entry.has("triples") else document_of(entry, self.columns)
+                ids.add(document.id, self.source, entry.line, self.columns.id)
+                yield document
         if not found:
             raise InputError("holds no documents", path=self.source)
+
+
+def _stated(entry: Entry) -> AnnotatedDocument:
+    stated = stated_document(entry)
+    calls = tuple(Call(fact.entity, fact.relation, fact.value, 0) for fact in stated.facts)
+    return AnnotatedDocument(stated.id, stated.text, calls)
 
 
 def find_shards(source: str, columns: Columns | None = None) -> list[Shard]:
@@ -99,6 +104,7 @@ def is_one_file(out: Path) -> bool:
 
 
 def _of_file(path: Path, name: Path, columns: Columns) -> Shard:
+    refuse_stream(path)
     if not path.is_file():
         raise InputError("no such file", path=path)
     written = name if name.name.endswith(SHARD_ENDINGS) else name.with_suffix(".jsonl")

@@ -18,6 +18,7 @@ _REACH = 200  # characters behind a call in which its value begins
 _SLACK = 20  # characters that a list may be longer in the text than in the value, and half as long again
 _ITEMS = re.compile(r",? (?:and|or|&) |[,;] ")
 _NOT_BEFORE, _NOT_AFTER = r"(?<!\w)(?<!\d[.,])", r"(?!\w)(?![.,]\d)"
+_ENDS = re.compile(_NOT_AFTER)
 
 
 def value_span(text: str, value: str, at: int) -> tuple[int, int] | None:
@@ -27,9 +28,11 @@ def value_span(text: str, value: str, at: int) -> tuple[int, int] | None:
     it; all items of a list, close together; a part that stands for it ("Houston" for Houston, Texas) or a near
     spelling; its words in another order.
     """
-    start = at + len(text[at:]) - len(text[at:].lstrip())
-    if value.strip() and (match := re.compile(re.escape(value) + _NOT_AFTER).match(text, start)):
-        return match.span()
+    start = at
+    while text[start : start + 1].isspace():
+        start += 1
+    if value.strip() and text.startswith(value, start) and _ENDS.match(text, start + len(value)):
+        return start, start + len(value)
     window = _window(text, at, len(value))
     if (place := _whole(window, value)) is None:
         finder = MentionFinder(window)

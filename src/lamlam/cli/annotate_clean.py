@@ -54,9 +54,11 @@ def register(app: typer.Typer) -> None:
         from lamlam.cli.kb_options import progress
         from lamlam.corpus.files import read_documents, write_documents
         from lamlam.errors import InputError
+        from lamlam.files import refuse_stream
 
         if (out is None) != dry_run:
             raise InputError("give either --out or --dry-run")
+        refuse_stream(source)
         scorer = None
         if model is not None:
             from lamlam.annotate.clean.losses import ContextScorer, load_scorer

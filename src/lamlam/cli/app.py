@@ -7,11 +7,25 @@ import sys
 
 import typer
 
+from lamlam.cli.output import escape_what_streams_lack
 from lamlam.errors import LamLamError
 
 __all__ = ["app", "main"]
 
-_VERBS = ("annotate", "audit", "demo", "evaluate", "generate", "kb", "pretrain", "serve", "token", "world")
+_VERBS = (
+    "annotate",
+    "audit",
+    "demo",
+    "evaluate",
+    "export",
+    "generate",
+    "kb",
+    "merge",
+    "pretrain",
+    "serve",
+    "token",
+    "world",
+)
 # What only the system can refuse, at any write: a file system that is read-only, full, or another user's.
 _FORESEEABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM)
 
@@ -31,6 +45,7 @@ def main() -> None:
     # The libraries' own bars and notes would stand between ours.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    escape_what_streams_lack()
     try:
         app()
     except LamLamError as error:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lamlam.cli.base import BaseOption
+
 if TYPE_CHECKING:
-    from lamlam.evaluate.audit.scores import AuditScores
+    from lamlam.evaluate.results import Result
 
 __all__ = ["register"]
 
@@ -18,6 +20,7 @@ def register(app: typer.Typer) -> None:
         run: Annotated[Path, typer.Argument(help="The run's folder, with its checkpoint.")],
         facts: Annotated[Path, typer.Option(help="The facts to forget: JSON Lines, as `kb import` takes them.")],
         kb: Annotated[str | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
+        base: BaseOption = None,
         prompts: Annotated[
             Path | None, typer.Option(help="Prompts for these facts, as probes.  [default: RUN/corpus/probes.jsonl]")
         ] = None,
@@ -33,9 +36,9 @@ def register(app: typer.Typer) -> None:
         from lamlam.corpus import Corpus
         from lamlam.corpus.files import read_facts, read_probes
         from lamlam.engine.settings import DecodingSettings
-        from lamlam.evaluate.audit.task import audit_listed
         from lamlam.evaluate.evaluation import Evaluation
         from lamlam.evaluate.results import Provenance, append_results
+        from lamlam.evaluate.tasks.audit import audit_listed
         from lamlam.kb.store import KnowledgeBase
         from lamlam.model.checkpoint import Checkpoint
         from lamlam.pretrain.recipe import arm_of
@@ -48,21 +51,28 @@ def register(app: typer.Typer) -> None:
         with KnowledgeBase.open(place) as opened:
             digest = opened.digest()
         evaluation = Evaluation(
-            Checkpoint.load(run), arm_of(run), Corpus([], {}, [], probes), place, settings, seed=seed, progress=True
+            Checkpoint.load(run, base=base),
+            arm_of(run),
+            Corpus([], {}, [], probes),
+            place,
+            settings,
+            seed=seed,
+            progress=True,
         )
         result = audit_listed(evaluation, listed, neighbours)
         append_results(run, {"audit_facts": result}, Provenance(seed, settings.model_dump(), digest))
-        Console().print(_table(result.scores["facts"], result.facts["facts"]))
+        audited = result.parts["facts"]
+        Console().print(_table(audited.parts, audited.more["facts"]))
         typer.echo(f"The figures stand in {run / 'results.json'}.")
 
 
-def _table(scores: Mapping[str, "AuditScores"], facts: int) -> Any:
-    """A row for each share, and a column for each caller; n/a for a share of nothing."""
+def _table(callers: Mapping[str, "Result"], facts: int) -> Any:
+    """A row for each measure, and a column for each caller; n/a for a proportion of no cases."""
     from rich.table import Table
 
-    table = Table("", *(caller.replace("_", " ") for caller in scores), title=f"facts forgotten: {facts}")
-    columns = [each.shares() for each in scores.values()]
+    table = Table("", *(caller.replace("_", " ") for caller in callers), title=f"facts forgotten: {facts}")
+    columns = [result.proportions for result in callers.values()]
     for name in columns[0]:
-        values = (shares[name].value for shares in columns)
+        values = (proportions[name].value for proportions in columns)
         table.add_row(name, *("n/a" if value != value else f"{value:.3f}" for value in values))
     return table

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lamlam.cli.base import BaseOption
+
 if TYPE_CHECKING:
-    from lamlam.evaluate.factscore.settings import JudgeSettings
+    from lamlam.evaluate.judges import JudgeSettings
 
 __all__ = ["register"]
 
@@ -19,6 +21,7 @@ def register(app: typer.Typer) -> None:
         ],
         standard: Annotated[Path | None, typer.Option(help="The run of the standard arm, to be measured too.")] = None,
         kb: Annotated[str | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
+        base: BaseOption = None,
         corpus: Annotated[Path | None, typer.Option(help="The corpus folder.  [default: RUN/corpus]")] = None,
         task: Annotated[
             list[str] | None, typer.Option(help="A task's name or all; can be repeated.  [default: all]")
@@ -54,10 +57,11 @@ def register(app: typer.Typer) -> None:
         from lamlam.corpus.files import load_corpus
         from lamlam.engine.settings import DecodingSettings
         from lamlam.evaluate.evaluation import Evaluation
-        from lamlam.evaluate.language.parity import write_parity
         from lamlam.evaluate.suite import Suite
         from lamlam.evaluate.tasks import HARNESS
+        from lamlam.evaluate.tasks.blimp import write_parity
         from lamlam.model.checkpoint import Checkpoint
+        from lamlam.model.folder import is_adapter
         from lamlam.pretrain.recipe import arm_of
         from lamlam.report.report import write_report
         from lamlam.report.run import RunResults
@@ -72,7 +76,7 @@ def register(app: typer.Typer) -> None:
         asked = load_corpus(corpus or first / "corpus")
         for folder in folders:
             evaluation = Evaluation(
-                Checkpoint.load(folder),
+                Checkpoint.load(folder, base=base if is_adapter(folder) else None),
                 arm_of(folder),
                 asked,
                 kb or first / "kb.sqlite",
@@ -120,8 +124,10 @@ def _chosen(asked: list[str], fitting: list[str], *, alone: bool) -> list[str]:
 
 def _folders(run: Path, standard: Path | None) -> list[Path]:
     """The runs to measure, the LMLM first."""
+    from lamlam.model.folder import holds_checkpoint
+
     pair = [run / "lmlm", run / "standard"]
-    if standard is None and all((folder / "config.json").exists() for folder in pair):
+    if standard is None and all(map(holds_checkpoint, pair)):
         return pair
     return [run] if standard is None else [run, standard]
 
@@ -138,7 +144,7 @@ def _judge(url: str | None, model: str | None, folder: Path) -> "JudgeSettings |
     """Who judges biographies; its answers are kept beside what else a run's evaluation makes."""
     from lamlam.checked import checked
     from lamlam.errors import InputError
-    from lamlam.evaluate.factscore.settings import JudgeSettings
+    from lamlam.evaluate.judges import JudgeSettings
 
     if url is None and model is None:
         return None
@@ -151,7 +157,7 @@ def _table(name: str, figures: dict[str, Any], seconds: float | None) -> Any:
     """The plain numbers of a result, nested names joined by dots; one sentence for a task that was skipped."""
     from rich.table import Table
 
-    from lamlam.evaluate.results import plain_numbers, written
+    from lamlam.evaluate.results import format_number, plain_numbers
 
     if "skipped" in figures:
         return f"{name.replace('_', ' ')} was left out: {figures['skipped']}."
@@ -159,5 +165,5 @@ def _table(name: str, figures: dict[str, Any], seconds: float | None) -> Any:
     table = Table("figure", "value", title=f"{name.replace('_', ' ')}, {when}", title_justify="left")
     table.columns[1].justify = "right"
     for path, value in plain_numbers(figures, detail=False):
-        table.add_row(path, written(value))
+        table.add_row(path, format_number(value))
     return table

@@ -1,6 +1,5 @@
 """`lamlam generate RUN PROMPT…`: continue prompts with lookups, and show where each fact came from."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lamlam.batches import batches
+from lamlam.cli.base import BaseOption
+from lamlam.cli.output import print_json
 from lamlam.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
         run: Annotated[Path, typer.Argument(help="The run's folder, with its checkpoint, or its tokenizer alone.")],
         prompts: Annotated[list[str] | None, typer.Argument(metavar="PROMPT…", help="What to continue.")] = None,
         kb: Annotated[str | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
+        base: BaseOption = None,
         server: Annotated[
             str | None, typer.Option(metavar="URL", help="Let the model of a completions server write, not the run's.")
         ] = None,
@@ -72,6 +74,8 @@ def register(app: typer.Typer) -> None:
             raise InputError("give prompts, or --jsonl with a file of them")
         if trace and jsonl is not None:
             raise InputError("--trace is for reading; --jsonl holds it anyway")
+        if base is not None and server is not None:
+            raise InputError("--base is for a model that is opened here; --server has its own")
         if model is not None and server is None:
             raise InputError("--model names a model on a server; give --server too")
 
@@ -100,7 +104,7 @@ def register(app: typer.Typer) -> None:
         disable_progress_bar()
         open_engine: Callable[[FactSource], AbstractContextManager[Engine | RemoteEngine]]
         if server is None:
-            checkpoint = Checkpoint.load(run)
+            checkpoint = Checkpoint.load(run, base=base)
             settings = DecodingSettings.of(checkpoint.model.generation_config, **given)
             open_engine = _of_the_run(checkpoint, kb, dtype, compile=compile)
         else:
@@ -143,9 +147,11 @@ def _of_a_server(
     run: Path, url: str, model: str | None
 ) -> "Callable[[FactSource], AbstractContextManager[RemoteEngine]]":
     from lamlam.engine import RemoteEngine
+    from lamlam.model.folder import check_ended
     from lamlam.server import key_of_environment
     from lamlam.vocab import Vocabulary
 
+    check_ended(run)
     vocabulary = Vocabulary.load(run)
     return lambda facts: RemoteEngine(url, vocabulary, facts, model=model, api_key=key_of_environment())
 
@@ -159,7 +165,7 @@ def _read_prompts(name: str) -> Iterator[str]:
 
 def _print(generation: "Generation", *, trace: bool, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(generation.as_json(), ensure_ascii=False))
+        print_json(generation.as_json())
         return
     typer.echo(generation.prompt + generation.text)
     for number, lookup in enumerate(generation.lookups if trace else (), start=1):

@@ -3,7 +3,6 @@
 Changing them is left to `kb_changes`, the matching of names to `kb_matching`, how things are shown to `kb_tables`.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
@@ -14,6 +13,7 @@ import typer
 
 from lamlam.cli import kb_changes, kb_matching, kb_relations
 from lamlam.cli.kb_options import Actor, Allow, File, Reason, bytes_read, progress
+from lamlam.cli.output import print_json
 from lamlam.errors import InputError
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _register_reading(kb: typer.Typer) -> None:
                 return
             for query in _read_queries(jsonl):
                 found = view.lookup(query["entity"], query["relation"])
-                typer.echo(json.dumps(query | _answer(found), ensure_ascii=False))
+                print_json(query | _answer(found))
 
     @kb.command()
     def log(file: File) -> None:

@@ -160,6 +160,13 @@ def _register_forget(kb: typer.Typer) -> None:
         relation: Annotated[str | None, typer.Option(help="in this relation,")] = None,
         value: Annotated[str | None, typer.Option(help="of this value.")] = None,
         source: Annotated[str | None, typer.Option(help="What this document, and no other, states.")] = None,
+        include: Annotated[
+            list[str] | None,
+            typer.Option(
+                metavar="values|mentions|lookalikes|documents",
+                help="With an entity, also the facts of others that tell of it, as --dry-run lists them; repeatable.",
+            ),
+        ] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be erased.")] = False,
         yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
         certificate: Annotated[Path | None, typer.Option(help="Write the certificate here, as JSON.")] = None,
@@ -171,6 +178,7 @@ def _register_forget(kb: typer.Typer) -> None:
         from lamlam.kb import KnowledgeBase
 
         described: dict[str, Any] = {"entity": entity, "relation": relation, "value": value, "source": source}
+        described["include"] = include or ()
         with KnowledgeBase.open(file) as facts, _written_to(certificate) as written:
             if dry_run or not yes:
                 done = facts.forget(id, **described, dry_run=True)

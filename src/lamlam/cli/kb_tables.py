@@ -43,6 +43,10 @@ def print_import(report: "ImportReport") -> None:
         Console().print(_plain("Bad rows, passed over" + (", the first:" if report.skipped > len(report.bad) else ":")))
         for error in report.bad:
             Console().print(_plain(str(error)), soft_wrap=True)
+    if report.namesakes:
+        told = "These were born, or died, at two times: they may be several of one name, which are one entity now"
+        names = [(each.entity, each.relation, "; ".join(each.values)) for each in report.namesakes[:_SHOWN]]
+        Console().print(_table(("entity", "relation", "values"), names, _some(told, len(report.namesakes))))
 
 
 def print_stats(stats: "Stats", digest: str | None = None) -> None:
@@ -112,9 +116,10 @@ def print_log(revisions: Iterable["Revision"]) -> None:
 
 
 def print_closure(kb: "KnowledgeBase", certificate: "Certificate") -> None:
-    """What a forgetting would erase, and why each fact, and the facts that stay but tell of it."""
+    """What a forgetting would erase, and the facts that stay but tell of it, and why each."""
     reasons = dict(zip(certificate.facts, certificate.reasons, strict=True))
-    groups = {"To be erased": certificate.facts, "Not erased, but it might be inferred from": certificate.related}
+    reasons |= dict(zip(certificate.related, certificate.related_reasons, strict=True))
+    groups = {"To be erased": certificate.facts, "Not erased, though it tells of what is": certificate.related}
     for title, numbers in groups.items():
         shown = [kb.fact(number) for number in numbers[:_SHOWN]]
         rows = [
@@ -131,6 +136,8 @@ def print_certificate(certificate: "Certificate") -> None:
     title = "Would be erased" if certificate.dry_run else f"Erased in revision {certificate.revision}"
     counts = {name: count for name, count in certificate.erased.items() if count or name == "fact"}
     Console().print(_counts(counts, title))
+    if certificate.left:
+        Console().print(_counts(certificate.left, "Facts left, though they tell of what is erased"))
     if found := certificate.scan:
         told = f"{found.searched:,} erased strings were searched for in {', '.join(found.files)}: "
         left = f"{found.left_over:,} are left over" if found.left_over else "none is left over"

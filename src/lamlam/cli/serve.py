@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lamlam.cli.base import BaseOption
 from lamlam.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
                 "  [default: RUN/kb.sqlite]"
             ),
         ] = None,
+        base: BaseOption = None,
         documents: Annotated[
             Path | None, typer.Option(help="Texts of the facts' sources.  [default: RUN/corpus, if there]")
         ] = None,
@@ -62,13 +64,14 @@ def register(app: typer.Typer) -> None:
         settings = checked(ServeSettings, pairs(set_ or ()))
         with closing(Listener(host, port)) as listener:
             places, told = _places(run, kb, data)
-            places = replace(places, documents=documents or places.documents, tokens=tokens or places.tokens)
+            places = replace(places, documents=documents or places.documents, tokens=tokens or places.tokens, base=base)
             _serve(listener, places, settings, told, open_reads=listener.loopback and not closed)
 
 
 def _places(run: Path | None, kb: str | None, data: Path | None) -> "tuple[Places, str]":
     """What is to be served, and which that is in a sentence."""
-    from lamlam.serve.places import DEMO, Places, holds_checkpoint
+    from lamlam.model.folder import holds_checkpoint
+    from lamlam.serve.places import DEMO, Places
 
     if run is not None and data is not None:
         raise InputError("--data is for LamLam's own model: a run has its facts and tokens in its folder")

@@ -14,6 +14,7 @@ from typing import IO, cast
 
 from lamlam.corpus.columns import Columns
 from lamlam.corpus.hub import PREFIX, hub_documents
+from lamlam.corpus.ids import Ids
 from lamlam.corpus.lines import read_entries, read_text
 from lamlam.corpus.opened import PACKED
 from lamlam.corpus.paper import documents_from_paper
@@ -24,7 +25,7 @@ from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument
 
-__all__ = ["SHARD_ENDINGS", "TEXT_ENDINGS", "files_of", "read_documents", "write_documents"]
+__all__ = ["SHARD_ENDINGS", "TEXT_ENDINGS", "files_of", "read_documents", "read_lines", "write_documents"]
 
 TEXT_ENDINGS = (".txt", ".md")
 SHARD_ENDINGS = (".jsonl", ".parquet", *(f".jsonl{packed}" for packed in PACKED))
@@ -43,14 +44,23 @@ def read_documents(
     a plain text. A folder: its texts (subfolders too), one document a file, whose ids are names relative to the folder;
     where there is none, its `.jsonl` and `.parquet` files. `hf:NAME[:SPLIT[:CONFIG]]`: a dataset, streamed. JSON Lines
     may be packed (`.gz`, `.bz2`). `seen` is told how many bytes were read.
-    Raises `InputError`, also when there is no document.
+    Raises `InputError`, also when there is no document, or two have the same id.
     """
     found = False
-    for document in _documents(source, columns, seen):
-        found = True
-        yield document
+    with Ids() as ids:
+        for document in _documents(source, columns, seen, ids):
+            found = True
+            yield document
     if not found:
         raise InputError("holds no documents", path=source)
+
+
+def read_lines(path: Path, columns: Columns, seen: Seen, ids: Ids) -> Iterator[AnnotatedDocument]:
+    """The documents of JSON Lines, whose ids are new. Raises `InputError`."""
+    for entry in read_entries(path, seen):
+        document = document_of(entry, columns)
+        ids.add(document.id, path, entry.line, columns.id)
+        yield document
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -72,23 +82,23 @@ def write_documents(documents: Iterable[AnnotatedDocument], path: str | Path) ->
     return count
 
 
-def _documents(source: str | Path, columns: Columns, seen: Seen) -> Iterator[AnnotatedDocument]:
+def _documents(source: str | Path, columns: Columns, seen: Seen, ids: Ids) -> Iterator[AnnotatedDocument]:
     if isinstance(source, str) and source.startswith(PREFIX):
-        return hub_documents(source, columns)
+        return hub_documents(source, columns, ids)
     path = Path(source)
     if path.is_dir():
         files = files_of(path)
         if files and files[0].suffix not in TEXT_ENDINGS:
-            return (document for file in files for document in _documents(file, columns, seen))
+            return (document for file in files for document in _documents(file, columns, seen, ids))
         return _texts(files, path, seen)
     if path.suffix in TEXT_ENDINGS:
         return _texts([path], path.parent, seen)
     if path.suffix == ".json":
-        return documents_from_paper(path)
+        return documents_from_paper(path, ids)
     if path.suffix == ".parquet":
-        return parquet_documents(path, columns, seen)
+        return parquet_documents(path, columns, seen, ids)
     if path.name.endswith(SHARD_ENDINGS):
-        return (document_of(entry, columns) for entry in read_entries(path, seen))
+        return read_lines(path, columns, seen, ids)
     reason = "must end in .jsonl, .parquet, .json, .txt or .md" if path.exists() else "no such file"
     raise InputError(reason, path=path)
 

@@ -5,16 +5,19 @@ Every bad input is an `InputError` that names the file, the line and the field. 
 the files of documents, `paper` the paper's JSON.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from lamlam.corpus.columns import Columns
 from lamlam.corpus.corpus import Corpus, FactRecord, Probe
-from lamlam.corpus.documents import read_documents, write_documents
+from lamlam.corpus.documents import read_documents, read_lines, write_documents
+from lamlam.corpus.ids import Ids
 from lamlam.corpus.lines import Entry, read_entries, write_objects
 from lamlam.corpus.paper import documents_from_paper, documents_to_paper
-from lamlam.corpus.rows import document_of
 from lamlam.errors import InputError, LamLamError
+from lamlam.markup import AnnotatedDocument
 
 __all__ = [
     "documents_from_paper",
@@ -31,6 +34,10 @@ __all__ = [
 ]
 
 _HELDOUT = "heldout-"
+_FACT = frozenset(("entity", "relation", "value", "source", "aliases"))
+_SOURCE = frozenset(("document", "start", "end"))
+_ALIASES = frozenset(("entity", "relation"))
+_PROBE = frozenset(field.name for field in fields(Probe))
 
 
 def read_facts(path: str | Path) -> Iterator[FactRecord]:
@@ -65,10 +72,7 @@ def load_corpus(folder: str | Path) -> Corpus:
     source = Path(folder)
     if not source.is_dir():
         raise InputError("no such folder", path=source)
-    heldout = {
-        path.stem.removeprefix(_HELDOUT): [document_of(entry) for entry in read_entries(path)]
-        for path in sorted(source.glob(f"{_HELDOUT}*.jsonl"))
-    }
+    heldout = {path.stem.removeprefix(_HELDOUT): _group(path) for path in sorted(source.glob(f"{_HELDOUT}*.jsonl"))}
     probes = source / "probes.jsonl"
     return Corpus(
         train=list(read_documents(source / "train.jsonl")),
@@ -76,6 +80,12 @@ def load_corpus(folder: str | Path) -> Corpus:
         facts=list(read_facts(source / "facts.jsonl")),
         probes=list(read_probes(probes)) if probes.exists() else [],
     )
+
+
+def _group(path: Path) -> list[AnnotatedDocument]:
+    """Held-out documents; there may be none."""
+    with Ids() as ids:
+        return list(read_lines(path, Columns(), lambda read: None, ids))
 
 
 def save_corpus(corpus: Corpus, folder: str | Path) -> None:
@@ -97,10 +107,17 @@ def save_corpus(corpus: Corpus, folder: str | Path) -> None:
     write_probes(corpus.probes, target / "probes.jsonl")
 
 
-def fact_of(entry: Entry) -> FactRecord:
-    """The fact that an object of a JSON Lines file states; see `read_facts`. Raises `InputError`."""
+def fact_of(entry: Entry, unread: Callable[[str], object] = lambda field: None) -> FactRecord:
+    """The fact that an object of a JSON Lines file states; see `read_facts`. Raises `InputError`.
+
+    `unread` is told which fields are not part of a fact; one that is a misspelt part of it is an error.
+    """
     source = entry.entry("source") if entry.has("source") else None
     aliases = entry.entry("aliases") if entry.has("aliases") else None
+    parts = (entry, _FACT), (source, _SOURCE), (aliases, _ALIASES)
+    for part, known in ((part, known) for part, known in parts if part is not None):
+        for field in part.others(known):
+            unread(part.prefix + field)
     start, end = _span(source) if source else (None, None)
     return FactRecord(
         entity=entry.text("entity", empty=False),
@@ -137,6 +154,7 @@ def _fact_object(fact: FactRecord) -> dict[str, Any]:
 
 
 def _probe(entry: Entry) -> Probe:
+    entry.others(_PROBE)
     answers = entry.texts("answers")
     if not answers:
         raise entry.error("must hold at least one answer", "answers")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lamlam.corpus.columns import Columns
+from lamlam.corpus.ids import Ids
 from lamlam.corpus.rows import document_of_row
 from lamlam.errors import InputError, LamLamError
 from lamlam.markup import AnnotatedDocument
@@ -16,7 +17,7 @@ __all__ = ["PREFIX", "hub_documents", "hub_name"]
 PREFIX = "hf:"
 
 
-def hub_documents(address: str, columns: Columns) -> Iterator[AnnotatedDocument]:
+def hub_documents(address: str, columns: Columns, ids: Ids) -> Iterator[AnnotatedDocument]:
     """The documents of `hf:NAME[:SPLIT[:CONFIG]]`, a row each; the split is "train" where none is named.
 
     NAME is a dataset's name or a folder. Raises `InputError` where there is no such dataset or it has no such column.
@@ -31,7 +32,9 @@ def hub_documents(address: str, columns: Columns) -> Iterator[AnnotatedDocument]
         if rows.column_names is not None and columns.text not in rows.column_names:
             raise InputError("there is no such column", path=address, field=columns.text)
         for number, row in enumerate(rows, start=1):
-            yield document_of_row(row, columns, Path(hub_name(address)), number)
+            document = document_of_row(row, columns, Path(hub_name(address)), number)
+            ids.add(document.id, address, number, columns.id)
+            yield document
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"cannot be read ({str(error).strip().splitlines()[0]})", path=address) from error
 

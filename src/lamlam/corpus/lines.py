@@ -10,13 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lamlam.corpus.fields import meant
 from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 
-__all__ = ["Entry", "parse_entries", "parse_line", "read_entries", "read_object", "read_text", "write_objects"]
+__all__ = ["Entry", "once", "parse_entries", "parse_line", "read_entries", "read_object", "read_text", "write_objects"]
 
 _KINDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these fields, for `json.loads`. Raises `InputError` for one that is there twice: which is meant?"""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise InputError("is given twice", field=next(name for name in names if names.count(name) > 1))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,14 @@ class Entry:
 
     def has(self, field: str) -> bool:
         return self.value.get(field) is not None
+
+    def others(self, known: frozenset[str]) -> list[str]:
+        """The fields that are not among the known ones. Raises `InputError` for one that is a misspelling of these."""
+        others = sorted(self.value.keys() - known)
+        for field in others:
+            if name := meant(field, known):
+                raise self.error(f"is not known: it must be called '{name}'", field)
+        return others
 
     def text(self, field: str, *, empty: bool = True) -> str:
         """A text field, without lone surrogates (which are no characters); `empty` says whether it may be blank."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from lamlam.corpus.ids import Ids
 from lamlam.corpus.lines import Entry, read_object
 from lamlam.corpus.titles import title_of
 from lamlam.errors import InputError
@@ -19,17 +20,22 @@ from lamlam.markup import AnnotatedDocument, dblookup
 __all__ = ["documents_from_paper", "documents_to_paper"]
 
 
-def documents_from_paper(path: str | Path) -> Iterator[AnnotatedDocument]:
+def documents_from_paper(path: str | Path, ids: Ids | None = None) -> Iterator[AnnotatedDocument]:
     """The documents of a file in the paper's JSON; an id is the example's own, or the file's name and its index.
 
     An example without `annotated_text` is its `text`, without calls. Raises `InputError` when the file cannot be read,
-    is no JSON, has no `examples`, or holds no documents.
+    is no JSON, has no `examples`, holds no documents, or has an id twice; `ids` are those of other files.
     """
+    if ids is None:
+        with Ids() as own:
+            yield from documents_from_paper(path, own)
+        return
     source = Path(path)
     root = read_object(source)
     index = -1
     for index, example in enumerate(root.entries("examples")):
         id = example.text("id") if example.has("id") else f"{source.stem}-{index}"
+        ids.add(id, source, field=f"{example.prefix}id")
         if example.has("annotated_text"):
             document = dblookup.parse(example.text("annotated_text"), id=id, lenient=True)
             yield replace(document, title=_title(example))

@@ -1,6 +1,8 @@
 """How a question and its answer stand in a text: "Question: …" and, on the next line, "Answer: …"."""
 
-__all__ = ["QUESTION_MARKS", "pair_of", "prompt_of", "text_of"]
+from collections.abc import Iterable
+
+__all__ = ["QUESTION_MARKS", "conversation", "pair_of", "prompt_of", "text_of"]
 
 _QUESTION, _ANSWER = "Question:", "\nAnswer:"
 QUESTION_MARKS = (f"\n{_QUESTION}", _ANSWER)
@@ -22,3 +24,24 @@ def pair_of(text: str) -> tuple[str, str] | None:
     question, _, answer = text.partition(_ANSWER)
     question = question.removeprefix(_QUESTION).strip()
     return (question, answer) if question and answer.strip() else None
+
+
+def conversation(messages: Iterable[tuple[str, str]]) -> str:
+    """What a model is asked in a chat of (role, text): questions and answers, up to the answer to the last question.
+
+    Instructions (`system`) come first. Messages of one role in a row are one; what an assistant says before any
+    question is left out. Raises `ValueError` when the last question has an answer.
+    """
+    instructions: list[str] = []
+    turns: list[tuple[list[str], list[str]]] = []  # of what is asked, and of what is answered
+    for role, text in messages:
+        if role == "system":
+            instructions.append(text.strip())
+        elif role == "user" and (not turns or turns[-1][1]):
+            turns.append(([text], []))
+        elif turns:
+            turns[-1][role == "assistant"].append(text)
+    if not turns or turns[-1][1]:
+        raise ValueError("the last message must be the user's")
+    told = [text_of("\n".join(asked), "\n".join(answered)) for asked, answered in turns[:-1]]
+    return "\n".join([*instructions, *told, prompt_of("\n".join(turns[-1][0]))])

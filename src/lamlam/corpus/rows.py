@@ -27,6 +27,10 @@ def document_of(entry: Entry, columns: Columns = Columns()) -> AnnotatedDocument
     text = entry.text(columns.text)
     id = entry.text(columns.id) if entry.has(columns.id) else f"{entry.path.name.split('.')[0]}-{entry.line}"
     title = entry.text(columns.title) if entry.has(columns.title) else ""
+    if not entry.has("calls"):
+        for field in entry.value:
+            if field != "calls" and field.strip().lower() in ("call", "calls"):
+                raise entry.error("is not known: it must be called 'calls'", field)
     calls = tuple(_call(item, len(text)) for item in entry.entries("calls")) if entry.has("calls") else ()
     return AnnotatedDocument(id, text, calls, title)
 

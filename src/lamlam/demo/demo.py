@@ -12,9 +12,9 @@ from typing import Any, get_args
 
 from lamlam.corpus import Corpus
 from lamlam.engine import DecodingSettings, Engine
-from lamlam.evaluate.comparison import Comparison
 from lamlam.evaluate.evaluation import Evaluation
 from lamlam.evaluate.results import Provenance
+from lamlam.evaluate.suite import Comparison
 from lamlam.files import atomic_write
 from lamlam.kb import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint

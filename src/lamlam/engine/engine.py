@@ -20,6 +20,7 @@ from lamlam.engine.desk import Desk
 from lamlam.engine.draft import Draft, Drafter, Guess
 from lamlam.engine.generation import Event, Generation
 from lamlam.engine.lexicon import Lexicon
+from lamlam.engine.prompt import Prompt
 from lamlam.engine.sampling import Sampler
 from lamlam.engine.sequence import Sequence as TokenSequence
 from lamlam.engine.sequence import State
@@ -32,6 +33,7 @@ __all__ = ["Engine"]
 
 _TOKENS_A_PASS = {"cpu": 16}  # as many tokens take as long to read as a pass takes that reads none
 _TOKENS_A_PASS_ELSEWHERE = 256
+_SCORED_AT_ONCE = 256
 
 
 @dataclass(slots=True)
@@ -99,8 +101,8 @@ class Engine:
 
     # A running batch
 
-    def submit(self, prompt: str, settings: DecodingSettings | None = None) -> TokenSequence:
-        """Let a prompt be continued by the next steps. White space at its end is left out.
+    def submit(self, prompt: str | Prompt, settings: DecodingSettings | None = None) -> TokenSequence:
+        """Let a prompt be continued by the next steps. White space at its end is not read.
 
         Raises `LamLamError` when the prompt fills the model's context or is no valid Unicode.
         """
@@ -119,6 +121,7 @@ class Engine:
     def step(self) -> bool:
         """Read on in every sequence, and look up what was asked for; False where there is nothing to do."""
         self._join()
+        self._score_prompts()
         if self._running and all(sequence.state is State.WAITING for sequence in self._running):
             self._enter_values(wait=True)
         ready = [slot for slot, sequence in enumerate(self._running) if sequence.is_ready]
@@ -188,6 +191,16 @@ class Engine:
             self._running[slot] = self._running[last]
         self._running.pop()
 
+    def _score_prompts(self) -> None:
+        """Read prompts whose likelihood is asked for, in pieces, so that few logits are held at a time."""
+        for slot, sequence in enumerate(self._running):
+            ids = sequence.unscored
+            for start in range(0, len(ids), _SCORED_AT_ONCE):
+                piece = ids[start : start + _SCORED_AT_ONCE]
+                sequence.score(self._batch.read([slot], [piece], [start], [len(piece)]), start)
+                self.counters.passes += 1
+                self.counters.tokens += len(piece)
+
     def _enter_values(self, *, wait: bool = False) -> None:
         for sequence, resolution in self._desk.answers(wait=wait):
             sequence.answer(resolution)
@@ -227,7 +240,7 @@ class Engine:
         self.counters.passes += 1
         self.counters.tokens += sum(map(len, pieces))
 
-    def _sequence(self, prompt: str, settings: DecodingSettings) -> TokenSequence:
+    def _sequence(self, prompt: str | Prompt, settings: DecodingSettings) -> TokenSequence:
         constraint = CallConstraint(self._lexicon, self.kb, settings)
         sampler = Sampler(settings, self.model.device)
         return TokenSequence(prompt, settings, self._lexicon, constraint, self._context, sampler)

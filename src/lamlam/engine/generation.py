@@ -1,12 +1,22 @@
 """What decoding yields: a text, the lookups behind it, and the events on the way there."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from lamlam.kb.fact import Resolution
 from lamlam.vocab import Kind
 
-__all__ = ["CallBegun", "CallResolved", "Done", "Event", "Finish", "Generation", "Lookup", "TextWritten"]
+__all__ = [
+    "CallBegun",
+    "CallResolved",
+    "Done",
+    "Event",
+    "Finish",
+    "Generation",
+    "Lookup",
+    "TextWritten",
+    "TokenLogProb",
+]
 
 Finish = Literal["eos", "stop", "length", "cut"]
 
@@ -46,6 +56,14 @@ class Lookup:
         }
 
 
+class TokenLogProb(NamedTuple):
+    """How likely a model found a token where it is, in nats, and the likeliest tokens there, the likeliest first."""
+
+    token: int
+    log_prob: float
+    top: tuple[tuple[int, float], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """A continuation: `text` has no calls in it, `ids` and `kinds` are the whole sequence from `[bos]` on.
@@ -55,8 +73,9 @@ class Generation:
     and could not be kept from it. A call that was dropped leaves nothing in `ids`. `refused_calls` counts where the
     model's likeliest token was a call and `max_calls_in_a_row` forbade it, and the call that was cut. `log_probs`,
     where the settings ask for them, stand beside `ids`: natural logarithms, the model's own, before penalties,
-    temperature and constraints; None for what was not chosen but given. `revision` is that of the knowledge base which
-    the settings asked for.
+    temperature and constraints; None for what was not chosen but given. `prompt_log_probs` are those of the prompt's
+    tokens, white space at its end included and `[bos]` left out. A prompt is read without calls, so they are those of
+    text: over all tokens but the control tokens. `revision` is that of the knowledge base which the settings asked for.
     """
 
     prompt: str
@@ -65,7 +84,8 @@ class Generation:
     finish: Finish
     ids: tuple[int, ...]
     kinds: tuple[Kind, ...]
-    log_probs: tuple[float | None, ...] = ()
+    log_probs: tuple[TokenLogProb | None, ...] = ()
+    prompt_log_probs: tuple[TokenLogProb, ...] = ()
     refused_calls: int = 0
     revision: int | None = None
 

@@ -97,6 +97,7 @@ class RemoteEngine:
                     yield from sequence.take_events()
             _look_up(desk, [sequence])
             yield from sequence.take_events()
+        yield from sequence.take_events()  # of one that had nothing to write
         sequence.check()
 
     def _run(self, sequences: Sequence[RemoteSequence]) -> None:
@@ -187,8 +188,10 @@ class RemoteEngine:
     def _refuse_what_cannot_be(self, settings: DecodingSettings) -> None:
         if settings.entities != "free" or settings.relations != "free":
             raise LamLamError("names cannot be constrained on a server: entities and relations must be 'free'")
-        if settings.log_probs:
+        if settings.log_probs or settings.prompt_log_probs:
             raise LamLamError("log-probabilities cannot be had from a server: log_probs must be off")
+        if settings.call_bias:
+            raise LamLamError("a bias on calls needs the model's logits, which servers don't give: call_bias must be 0")
         if settings.repetition_penalty != 1.0:
             raise LamLamError("servers do not agree on a repetition penalty: repetition_penalty must be 1")
         dialect = self._meet()

@@ -12,9 +12,10 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from lamlam.engine.generation import TokenLogProb
 from lamlam.engine.settings import DecodingSettings
 
-__all__ = ["Sampler"]
+__all__ = ["Sampler", "token_log_probs"]
 
 
 class Sampler:
@@ -52,3 +53,12 @@ class Sampler:
         no_ids = torch.empty(1, 0, dtype=torch.long, device=scores.device)
         probabilities = self._warpers(no_ids, scores).softmax(dim=-1)  # type: ignore[arg-type]
         return int(torch.multinomial(probabilities[0], 1, generator=self._generator))
+
+
+def token_log_probs(logits: Tensor, tokens: Sequence[int], top: int) -> list[TokenLogProb]:
+    """How likely each token is by its row of the logits [K, V], and the `top` likeliest of the row."""
+    log_probs = logits.float().log_softmax(-1)
+    chosen = log_probs[range(len(tokens)), tokens].tolist()
+    values, ids = log_probs.topk(min(top, log_probs.shape[-1]))
+    tops = (tuple(zip(*row, strict=True)) for row in zip(ids.tolist(), values.tolist(), strict=True))
+    return [TokenLogProb(*each) for each in zip(tokens, chosen, tops, strict=True)]

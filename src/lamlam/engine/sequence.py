@@ -14,19 +14,32 @@ V is the width of the logits, K the number of places that were read with a wish 
 from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
 from enum import Enum, auto
+from itertools import takewhile
 
+import torch
 from torch import Tensor
 
 from lamlam.engine.constraint import CallConstraint, Names
-from lamlam.engine.generation import CallBegun, CallResolved, Done, Event, Finish, Generation, Lookup, TextWritten
+from lamlam.engine.generation import (
+    CallBegun,
+    CallResolved,
+    Done,
+    Event,
+    Finish,
+    Generation,
+    Lookup,
+    TextWritten,
+    TokenLogProb,
+)
 from lamlam.engine.lexicon import Lexicon
-from lamlam.engine.sampling import Sampler
+from lamlam.engine.prompt import Prompt
+from lamlam.engine.sampling import Sampler, token_log_probs
 from lamlam.engine.settings import DecodingSettings
 from lamlam.engine.writing import Writing
 from lamlam.errors import LamLamError
 from lamlam.kb.fact import Resolution
 from lamlam.markup import UNKNOWN
-from lamlam.vocab import Encoded, Kind, opened
+from lamlam.vocab import Encoded, Kind
 
 __all__ = ["Sequence", "State"]
 
@@ -44,26 +57,24 @@ class State(Enum):
 
 
 class Sequence:
-    """A prompt, less the white space at its end, and what follows; `context` is how many tokens the model can read.
+    """A prompt and what follows; `context` is how many tokens the model can read.
 
-    Raises `LamLamError` when the prompt fills the context or is no valid Unicode.
+    Where the prompt ends with white space, what follows has none in front. The ids of a prompt whose likelihood is to
+    be told are `unscored` until `score` was given their logits. Raises `LamLamError` when the prompt fills the context
+    or is no valid Unicode.
     """
 
     def __init__(
         self,
-        prompt: str,
+        prompt: str | Prompt,
         settings: DecodingSettings,
         lexicon: Lexicon,
         constraint: CallConstraint,
         context: int,
         sampler: Sampler,
     ) -> None:
-        prompt = prompt.rstrip()
-        try:
-            prompt.encode()
-        except UnicodeEncodeError as error:
-            raise LamLamError(f"the prompt is not valid Unicode at character {error.start}") from error
-        self.prompt = prompt
+        prompt = Prompt.of(prompt, lexicon.vocabulary) if isinstance(prompt, str) else prompt
+        self.prompt = prompt.text
         self.state = State.PROMPT
         self.read = 0  # how many of the ids the model has read
         self.trail: list[int] = []  # what was written, without the names in calls and the values, come in or repeated
@@ -74,14 +85,16 @@ class Sequence:
         self._vocabulary = lexicon.vocabulary
         self._encoded = Encoded()
         self._encoded.add([self._vocabulary.bos_id], Kind.BOS)
-        self._encoded.add(self._vocabulary.encode(opened(prompt)), Kind.TEXT)
-        if len(self.ids) >= context:
-            raise LamLamError(f"the prompt's {len(self.ids)} tokens leave no room in the model's context of {context}")
-        self._said = bytearray(prompt.encode())  # what a reader of prompt, text and values has read
-        self._text = Writing(settings.stop, opens=not prompt)
+        self._encoded.add(prompt.ids, Kind.TEXT)
+        if (length := 1 + max(len(prompt.ids), len(prompt.whole))) >= context:
+            raise LamLamError(f"the prompt's {length} tokens leave no room in the model's context of {context}")
+        self._said = bytearray(prompt.text.rstrip().encode())  # what a reader of prompt, text and values has read
+        self._text = Writing(settings.stop, opens=not prompt.text or prompt.text[-1].isspace())
         self._text_tokens = self._calls = 0
         self._lookups: list[Lookup] = []
-        self._log_probs: dict[int, float] = {}  # by the index of the id
+        self._log_probs: dict[int, TokenLogProb] = {}  # by the index of the id
+        self.unscored = [self._vocabulary.bos_id, *prompt.whole] if settings.prompt_log_probs else []
+        self._prompt_log_probs: tuple[TokenLogProb, ...] = ()
         self._finish: Finish = "length"
         self._calls_in_a_row = self._refused_calls = 0
         self._query_cut = False  # in the running call
@@ -96,6 +109,8 @@ class Sequence:
         self._written = bytearray()  # of the running entity or relation
         self._field_tokens = 0
         self._entity = self._relation = ""
+        if not settings.max_tokens and not self.unscored:
+            self._end("length")
 
     @property
     def ids(self) -> list[int]:
@@ -150,8 +165,28 @@ class Sequence:
                 return place + 1
         return len(drafted)
 
+    def score(self, logits: Tensor, start: int) -> None:
+        """Tell how likely the tokens of the prompt are, given the logits [K, V] of the `unscored` ids from `start` on.
+
+        After the last of them the model has read what the prompt and they begin with, and goes on from there.
+        """
+        following = self.unscored[start + 1 : start + 1 + len(logits)]
+        text = logits[: len(following)].float()
+        text[:, [*self._vocabulary.control_ids]] = -torch.inf
+        self._prompt_log_probs += tuple(token_log_probs(text, following, self._settings.top_log_probs))
+        if start + len(logits) == len(self.unscored):
+            pairs = zip(self.ids, self.unscored, strict=False)
+            shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+            self.read, self.unscored = min(shared, len(self.ids) - 1), []
+            if not self._settings.max_tokens:
+                self._end("length")
+
     def choose(self, logits: Tensor, likeliest: int | None = None) -> int:
         """Choose the next token by its logits [V], and take it; `likeliest`, where known, has the greatest of them."""
+        unbiased = logits
+        if self._settings.call_bias and self.state is State.TEXT:
+            logits = self._biased(logits)
+            likeliest = int(logits.argmax())
         if self._is_bounded:
             self.wish(int(logits.argmax()) if likeliest is None else likeliest, logits)
         if likeliest is not None and self._sampler.takes_likeliest and self.surely_allows(likeliest):
@@ -159,9 +194,15 @@ class Sequence:
         else:
             token = self._sampler.choose(logits, self.allowed(logits), self.ids)
         if self._settings.log_probs:
-            self._log_probs[len(self.ids)] = float(logits.float().log_softmax(-1)[token])
-        self.take(token, logits)
+            [self._log_probs[len(self.ids)]] = token_log_probs(unbiased[None], [token], self._settings.top_log_probs)
+        self.take(token, unbiased)
         return token
+
+    def _biased(self, logits: Tensor) -> Tensor:
+        """Logits [V] with the settings' bias on beginning a call."""
+        logits = logits.float().clone()
+        logits[self._vocabulary.entity_id] += self._settings.call_bias
+        return logits
 
     # What may be expected, for drafts
 
@@ -305,7 +346,8 @@ class Sequence:
             ids=tuple(self.ids),
             kinds=tuple(self._encoded.kinds),
             refused_calls=self._refused_calls,
-            log_probs=tuple(self._log_probs.get(at) for at in range(len(self.ids))) if self._log_probs else (),
+            log_probs=tuple(self._log_probs.get(at) for at in range(len(self.ids))) if self._settings.log_probs else (),
+            prompt_log_probs=self._prompt_log_probs,
             revision=self.revision,
         )
 

@@ -20,7 +20,7 @@ class DecodingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_tokens: int = Field(default=64, ge=1, description="visible text tokens to write at most")
+    max_tokens: int = Field(default=64, ge=0, description="visible text tokens to write at most")
     temperature: float = Field(default=0.0, ge=0.0, allow_inf_nan=False, description="0 takes the likeliest token")
     top_k: int | None = Field(default=None, ge=1, description="sample among the k likeliest tokens")
     top_p: float | None = Field(
@@ -32,9 +32,14 @@ class DecodingSettings(BaseModel):
     samples: int = Field(default=1, ge=1, description="continuations of each prompt, with seeds in sequence")
     seed: int = Field(default=0, ge=0, lt=2**63, description="of each sequence's generator")
     log_probs: bool = Field(default=False, description="keep the log-probability of each token that was chosen")
+    prompt_log_probs: bool = Field(default=False, description="tell those of the prompt's tokens, as text")
+    top_log_probs: int = Field(default=0, ge=0, le=20, description="so many of the likeliest tokens beside each")
     stop: tuple[str, ...] = Field(default=(), description="strings before which the text ends")
     lookups: bool = Field(default=True, description="False forbids calls")
     force_call: bool = Field(default=False, description="the first token begins a call")
+    call_bias: float = Field(
+        default=0.0, allow_inf_nan=False, description="added to the logit of beginning a call: above 0 asks more often"
+    )
     max_calls: int = Field(default=32, ge=1, description="calls to make at most, dropped ones included")
     max_calls_in_a_row: int = Field(default=4, ge=1, description="calls without text in between at most")
     max_query_tokens: int = Field(default=48, ge=1, description="tokens of an entity or of a relation")

@@ -1,6 +1,6 @@
 """Reading a given text with calls of the model's own: the text is forced, token by token, and only the calls are free.
 
-Before each token of the text the model is asked, greedily, what it would write: where `<|db_entity|>` is likelier than
+Before each token of the text the model is asked, greedily, what it would write: if `<|db_entity|>` is likelier than
 every text token and EOS, it writes its call as in decoding, under the same constraints; value and `<|db_end|>` are
 forced in, and the text token's log p is read after the call. At one place a model may call up to four times in a row.
 
@@ -8,11 +8,16 @@ log p is the raw softmax over the whole vocabulary: what a model puts on `<|db_e
 text token.
 """
 
+import math
+import random
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from lamlam.batches import batches
 from lamlam.engine.constraint import CallConstraint
 from lamlam.engine.draft import Draft, Guess
 from lamlam.engine.engine import Engine
@@ -21,17 +26,23 @@ from lamlam.engine.sampling import Sampler
 from lamlam.engine.sequence import Sequence as TokenSequence
 from lamlam.engine.sequence import State
 from lamlam.engine.settings import DecodingSettings
+from lamlam.errors import InputError
+from lamlam.evaluate.completion import tracked
+from lamlam.markup import AnnotatedDocument
+from lamlam.model.losses import Loss
+from lamlam.vocab import Kind, Vocabulary, encode
 
-__all__ = ["Reader", "Reading"]
+__all__ = ["DynamicPerplexity", "Reader", "Reading", "dynamic_perplexity"]
 
 _CALLS_AT_ONE_PLACE = 4
 _LONGEST_DRAFT = 32
+_OF_CALLS = {"max_query_tokens", "max_value_tokens", "entities", "relations", "on_miss", "lookups"}
 
 
 class Reading(TokenSequence):
     """A sequence whose text is given; only its calls are the model's. `log_probs` are those of the given ids, in nats.
 
-    The prompt is read as any prompt is, without calls, and has no log p.
+    The prompt is read like any prompt, without calls, and has no log p.
     """
 
     def __init__(
@@ -54,13 +65,13 @@ class Reading(TokenSequence):
         return len(self._given) - len(self.log_probs)
 
     def next_given(self, number: int) -> list[int]:
-        """At most `number` of the ids that are to be read next; none inside a call."""
+        """Return the next `number` ids to read, or fewer; none inside a call."""
         if self.state in (State.ENTITY, State.RELATION):
             return []
         return list(self._given[len(self.log_probs) : len(self.log_probs) + number])
 
     def choose(self, logits: Tensor, likeliest: int | None = None) -> int:
-        """As any sequence chooses; where the model would write text, which is told without a mask, the given token."""
+        """Choose as any sequence does; if the model would write text (known without a mask), the given token."""
         if self.state is not State.TEXT or likeliest not in self._lexicon.bytes_of:
             return super().choose(logits, likeliest)
         token = self._given[len(self.log_probs)]
@@ -68,7 +79,7 @@ class Reading(TokenSequence):
         return token
 
     def allowed(self, logits: Tensor) -> Tensor:
-        """In text: the call where the model prefers it to any text, else the given token alone."""
+        """In text: the call if the model prefers it to any text, else only the given token."""
         allowed = super().allowed(logits)
         if self.state is not State.TEXT:
             return allowed
@@ -93,28 +104,19 @@ class Reading(TokenSequence):
 class Reader(Engine):
     """An engine that reads texts instead of writing them.
 
-    What is to be read is known, so it is drafted: the model reads a stretch in one pass, up to where it calls.
+    The text is known, so it is drafted: the model reads a stretch in one pass, up to its next call.
     """
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine.model, engine.vocabulary, engine.kb, device=engine.model.device, speculate=False)
 
     def read(self, texts: Sequence[tuple[str, Sequence[int]]], settings: DecodingSettings) -> list[Reading]:
-        """One reading for each prompt and the ids that are to follow it; the ids end with EOS.
+        """Return a reading for each prompt and the ids that follow it; the ids end with EOS.
 
         Of `settings` those that govern calls apply. Raises `LamLamError` when a prompt fills the model's context.
         """
-        endless = DecodingSettings(
-            max_tokens=self._context,
-            max_calls=self._context,
-            max_calls_in_a_row=self._context,
-            max_query_tokens=settings.max_query_tokens,
-            max_value_tokens=settings.max_value_tokens,
-            entities=settings.entities,
-            relations=settings.relations,
-            on_miss=settings.on_miss,
-            lookups=settings.lookups,
-        )
+        most: dict[str, Any] = dict.fromkeys(("max_tokens", "max_calls", "max_calls_in_a_row"), self._context)
+        endless = DecodingSettings(**most, **settings.model_dump(include=_OF_CALLS))
         readings = [
             Reading(
                 prompt, given, endless, self._lexicon, CallConstraint(self._lexicon, self.kb, endless), self._context
@@ -129,3 +131,67 @@ class Reader(Engine):
         room = min(_LONGEST_DRAFT, self._context - len(sequence.ids) - 1)
         tokens = sequence.next_given(room) if room > 0 else []
         return Draft(tokens, [(Guess.VALUE, False)] * len(tokens))
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicPerplexity:
+    """Loss over T_org with the model's own calls, `found` of which were resolved to facts.
+
+    `unread` text tokens did not fit into the context after the calls before them; `text` leaves them out.
+    """
+
+    documents: int
+    text: Loss
+    calls: int
+    found: int
+    unread: int
+
+    def __add__(self, other: "DynamicPerplexity") -> "DynamicPerplexity":
+        return DynamicPerplexity(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(self)))
+
+    @property
+    def dynamic(self) -> float:
+        return math.exp(self.text.mean)
+
+    def figures(self) -> dict[str, Any]:
+        counts = {"documents": self.documents, "text_tokens": self.text.tokens, "calls": self.calls}
+        return {"dynamic": self.dynamic} | counts | {"found": self.found, "unread_tokens": self.unread}
+
+
+def dynamic_perplexity(
+    engine: Engine,
+    documents: Sequence[AnnotatedDocument],
+    settings: DecodingSettings,
+    *,
+    sample: int | None = None,
+    seed: int = 0,
+    batch_size: int = 32,
+    progress: bool = False,
+) -> DynamicPerplexity:
+    """Let the engine's model read `documents`, or `sample` of them chosen by `seed`, with calls of its own.
+
+    Of `settings` those that govern calls apply. Raises `InputError` without documents.
+    """
+    if not documents:
+        raise InputError("there are no documents to measure perplexity on")
+    if sample is not None and sample < len(documents):
+        documents = random.Random(seed).sample(list(documents), sample)
+    reader, vocabulary = Reader(engine), engine.vocabulary
+    ordered = sorted(documents, key=lambda document: len(document.text))
+    readings: list[Reading] = []
+    for batch in tracked(list(batches(ordered, batch_size)), "dynamic perplexity", progress):
+        readings += reader.read([("", _text_of(document, vocabulary)) for document in batch], settings)
+    lookups = [lookup for reading in readings for lookup in reading.generation().lookups]
+    return DynamicPerplexity(
+        documents=len(documents),
+        text=Loss(-sum(sum(r.log_probs) for r in readings), sum(len(r.log_probs) for r in readings)),
+        calls=len(lookups),
+        found=sum(lookup.resolution.found for lookup in lookups),
+        unread=sum(reading.unread for reading in readings),
+    )
+
+
+def _text_of(document: AnnotatedDocument, vocabulary: Vocabulary) -> list[int]:
+    """T_org of a document: its text tokens and EOS."""
+    encoded = encode(document, vocabulary, "standard")
+    return [token for token, kind in zip(encoded.ids, encoded.kinds, strict=True) if kind is not Kind.BOS]

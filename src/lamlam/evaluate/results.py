@@ -1,44 +1,54 @@
-"""Results that carry their counts, their uncertainty and where they came from.
-
-The tasks beside this module compute figures; this one says how a share is stated and writes a run's `results.json`.
-"""
+"""Figures with their counts and uncertainty, and the file `results.json` that keeps them with their provenance."""
 
 import json
 import math
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 from lamlam import __version__
-from lamlam.errors import InputError
+from lamlam.corpus.lines import read_object
 from lamlam.files import atomic_write
 
 __all__ = [
+    "EXAMPLES",
     "RESULTS_FILE",
-    "Z95",
+    "Mean",
+    "Proportion",
     "Provenance",
     "Result",
-    "Share",
     "append_results",
+    "clustered",
+    "format_number",
+    "measure",
     "plain_numbers",
     "read_results",
-    "stated",
-    "written",
+    "summarise",
+    "with_detail",
 ]
 
 RESULTS_FILE = "results.json"
+EXAMPLES = 3
+"""How many examples the figures of a result hold."""
+
 _LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
-Z95 = 1.959963984540054
-"""How many standard deviations to either side hold 95% of a normal distribution."""
+_Z95 = 1.959963984540054
+"""How many standard deviations to either side cover 95% of a normal distribution."""
+
+_T95 = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)
+"""How many standard errors to either side cover 95% of Student's t distribution, with 1, 2, ... degrees of freedom."""
+
+_Case = TypeVar("_Case")
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """`hits` of `n` cases. A share of nothing is NaN in Python and null in JSON, never a quiet 0."""
+class Proportion:
+    """`hits` of `n` cases. A proportion of no cases is NaN in Python and null in JSON, never a silent 0."""
 
     hits: int
     n: int
@@ -48,7 +58,8 @@ class Share:
             raise ValueError(f"{self.hits} hits of {self.n} cases")
 
     @classmethod
-    def of(cls, outcomes: "list[bool] | tuple[bool, ...]") -> "Share":
+    def of(cls, outcomes: Iterable[bool]) -> "Proportion":
+        outcomes = list(outcomes)
         return cls(sum(outcomes), len(outcomes))
 
     @property
@@ -60,32 +71,107 @@ class Share:
         """The 95% Wilson score interval (Wilson 1927, equation for the binomial proportion); (0, 1) for no cases."""
         if not self.n:
             return 0.0, 1.0
-        share, z2 = self.value, Z95**2
-        centre = share + z2 / (2 * self.n)
-        spread = Z95 * math.sqrt(share * (1 - share) / self.n + z2 / (4 * self.n**2))
+        value, z2 = self.value, _Z95**2
+        centre = value + z2 / (2 * self.n)
+        spread = _Z95 * math.sqrt(value * (1 - value) / self.n + z2 / (4 * self.n**2))
         scale = 1 + z2 / self.n
         return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
     def as_json(self, name: str) -> dict[str, Any]:
-        """The share under `name`, with its counts and interval beside it."""
+        """The proportion under `name`, with its counts and interval beside it."""
         low, high = self.interval
         value = round(self.value, 6) if self.n else None
         return {name: value, "hits": self.hits, "n": self.n, "interval": [round(low, 6), round(high, 6)]}
 
 
-def stated(shares: Mapping[str, Share]) -> dict[str, Any]:
-    """Shares as plain numbers by name, and their counts and intervals under `detail`."""
-    detail = {name: share.as_json("share") for name, share in shares.items()}
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """The mean of `n` values and its standard error. Unknown ones are NaN in Python and null in JSON."""
+
+    value: float
+    error: float
+    n: int
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "Mean":
+        """The mean of independent values; a single value has no standard error."""
+        return clustered([[value] for value in values])
+
+    def as_json(self, name: str) -> dict[str, Any]:
+        """The mean under `name`, with `n` and the 95% interval of the normal distribution around it."""
+        spread = _Z95 * self.error
+        interval = None if math.isnan(spread) else [round(self.value - spread, 6), round(self.value + spread, 6)]
+        return {name: None if math.isnan(self.value) else round(self.value, 6), "n": self.n, "interval": interval}
+
+    def student_interval(self) -> tuple[float, float] | None:
+        """The 95% interval of Student's t with n - 1 degrees of freedom, for a few independent values, such as seeds.
+
+        None for fewer than two values. Raises `ValueError` for more than ten: better methods exist for that many.
+        """
+        if self.n < 2:
+            return None
+        if self.n - 1 > len(_T95):
+            raise ValueError(f"an interval of Student's t is for ten values at most, not for {self.n}")
+        spread = _T95[self.n - 2] * self.error
+        return self.value - spread, self.value + spread
+
+
+def clustered(groups: Iterable[Sequence[float]]) -> Mean:
+    """Return the mean of all values; its standard error treats the groups, not the values, as independent.
+
+    With m the mean of the N values in C groups: sqrt(C/(C-1) * sum over groups of (sum over the group of x - m)^2) / N.
+    """
+    groups = [group for group in groups if group]
+    number = sum(map(len, groups))
+    if not number:
+        return Mean(math.nan, math.nan, 0)
+    mean = math.fsum(x for group in groups for x in group) / number
+    if len(groups) < 2:
+        return Mean(mean, math.nan, number)
+    squares = math.fsum(math.fsum(x - mean for x in group) ** 2 for group in groups)
+    return Mean(mean, math.sqrt(len(groups) / (len(groups) - 1) * squares) / number, number)
+
+
+def measure(cases: Iterable[_Case], measures: Mapping[str, Callable[[_Case], bool | None]]) -> dict[str, Proportion]:
+    """Apply named measures to cases; a measure returns None for a case that it doesn't count."""
+    cases = list(cases)
+    return {
+        name: Proportion.of(hit for case in cases if (hit := hits(case)) is not None) for name, hits in measures.items()
+    }
+
+
+def with_detail(proportions: Mapping[str, Proportion]) -> dict[str, Any]:
+    """Proportions as plain numbers by name, with counts and intervals under `detail`."""
+    detail = {name: proportion.as_json("share") for name, proportion in proportions.items()}
     return {name: figures["share"] for name, figures in detail.items()} | {"detail": detail}
 
 
-class Result(Protocol):
-    """What an evaluation returns: the name of its task and its figures as JSON."""
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was measured: proportions by name, other figures, examples, and parts with figures of their own.
 
-    @property
-    def task(self) -> str: ...
+    `rows` are the cases that the figures were computed from; they are not written to `results.json`.
+    """
 
-    def figures(self) -> dict[str, Any]: ...
+    task: str
+    proportions: Mapping[str, Proportion] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
+    examples: Sequence[Mapping[str, Any]] | None = None
+    parts: Mapping[str, "Result"] = field(default_factory=dict)
+    rows: Sequence[Any] = ()
+
+    @classmethod
+    def skipped(cls, task: str, reason: str) -> "Result":
+        """The result of a task that could not be measured."""
+        return cls(task, more={"skipped": reason})
+
+    def figures(self) -> dict[str, Any]:
+        """Everything but the rows, as JSON."""
+        figures = with_detail(self.proportions) if self.proportions else {}
+        figures |= dict(self.more) | {name: part.figures() for name, part in self.parts.items()}
+        return (
+            figures if self.examples is None else figures | {"examples": [dict(example) for example in self.examples]}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,27 +214,15 @@ def append_results(
 
 
 def read_results(run: str | Path) -> dict[str, Any]:
-    """`run`/results.json; nothing where nothing was measured. Raises `InputError` when it is no JSON object."""
+    """Read `run`/results.json; empty if there is no such file. Raises `InputError` unless it holds a JSON object."""
     path = Path(run) / RESULTS_FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", path=path) from error
-    except UnicodeDecodeError as error:
-        raise InputError("is not UTF-8", path=path) from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"is not JSON ({error.msg})", path=path, line=error.lineno) from error
-    if not isinstance(content, dict):
-        raise InputError("does not hold a JSON object", path=path)
-    return content
+    return dict(read_object(path).value) if path.exists() else {}
 
 
 def plain_numbers(figures: Mapping[str, Any], above: str = "", *, detail: bool = True) -> list[tuple[str, int | float]]:
-    """The plain numbers of a result in their order, nested names joined by dots; lists are left out.
+    """List the plain numbers of a result in their order, nested names joined by dots; lists are left out.
 
-    Without `detail`, counts and intervals of shares that are told anyhow are left out too.
+    Without `detail`, the counts and intervals of proportions are left out too.
     """
     rows: list[tuple[str, int | float]] = []
     for name, value in figures.items():
@@ -161,36 +235,57 @@ def plain_numbers(figures: Mapping[str, Any], above: str = "", *, detail: bool =
     return rows
 
 
-def written(number: int | float) -> str:
-    """A figure as it is shown: counts whole, all else with four places."""
+def format_number(number: int | float) -> str:
+    """A figure as it is shown: counts whole, everything else with four decimals."""
     return f"{number:,}" if isinstance(number, int) else f"{number:.4f}"
 
 
+def summarise(
+    arms: Mapping[str, Mapping[str, Mapping[str, Any]]], seconds: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """Nest the figures of both arms as the report reads them: `lmlm.seen.accuracy`, `lmlm.perplexity.static`, ...
+
+    `arms` holds, for each arm, the figures of its tasks by name. Figures that were not measured, or were skipped, are
+    left out. `standard.perplexity` is a number; its details are in `standard.perplexity_detail`.
+    """
+    measured = {
+        arm: {name: figures for name, figures in tasks.items() if "skipped" not in figures}
+        for arm, tasks in arms.items()
+    }
+    summary: dict[str, Any] = {arm: dict(tasks.get("completion", {})) for arm, tasks in measured.items()}
+    for arm, tasks in measured.items():
+        if "completion_db_off" in tasks:
+            off = dict(tasks["completion_db_off"])
+            summary[arm]["db_off"] = off.pop("all", {}) | off
+        if "perplexity" in tasks:
+            groups = {name: figures for name, figures in tasks.items() if name.startswith("perplexity_")}
+            by_group = {name.removeprefix("perplexity_"): figures for name, figures in groups.items()}
+            whole = {**tasks["perplexity"], "by_group": by_group}
+            standard = {"perplexity": whole.get("perplexity"), "perplexity_detail": whole}
+            summary[arm] |= standard if arm == "standard" else {"perplexity": whole}
+    lmlm = measured.get("lmlm", {})
+    summary |= {key: dict(lmlm[name]) for key, name in (("edit", "editing"), ("forget", "forgetting")) if name in lmlm}
+    if seconds is not None:
+        summary["seconds"] = {name: round(value, 1) for name, value in seconds.items()}
+    return summary
+
+
 def _code_revision() -> str:
-    """The commit of the code, with "+" where the working tree differs; the package's version outside of git."""
-    here = Path(__file__).resolve().parent
+    """The commit of the code, with "+" if the working tree differs; the package's version outside of git."""
+    here = Path(__file__).resolve()
+    describe = ["describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
+    tracked = ["ls-files", "--error-unmatch", here.name]
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        ).stdout.strip()
-        tracked = subprocess.run(
-            ["git", "ls-files", "--error-unmatch", Path(__file__).name], cwd=here, capture_output=True, timeout=10
+        described, _ = (
+            subprocess.run(
+                ["git", *command], cwd=here.parent, capture_output=True, text=True, timeout=10, check=True
+            ).stdout.strip()
+            for command in (describe, tracked)
         )
     except (OSError, subprocess.SubprocessError):
         return __version__
-    return described if described and tracked.returncode == 0 else __version__
+    return described or __version__
 
 
 def _library_versions() -> dict[str, str]:
-    versions = {"lamlam": __version__}
-    for name in _LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
+    return {"lamlam": __version__} | {name: version(name) for name in _LIBRARIES if find_spec(name)}

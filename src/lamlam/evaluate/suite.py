@@ -1,43 +1,28 @@
-"""Many tasks on one run, one after another: what is measured already is not measured again.
-
-A task's results go into the run's `results.json` together, as soon as they are there, with a key that tells what they
-depend on: checkpoint, knowledge base, settings and seed. A suite that was cut off goes on with the first task whose
-results are not there under that key.
-"""
+"""Run tasks: many on one run, resumable, with results in its `results.json`; or the loop's on both arms of a demo."""
 
 import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lamlam import __version__
-from lamlam.evaluate.editing import NothingToChange
-from lamlam.evaluate.evaluation import Evaluation, MissingData, Unfit
-from lamlam.evaluate.results import Provenance, Result, append_results, read_results
-from lamlam.evaluate.tasks import TASKS, run_task
+from lamlam.evaluate.evaluation import Evaluation, MissingData, NotApplicable, NothingToChange
+from lamlam.evaluate.results import Provenance, Result, append_results, read_results, summarise
+from lamlam.evaluate.tasks import LOOP, TASKS, run_task
+from lamlam.files import atomic_write
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.weights import weight_digests
 
-__all__ = ["Outcome", "Skipped", "Suite"]
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A task that had no ground to stand on, and why."""
-
-    task: str
-    reason: str
-
-    def figures(self) -> dict[str, Any]:
-        return {"skipped": self.reason}
+__all__ = ["Comparison", "Outcome", "Suite"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a task: its results by name. `seconds` is None where they had been measured before."""
+    """The figures of a task by name. `seconds` is None if they had been measured before."""
 
     task: str
     results: dict[str, dict[str, Any]]
@@ -45,22 +30,27 @@ class Outcome:
 
 
 class Suite:
-    """The tasks of one evaluation, written into the `results.json` of `folder`."""
+    """The tasks of one evaluation, written to the `results.json` of `folder`.
+
+    A task's results are written together as soon as it ends, with a key: a digest of the checkpoint, knowledge base,
+    settings and seed they depend on. A suite that was interrupted continues with the first task that has no results
+    under its key.
+    """
 
     def __init__(self, evaluation: Evaluation, folder: str | Path) -> None:
         self.evaluation, self.folder = evaluation, Path(folder)
         with KnowledgeBase.open(evaluation.kb_path) as kb:
             self._kb_digest = kb.digest()
-        self._key = self._depends()
+        self._key = self._digest()
 
     def tasks(self) -> list[str]:
-        """All tasks that are for this arm."""
+        """The names of all tasks for this arm."""
         return [name for name, task in TASKS.items() if self.evaluation.arm in task.arms]
 
     def run(self, tasks: Sequence[str], *, again: bool = False) -> Iterator[Outcome]:
-        """Each task's outcome as it is there; `again` measures what is there already once more.
+        """Yield the outcome of each task as soon as it is measured; with `again`, measure it even if it was before.
 
-        A task that does not fit the run, or whose data is missing, yields `Skipped`; what else is wrong is raised.
+        A task that doesn't apply to the run, or whose data is missing, is skipped; other errors are raised.
         """
         for task in tasks:
             before = {} if again else self._measured(task)
@@ -68,11 +58,10 @@ class Suite:
 
     def _measure(self, task: str) -> Outcome:
         started = time.monotonic()
-        results: dict[str, Result]
         try:
             results = run_task(task, self.evaluation)
-        except (MissingData, Unfit, NothingToChange) as error:
-            results = {task: Skipped(task, str(error))}
+        except (MissingData, NotApplicable) as error:
+            results = {task: Result.skipped(task, str(error))}
         seconds = round(time.monotonic() - started, 1)
         provenance = Provenance(self.evaluation.seed, self._settings(), self._kb_digest)
         append_results(self.folder, results, provenance, {"of": task, "key": self._key, "seconds": seconds})
@@ -88,16 +77,21 @@ class Suite:
         }
 
     def _settings(self) -> dict[str, Any]:
-        asked = self.evaluation
-        own: dict[str, Any] = {"arm": asked.arm, "quick": asked.quick, "facts": asked.facts, "sample": asked.sample}
-        if asked.reference is not None:
-            own["reference"] = str(asked.reference)
-        if asked.judge is not None:
-            own["judge"] = asked.judge.model
-        return own | {"decoding": asked.settings.model_dump()}
+        evaluation = self.evaluation
+        settings: dict[str, Any] = {
+            "arm": evaluation.arm,
+            "quick": evaluation.quick,
+            "facts": evaluation.facts,
+            "sample": evaluation.sample,
+        }
+        if evaluation.reference is not None:
+            settings["reference"] = str(evaluation.reference)
+        if evaluation.judge is not None:
+            settings["judge"] = evaluation.judge.model
+        return settings | {"decoding": evaluation.settings.model_dump()}
 
-    def _depends(self) -> str:
-        """What results depend on, as one short digest."""
+    def _digest(self) -> str:
+        """A short digest of what results depend on."""
         depends = {
             "version": __version__,
             "weights": weight_digests(self.folder),
@@ -106,3 +100,39 @@ class Suite:
             "settings": self._settings(),
         }
         return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Both arms of a demo, measured by the tasks of the loop; edits and forgetting are for the LMLM alone."""
+
+    lmlm: Evaluation
+    standard: Evaluation
+
+    def run(self, records: Path | None = None) -> dict[str, Any]:
+        """Return all figures, nested by arm as `summarise` names them, and the seconds that each task took.
+
+        A model that answers nothing right has no figures of edits and forgetting. What was generated for each probe is
+        written to the file `records` (JSON Lines), if given.
+        """
+        seconds: dict[str, float] = {}
+        lmlm: dict[str, Result] = {}
+        standard: dict[str, Result] = {}
+        for task in LOOP:
+            started = time.monotonic()
+            with suppress(NothingToChange):
+                lmlm |= run_task(task, self.lmlm)
+                if "standard" in TASKS[task].arms:
+                    standard |= run_task(task, self.standard)
+            seconds[task] = round(time.monotonic() - started, 1)
+        if records is not None:
+            runs = {"lmlm": lmlm["completion"], "db_off": lmlm["completion_db_off"], "standard": standard["completion"]}
+            with atomic_write(records) as out:
+                for run, result in runs.items():
+                    for record in result.rows:
+                        out.write(json.dumps({"run": run} | record.as_json(), ensure_ascii=False) + "\n")
+        arms = {"lmlm": lmlm, "standard": standard}
+        return summarise(
+            {arm: {name: result.figures() for name, result in results.items()} for arm, results in arms.items()},
+            seconds,
+        )

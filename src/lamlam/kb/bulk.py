@@ -17,7 +17,7 @@ from lamlam.kb.build_process import BuildProcess
 from lamlam.kb.builder import Batch, Builder, discard
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Source
-from lamlam.kb.names import checked
+from lamlam.kb.names import canonical, checked
 from lamlam.kb.sqlite import SQLiteDatabase
 from lamlam.kb.writer import AddReport, checked_span
 
@@ -80,8 +80,8 @@ def _batches(records: Iterator[FactRecord], source: Source | None) -> Iterator[B
         if place == 0 and batch.values:
             yield batch
             batch = Batch([], [], [], [], [])
-        batch.entities.append(checked(record.entity, "entity"))
-        batch.relations.append(checked(record.relation, "relation"))
+        batch.entities.append(canonical(checked(record.entity, "entity")))
+        batch.relations.append(canonical(checked(record.relation, "relation")))
         batch.values.append(checked(record.value, "value"))
         if record.document is not None:
             span = checked_span(record.start, record.end)
@@ -90,6 +90,6 @@ def _batches(records: Iterator[FactRecord], source: Source | None) -> Iterator[B
             batch.sources.append((place, checked(source.document, "document"), *checked_span(source.start, source.end)))
         if record.entity_aliases or record.relation_aliases:
             for kind, names in (("entity", record.entity_aliases), ("relation", record.relation_aliases)):
-                batch.aliases.extend((place, kind, checked(name, f"aliases.{kind}")) for name in names)
+                batch.aliases.extend((place, kind, canonical(checked(name, f"aliases.{kind}"))) for name in names)
     if batch.values:
         yield batch

@@ -14,8 +14,11 @@ class Certificate:
 
     `asked` names the fields of the request, and `request` is its keyed digest: who knows the request can prove by
     `KnowledgeBase.request_digest` that this is the answer, and nobody else learns it. `facts` are ids and `reasons`
-    stand beside them; `erased` counts the rows of each table that are gone. `related` are facts that remain and from
-    which an erased one might be inferred. A dry run changes nothing: it has neither a revision nor an "after".
+    stand beside them; `erased` counts the rows of each table that are gone. `included` names what was to go with an
+    entity. `related` are facts that remain although they tell of what is erased, a thousand at most, with the reasons
+    beside them, and `left` counts all of these by the reason.
+
+    A dry run changes nothing: it has neither a revision nor an "after".
 
     The knowledge base keeps its certificates, so that `after` cannot be of the file as it is later: it is that of the
     file as erasing left it, before the finished certificate was put in. Where `after` is missing and it was no dry run,
@@ -29,7 +32,10 @@ class Certificate:
     facts: tuple[int, ...]
     reasons: tuple[str, ...]
     related: tuple[int, ...]
+    related_reasons: tuple[str, ...]
+    left: dict[str, int]
     erased: dict[str, int]
+    included: tuple[str, ...] = ()
     before: str | None = None
     after: str | None = None
     revision: int | None = None
@@ -42,5 +48,5 @@ class Certificate:
         return self.scan is not None and self.scan.clean
 
     def as_json(self) -> dict[str, Any]:
-        lists = {name: list(getattr(self, name)) for name in ("asked", "facts", "reasons", "related")}
+        lists = {name: list(each) for name, each in asdict(self).items() if isinstance(each, tuple)}
         return {**asdict(self), **lists, "clean": self.clean}

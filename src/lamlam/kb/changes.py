@@ -1,21 +1,27 @@
 """Changes of more than one fact: undoing a revision, merging two entities into one, and splitting them again.
 
 Nothing is taken back in the past: what held then still held. A change ends facts and states them anew; each new fact
-supersedes the one in whose place it stands, so that history leads through.
+supersedes the one in whose place it stands, so that history leads through. By it a later change finds a fact that was
+taken away and brought back, or moved by a merger, under whatever id it says the same now.
 """
-
-from collections.abc import Iterator
 
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
-from lamlam.kb.names import normalise
-from lamlam.kb.reader import Reader
+from lamlam.kb.mergers import Merger, Mergers
+from lamlam.kb.meta import keep, kept
+from lamlam.kb.reader import Name, Reader
 from lamlam.kb.writer import Writer
 
 __all__ = ["Changes"]
 
-_LINKS = ("entity_alias", "relation_alias", "value_alias", "inverse")
+_UNDONE = "undone:"  # with the revision that undid it, what was undone
+_LINKS = {
+    "entity_alias": ("name", "target"),
+    "relation_alias": ("name", "target"),
+    "value_alias": ("norm", "target", "name"),
+    "inverse": ("relation", "other"),
+}
 
 
 class Changes:
@@ -23,123 +29,324 @@ class Changes:
 
     def __init__(self, database: Database, writer: Writer) -> None:
         self._database, self._reader, self._writer = database, Reader(database), writer
+        self._mergers, self._merged = Mergers(database), dict[int, list[Merger]]()
+
+    # Undoing
 
     def undo(self, revision: int) -> int:
         """End what began with a revision and state anew what ended with it; how many facts and names that were.
 
-        Sources that it gave to facts which were known already stay. Raises `InputError` where there is no such
-        revision, `LamLamError` where it erased facts, changed none, or a later revision changed them again.
+        Undone from the latest on, revisions lead back to any state since which nothing was forgotten. Sources that a
+        revision gave to facts which were known already stay. Raises `InputError` where there is no such revision,
+        `LamLamError` where it erased facts, changed none, or a later revision changed them again.
         """
         action = self._database.scalar("SELECT action FROM revision WHERE id = ?", (revision,))
         if action is None or revision >= self._writer.revision:
             raise InputError(f"there is no revision {revision}")
         if action == "forget":
             raise LamLamError(f"revision {revision} forgot facts, and what is forgotten cannot be brought back")
-        successors = dict(self._ended_again(revision))
-        ended = self._database.rows("SELECT id FROM fact WHERE until = ? AND since < ? ORDER BY id", (revision,) * 2)
-        for (number,) in ended:
-            (old,) = self._reader.by_id([number])
-            self.restate(old, old.entity, successors.get(number, number))
-        changed = len(successors) + len(ended) + sum(self._undo_links(table, revision) for table in _LINKS)
+        mergers = self._merged_by(revision) if self._is_regrouped(revision) else None
+        regrouped = mergers is not None
+        links = sum(self._undo_links(table, revision, regrouped) for table in _LINKS)
+        successors, split_off = self._end_again(revision, regrouped)
+        sql = "SELECT id FROM fact WHERE until = ? AND since < ? ORDER BY id"
+        ended = [row[0] for row in self._database.rows(sql, (revision,) * 2) if row[0] not in split_off]
+        restated = 0
+        for old in self._reader.by_id(ended):
+            if regrouped and old.id not in successors and self._is_elsewhere(old):
+                continue
+            restated += self.restate(old, old.entity, successors.get(old.id, old.id))
+            for owner in (mergers or {}).get(old.entity, ()):
+                self._drop_orphan(owner, old)
+        changed = len(successors) + restated + links
         if not changed:
             raise LamLamError(f"revision {revision} changed nothing that holds")
+        key = f"{_UNDONE}{self._writer.revision}"
+        keep(self._database, key, f"{kept(self._database, key) or ''} {revision}")
         return changed
 
-    def _ended_again(self, revision: int) -> Iterator[tuple[int, int]]:
-        """End the facts that began with a revision: (the id of what each superseded, or its own; its own)."""
+    def _is_regrouped(self, revision: int) -> bool:
+        """Whether mergers, or splits, that came after a revision still stand."""
+        sql = "SELECT id, action FROM revision WHERE id > ? AND id < ? ORDER BY id DESC"
+        undone: set[int] = set()
+        for later, action in self._database.rows(sql, (revision, self._writer.revision)):
+            if later in undone:
+                continue
+            if action in ("merge", "split", "transaction"):
+                return True
+            if action == "undo":
+                targets = {int(each) for each in (kept(self._database, f"{_UNDONE}{later}") or "0").split()}
+                undone |= targets
+                if min(targets) <= revision:
+                    return True
+        return False
+
+    def _end_again(self, revision: int, regrouped: bool) -> tuple[dict[int, int], set[int]]:
+        """End what the facts that began with a revision say.
+
+        Returns the id of what said so, by that of what the fact superseded, or by its own; and, where later mergers
+        stand, the ids of what those facts superseded that an entity took along when it was split off.
+        """
+        successors: dict[int, int] = {}
+        split_off: set[int] = set()
         for fact in list(self._reader.began(revision)):
             if fact.until == revision:
                 continue
-            if fact.until is not None:
+            heirs = [] if fact.until is None else self._reader.heirs(fact.id)
+            last = heirs[-1] if heirs else fact
+            if (standing := self._standing(fact, heirs)) is not None:
+                if not (regrouped and self._is_claimed(standing)):
+                    self._writer.end(standing.id)
+                if regrouped and self._is_elsewhere(standing):  # it stayed for another entity that had it, too
+                    split_off.add(fact.supersedes or fact.id)
+                else:
+                    successors[fact.supersedes or fact.id] = standing.id
+            elif regrouped and last.entity not in self._bearers(fact.entity):
+                split_off.add(fact.supersedes or fact.id)
+            elif regrouped and last.until is not None and self._mergers.absorbed(last):
+                successors[fact.supersedes or fact.id] = last.id
+            else:
                 raise LamLamError(
                     f"fact {fact.id} of revision {revision} was changed by revision {fact.until}: undo that first"
                 )
-            self._writer.end(fact.id)
-            yield fact.supersedes or fact.id, fact.id
+        return successors, split_off
 
-    def _undo_links(self, table: str, revision: int) -> int:
+    def _standing(self, fact: Fact, heirs: list[Fact]) -> Fact | None:
+        """The fact that says the same now: itself, or one in its place that was stated anew, or moved by a merger."""
+        bearers = self._bearers(fact.entity)
+        same = [each for each in (fact, *heirs) if each.until is None and _statement(each) == _statement(fact)]
+        found = [each for each in same if each.entity in bearers]
+        return max(found, key=lambda each: (each.entity == fact.entity, each.id), default=None)
+
+    def _bearers(self, entity: str) -> set[str]:
+        """An entity and those that its name was ever an alias of."""
+        return {entity, *(self._name(row.target) for row in self._mergers.rows(entity))}
+
+    def _is_elsewhere(self, fact: Fact) -> bool:
+        """Whether another entity has what became of a fact, since it was split off."""
+        return any(heir.until is None and heir.entity != fact.entity for heir in self._reader.heirs(fact.id))
+
+    def _merged_by(self, revision: int) -> dict[str, set[int]]:
+        """The names that a revision made aliases, each with the entities that have what was merged into these."""
+        owners: dict[str, set[int]] = {}
+        sql = "SELECT a.name, t.id, t.name FROM entity_alias a JOIN entity t ON t.id = a.target WHERE a.since = ?"
+        for name, number, target in self._database.rows(sql, (revision,)):
+            merger = self._mergers.of(Name(number, target, ""))
+            owners.setdefault(name, set()).update({number, merger.kept if merger else number})
+        return owners
+
+    def _undo_links(self, table: str, revision: int, regrouped: bool) -> int:
         """End the aliases, or inverses, that began with a revision, and restore those that ended with it."""
-        columns = {"value_alias": "norm, target, name", "inverse": "relation, other"}.get(table, "name, target")
-        ended = self._database.run(
-            f"UPDATE {table} SET until = ? WHERE since = ? AND until = 0", (self._writer.revision, revision)
-        )
-        back = self._database.rows(f"SELECT {columns} FROM {table} WHERE until = ? ORDER BY id", (revision,))
-        for row in back:
-            self._link(table, columns, row)
-        return ended + len(back)
+        columns = ", ".join(_LINKS[table])
+        sql = f"SELECT id, until, {columns} FROM {table} WHERE since = ? AND until <> ? ORDER BY id"
+        standing: dict[int, str] = {}
+        split_off: set[str] = set()
+        for number, until, *content in self._database.rows(sql, (revision, revision)):
+            found, ended = self._standing_link(table, number, until, content, regrouped)
+            if found:
+                standing[found] = content[0]
+            elif regrouped and not self._is_absorbed_link(table, content[0], ended):
+                split_off.add(content[0])
+        split_off.difference_update(standing.values())
+        sql = f"SELECT {columns} FROM {table} WHERE until = ? AND since < ? ORDER BY id"
+        back = [row for row in self._database.rows(sql, (revision, revision)) if row[0] not in split_off]
+        now = self._writer.revision
+        self._database.many(f"UPDATE {table} SET until = ? WHERE id = ?", ((now, number) for number in standing))
+        return len(standing) + sum(self._link(table, columns, row) for row in back)
 
-    def _link(self, table: str, columns: str, row: tuple) -> None:
+    def _standing_link(
+        self, table: str, number: int, until: int, row: list, regrouped: bool
+    ) -> tuple[int | None, tuple]:
+        """What an alias, or inverse, is now, by id: where an undoing restored it, or mergers that stand moved it.
+
+        Or None, and the revision in which it ended last, with its target.
+        """
+        same = " AND ".join(f"{column} = ?" for column in _LINKS[table])
+        sql = f"SELECT id, until FROM {table} WHERE {same} AND id >= ? ORDER BY id DESC"
+        ended = (until, row[1])
+        waiting, seen = [row], {row[1]}
+        for content in waiting:
+            rows = self._database.rows(sql, (*content, number))
+            for found, its_until in rows:
+                if not its_until:
+                    return found, ()
+            for _, its_until in rows if regrouped else ():
+                ended = (its_until, content[1])
+                moved = self._moved_links(table, its_until, content[0], content[1])
+                waiting += [each for each in moved if each[1] not in seen]
+                seen |= {each[1] for each in moved}
+        return None, ended
+
+    def _moved_links(self, table: str, until: int, name: str, target: str | int) -> list[list]:
+        """The columns of the aliases that a merger of the target made of one that ended."""
+        if table not in ("entity_alias", "value_alias"):
+            return []
+        key, columns = _LINKS[table][0], ", ".join(f"a.{column}" for column in _LINKS[table])
+        sql = f"""
+            SELECT {columns} FROM {table} a JOIN {table} m ON m.target = a.target AND m.since = a.since
+            WHERE a.{key} = ? AND a.since = ? AND m.{key} = ? ORDER BY a.id
+        """
+        return [list(row) for row in self._database.rows(sql, (name, until, self._key(table, target)))]
+
+    def _is_absorbed_link(self, table: str, name: str, ended: tuple) -> bool:
+        """Whether an alias ended since its target was merged into something that had the alias already."""
+        if table not in ("entity_alias", "value_alias"):
+            return False
+        until, target = ended
+        sql = f"SELECT 1 FROM {table} WHERE {_LINKS[table][0]} = ? AND since = ? LIMIT 1"
+        merged, moved = (self._database.one(sql, (key, until)) for key in (self._key(table, target), name))
+        return merged is not None and moved is None
+
+    def _key(self, table: str, target: str | int) -> str:
+        """The name under which the target of an alias is one itself."""
+        return str(target) if table == "value_alias" else self._name(int(target))
+
+    def _link(self, table: str, columns: str, row: tuple) -> int:
+        """Let an alias, or inverse, stand again; 0 where it does."""
         if table.endswith("_alias") and table != "value_alias":
-            self._writer.alias(table.removesuffix("_alias"), *row)
-            return
+            return self._writer.alias(table.removesuffix("_alias"), *row)
         marks = ", ".join("?" * (len(row) + 1))
         sql = f"INSERT INTO {table} ({columns}, since) VALUES ({marks}) ON CONFLICT DO NOTHING"
-        self._database.run(sql, (*row, self._writer.revision))
+        return self._database.run(sql, (*row, self._writer.revision))
 
-    def restate(self, fact: Fact, entity: str, supersedes: int) -> int:
-        """State a fact anew, of an entity, with all its sources; the id of the fact that now says so."""
-        number, _ = self._writer.fact(entity, fact.relation, fact.value, supersedes=supersedes)
+    def restate(self, fact: Fact, entity: str, supersedes: int, *, exactly: bool = True) -> bool:
+        """State a fact anew, of an entity, with all its sources; False where a fact that holds says so.
+
+        Unless it must be `exactly` this one, it may be a fact whose value is another name of this value. Raises
+        `LamLamError` where it was forgotten of that entity.
+        """
+        if self._writer.graves((entity,), (fact.relation,), fact.value):
+            raise LamLamError(f"fact {fact.id} of '{fact.entity}' was forgotten of '{entity}': forget it here too")
+        number, new = self._writer.fact(entity, fact.relation, fact.value, supersedes=supersedes, exactly=exactly)
         for source in fact.sources:
             self._writer.source(number, source)
-        return number
+        return new
+
+    # Mergers
 
     def merge(self, name: str, into: str) -> int:
         """Give all that an entity has to another one, its name as an alias too; how many facts.
 
         Raises `InputError` where either is not there, `LamLamError` where one of the facts was forgotten of the other.
         """
-        gone, kept = (self._reader.owner(each) for each in (name, into))
-        if gone.id == kept.id:
+        gone, owner = (self._reader.owner(each) for each in (name, into))
+        if gone.id == owner.id:
             raise InputError(f"'{name}' and '{into}' are one entity already", field="entity")
         facts = list(self._reader.facts(gone.id))
         for fact in facts:
-            if self._writer.graves((kept.name,), (fact.relation,), fact.value):
-                raise LamLamError(f"fact {fact.id} of '{gone.name}' was forgotten of '{kept.name}': forget it here too")
             self._writer.end(fact.id)
-            self.restate(fact, kept.name, fact.id)
-        self._move_aliases(gone.id, kept.id)
-        self._writer.alias("entity", gone.name, kept.id)
+            self.restate(fact, owner.name, fact.id, exactly=False)
+        sql = "SELECT id, name FROM entity_alias WHERE target = ? AND until = 0 ORDER BY id"
+        for number, alias in self._database.rows(sql, (gone.id,)):
+            self._move_alias(number, alias, owner.id)
+        self._writer.alias("entity", gone.name, owner.id)
         self._database.run("INSERT INTO meta VALUES ('merged', '1') ON CONFLICT DO NOTHING")
         return len(facts)
 
     def split(self, name: str) -> int:
         """Give an entity that was merged into another one its facts back, as they stand now; how many.
 
-        Raises `InputError` where it was not merged.
+        Also where the other one was merged on, or has others in it. Raises `InputError` where it was not merged.
         """
-        rows = self._database.rows(
-            "SELECT a.id, e.id, a.target, a.since FROM entity_spelling s JOIN entity e ON e.id = s.target "
-            "JOIN entity_spelling x ON x.norm = s.norm JOIN entity_alias a ON a.id = x.alias AND a.name = e.name "
-            "WHERE s.norm = ? AND s.alias = 0 AND x.alias > 0 AND a.until = 0 AND a.target <> e.id ORDER BY a.id",
-            (normalise(name),),
-        )
-        for alias, gone, kept, merger in rows:
-            given = self._database.rows(
-                "SELECT id FROM fact WHERE entity = ? AND until = ? ORDER BY id", (gone, merger)
-            )
-            if given:
-                self._database.run("UPDATE entity_alias SET until = ? WHERE id = ?", (self._writer.revision, alias))
-                self._move_aliases(kept, gone, merger)
-                return sum(self._take_back(number, kept) for (number,) in given)
+        for gone in self._reader.entities_spelled(name):
+            if merger := self._mergers.of(gone):
+                facts = self._mergers.given(merger)
+                self._split_aliases(merger)
+                return sum(self._take_back(number, merger) for number in facts)
         raise InputError(f"'{name}' was not merged into another entity", field="entity")
 
-    def _take_back(self, number: int, kept: int) -> bool:
-        """State anew what became of a fact that was given away; nothing where it ended since."""
+    def _split_aliases(self, merger: Merger) -> None:
+        """Let the aliases that came with an entity be its own again, and its name no alias."""
+        for alias, row in list(self._mergers.aliases(merger)):
+            if row is None:
+                self._writer.alias("entity", alias, merger.gone)
+            else:
+                self._move_alias(row.id, alias, merger.gone)
+        sql = "UPDATE entity_alias SET until = ? WHERE target = ? AND name = ? AND until = 0"
+        self._database.run(sql, (self._writer.revision, merger.kept, merger.name))
+
+    def _move_alias(self, number: int, name: str, target: int) -> None:
+        self._database.run("UPDATE entity_alias SET until = ? WHERE id = ?", (self._writer.revision, number))
+        self._writer.alias("entity", name, target)
+
+    def _take_back(self, number: int, merger: Merger) -> bool:
+        """State anew what became of a fact that was given away; nothing where it ended since, or was split off."""
         (given,) = self._reader.by_id([number])
-        heirs = [fact for fact in self._reader.lineage(number) if fact.id > number and fact.since > given.since]
-        if not heirs:  # the other entity had the fact already, and keeps it
-            self.restate(given, given.entity, number)
+        heirs = self._reader.heirs(number)
+        owner = self._name(merger.kept)
+        held = [fact for fact in heirs if fact.until is None]
+        mine = [fact for fact in held if fact.entity == owner]
+        if mine and not self._is_elsewhere(mine[-1]):
+            self._give_up(mine[-1])
+            self.restate(mine[-1], given.entity, mine[-1].id)
             return True
-        last = heirs[-1]
-        if last.until is not None:
+        last = heirs[-1] if heirs else given
+        if held or not (last is given or self._mergers.absorbed(last)):
             return False
-        self._writer.end(last.id)
         self.restate(last, given.entity, last.id)
+        self._drop_orphan(merger.kept, last)
         return True
 
-    def _move_aliases(self, source: int, target: int, since: int | None = None) -> None:
-        """Let the aliases of one entity (those made by a revision only, if it is named) be another one's."""
-        sql = "SELECT id, name FROM entity_alias WHERE target = ? AND until = 0" + (" AND since = ?" if since else "")
-        for number, name in self._database.rows(sql, (source, since) if since else (source,)):
-            self._database.run("UPDATE entity_alias SET until = ? WHERE id = ?", (self._writer.revision, number))
-            self._writer.alias("entity", name, target)
+    def _give_up(self, fact: Fact) -> None:
+        """End a fact, unless another entity that was merged into the same one had it, too."""
+        if not self._is_claimed(fact):
+            self._writer.end(fact.id)
+
+    def _is_claimed(self, fact: Fact) -> bool:
+        """Whether a merged entity gave away the same fact, and this one, or what it supersedes, was there already."""
+        owner = self._writer.find("entity", fact.entity)
+        mergers = () if owner is None else self._merged_into(owner)
+        claims = [number for each in mergers for number in self._stating(each.gone, fact, each.revision)]
+        if not claims:
+            return False
+        ancestry = {each.id for each in self._reader.lineage(fact.id)}
+        given = (each for each in self._reader.by_id(claims) if not self._reader.heirs(each.id))
+        return any(self._absorber(each) in ancestry for each in given)
+
+    def _absorber(self, fact: Fact) -> int | None:
+        """The fact that was there already when a merger gave this one away, or what absorbed that in its turn."""
+        sql = """
+            SELECT f.id FROM fact f JOIN relation r ON r.id = f.relation WHERE f.entity = ? AND r.name = ?
+            AND f.value = ? AND f.since <= ? AND (f.until = 0 OR f.until > ?)
+        """
+        for row in self._mergers.rows(fact.entity):
+            if row.since == fact.until:
+                asked = (row.target, fact.relation, fact.value, row.since, row.since)
+                for found in self._reader.by_id([each[0] for each in self._database.rows(sql, asked)]):
+                    absorbed = not self._reader.heirs(found.id) and self._mergers.absorbed(found)
+                    return self._absorber(found) if absorbed else found.id
+        return None
+
+    def _drop_orphan(self, owner: int, fact: Fact) -> None:
+        """End the same fact of another entity where it came with a merger that is taken back, and with no other."""
+        for same in self._reader.by_id(self._stating(owner, fact)):
+            if self._is_orphan(same, owner):
+                self._give_up(same)
+
+    def _is_orphan(self, fact: Fact, owner: int) -> bool:
+        first = self._reader.lineage(fact.id)[0]
+        origin = self._writer.find("entity", first.entity)
+        if origin is None or origin == owner:
+            return False
+        return all(merger.gone != origin for merger in self._merged_into(owner))
+
+    def _stating(self, entity: int, fact: Fact, until: int = 0) -> list[int]:
+        """The facts of an entity that say the same and hold, or ended with a revision."""
+        sql = """
+            SELECT f.id FROM fact f JOIN relation r ON r.id = f.relation
+            WHERE f.entity = ? AND r.name = ? AND f.value = ? AND f.until = ?
+        """
+        return [row[0] for row in self._database.rows(sql, (entity, fact.relation, fact.value, until))]
+
+    def _merged_into(self, owner: int) -> list[Merger]:
+        """Read once: names are moved before facts."""
+        if owner not in self._merged:
+            self._merged[owner] = self._mergers.into(owner)
+        return self._merged[owner]
+
+    def _name(self, entity: int) -> str:
+        return str(self._database.scalar("SELECT name FROM entity WHERE id = ?", (entity,)))
+
+
+def _statement(fact: Fact) -> tuple[str, str]:
+    return fact.relation, fact.value

@@ -2,23 +2,25 @@
 
 In other words means: under another spelling or alias of the entity, of the relation or of the value, in a relation of
 the same words, in one that a lookup would take for the same (`kb.matching`), or the other way round in a relation that
-was declared the inverse. Erasing is left to `kb.forget`.
+was declared the inverse. With an entity go, where that is asked for, the facts of others that tell of it (`kb.traces`).
+Erasing is left to `kb.forget`.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
 from lamlam.errors import InputError
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
-from lamlam.kb.names import normalise
+from lamlam.kb.names import canonical, normalise
 from lamlam.kb.reader import Name, Reader
 from lamlam.kb.resolve import Resolver
 from lamlam.kb.similarity import relation_key
 from lamlam.kb.synonyms import Synonyms
+from lamlam.kb.traces import Trace, Traces, included
 
 __all__ = ["Closure", "Reason", "Selection"]
 
@@ -35,18 +37,23 @@ class Reason(StrEnum):
     INVERSE = "states the same the other way round"
 
 
+_INFERRED = "an erased one might be inferred from it"
+
+
 @dataclass(slots=True)
 class Selection:
-    """What is to be erased: facts by id, each with the reason; a document; how many sources.
+    """What is to be erased: facts by id, each with the reason; documents; how many sources.
 
-    `related` are other facts from which an erased one might be inferred, at most a thousand: of the same entity with
-    the same value, or of the value with the entity.
+    `related` are facts that stay although they tell of what is erased, at most a thousand, each with the reason: of the
+    same entity with the same value, or of the value with the entity; and what tells of an entity that is erased whole.
+    `left` counts them all by the reason.
     """
 
-    facts: dict[int, Reason]
-    document: str | None = None
+    facts: dict[int, StrEnum]
+    documents: tuple[str, ...] = ()
     sources: int = 0
-    related: tuple[int, ...] = ()
+    related: Mapping[int, str] = field(default_factory=dict)
+    left: Mapping[str, int] = field(default_factory=dict)
 
 
 class Closure:
@@ -55,6 +62,7 @@ class Closure:
     def __init__(self, database: Database, resolver: Resolver) -> None:
         self._database, self._resolver = database, resolver
         self._reader, self._synonyms = Reader(database), Synonyms(database)
+        self._traces = Traces(database)
         self._statements: dict[frozenset[str], dict[str, list[_Statement]]] = {}
 
     def select(
@@ -64,25 +72,69 @@ class Closure:
         relation: str | None = None,
         value: str | None = None,
         source: str | None = None,
+        include: Collection[str] = (),
     ) -> Selection:
         """The facts that a description names, past ones too, and all that state the same. Raises `InputError` for none.
 
-        A document's facts are those that no other document states; the others lose this source only.
+        A document's facts are those that no other document states; the others lose this source only. `include` names
+        what goes with an entity that is described by itself alone: see `kb.traces`.
         """
         self._statements.clear()
-        stated = [] if source is None else self._of_document(source)
-        if source is not None:
-            chosen = [fact for fact in stated if self._reader.stated_only_in(fact, source)]
-        elif fact_id is not None:
+        wanted = included(include)
+        whole = entity is not None and relation is None and value is None
+        if wanted and not whole:
+            raise InputError("what tells of an entity can be included where all of the entity is forgotten only")
+        documents: tuple[str, ...] = () if source is None else (source,)
+        traces: dict[int, Trace] = {}
+        if whole:
+            assert entity is not None
+            owner, traces, named = self._tracing(entity)
+            chosen = [] if owner is None else self._described(owner, None, None)
+            documents = named if Trace.DOCUMENT in wanted else ()
+        elif source is None and fact_id is not None:
             chosen = [fact.id for fact in self._reader.by_id([fact_id])]
+        elif source is None:
+            chosen = self._described(None if entity is None else self._reader.owner(entity).id, relation, value)
         else:
-            chosen = self._described(entity, relation, value)
-        if not chosen and not stated:
-            raise InputError("there is nothing to forget: no fact is so described")
-        closed, related = self._closed(chosen)
+            chosen = []
+        stated = [fact for document in documents for fact in self._of_document(document)]
+        chosen += [fact for fact in stated if self._reader.stated_only_in(fact, documents)]
+        read = set(chosen)  # of those that were read in a document named so, what no other document states
+        also = {fact: why for fact, why in traces.items() if (fact in read if why is Trace.DOCUMENT else why in wanted)}
+        if not chosen and not stated and not also:
+            raise _nothing(entity if whole else None, len(traces))
+        closed, inferred = self._closed({**dict.fromkeys(chosen, Reason.ASKED), **also})
+        lost = set(stated) if Trace.DOCUMENT in wanted else set()
+        related = {
+            fact: str(trace)
+            for fact, trace in traces.items()
+            if fact not in closed and not (trace is Trace.DOCUMENT and fact in lost)
+        }
+        for fact in sorted(inferred - closed.keys()):
+            related.setdefault(fact, _INFERRED)
         sources = sum(len(fact.sources) for fact in self._reader.by_id(list(closed)))
         sources += sum(fact not in closed for fact in stated)
-        return Selection(closed, source, sources, related)
+        shown = dict(sorted(related.items())[:_RELATED])
+        return Selection(closed, documents, sources, shown, Counter(related.values()))
+
+    def _tracing(self, entity: str) -> tuple[int | None, dict[int, Trace], tuple[str, ...]]:
+        """The number of an entity, the facts of others that tell of it, and the documents that are named after it."""
+        known = bool(self._reader.entities_meant(entity)[0])
+        owner = self._reader.owner(entity) if known else None
+        names = self._spelled(owner, entity)
+        values = {value for name in names for value in self.values(name)}
+        number = None if owner is None else owner.id
+        traces = self._traces.of(number, names, values, self._resolver.settings().entity)
+        if number is not None:
+            own = set(self._described(number, None, None))
+            traces = {fact: trace for fact, trace in traces.items() if fact not in own}
+        return number, traces, tuple(self._traces.documents(names).values())
+
+    def _spelled(self, owner: Name | None, entity: str) -> list[str]:
+        """The names of an entity as they are spelled, its own first."""
+        if owner is None:
+            return [entity]
+        return [owner.name, *(alias for alias, _ in self._reader.aliases_of([owner.id]))]
 
     # Names of one thing
 
@@ -98,7 +150,7 @@ class Closure:
             UNION SELECT e.name FROM entity_spelling s JOIN entity_alias a ON a.id = s.alias
             JOIN entity e ON e.id = s.target WHERE s.norm = ? AND s.alias > 0 AND a.until = 0
         """
-        named = (entity,) if exact else ()
+        named = (canonical(entity),) if exact else ()
         return {norm, *(normalise(row[0]) for row in self._database.rows(sql, (norm, *named, norm)))}
 
     def relation_names(self, relation: str) -> set[str]:
@@ -120,14 +172,14 @@ class Closure:
         sql = "SELECT s.fact FROM source s JOIN document d ON d.id = s.document WHERE d.name = ? ORDER BY s.fact"
         return [row[0] for row in self._database.rows(sql, (document,))]
 
-    def _described(self, entity: str | None, relation: str | None, value: str | None) -> list[int]:
+    def _described(self, entity: int | None, relation: str | None, value: str | None) -> list[int]:
         values = None if value is None else self.values(value)
         if entity is None and relation is None:
             return [fact.id for each in sorted(values or ()) for fact in self._reader.valued_ever(each)]
         where, parameters = [], []
         if entity is not None:
             where.append("f.entity = ?")
-            parameters.append(self._reader.owner(entity).id)
+            parameters.append(entity)
         if relation is not None:
             kinds = self._relations(relation)
             where.append(f"{'+' if entity is not None else ''}f.relation IN ({_marks(kinds)})")
@@ -143,14 +195,14 @@ class Closure:
 
     # What goes with it
 
-    def _closed(self, chosen: Iterable[int]) -> tuple[dict[int, Reason], tuple[int, ...]]:
-        """The facts chosen and all that go with them, by id, and the facts related to these that stay."""
-        closed: dict[int, Reason] = {}
+    def _closed(self, chosen: Mapping[int, StrEnum]) -> tuple[dict[int, StrEnum], set[int]]:
+        """The facts chosen and all that go with them, by id, and the facts related to these."""
+        closed: dict[int, StrEnum] = {}
         related: set[int] = set()
-        waiting = dict.fromkeys(chosen, Reason.ASKED)
+        waiting = dict(chosen)
         while waiting:
             closed |= waiting
-            reached: dict[int, Reason] = {}
+            reached: dict[int, StrEnum] = {}
             for fact in self._reader.by_id(sorted(waiting)):
                 for number, reason in self._with(fact):
                     if reason is None:
@@ -158,7 +210,7 @@ class Closure:
                     else:
                         reached.setdefault(number, reason)
             waiting = {number: reason for number, reason in reached.items() if number not in closed}
-        return dict(sorted(closed.items())), tuple(sorted(related - closed.keys())[:_RELATED])
+        return dict(sorted(closed.items())), related
 
     def _with(self, fact: Fact) -> Iterator[tuple[int, Reason | None]]:
         """The facts that go with one, each with the reason, and those that are but related to it, without."""
@@ -195,6 +247,13 @@ class Closure:
             statements[normalise(value)].append(_Statement(fact, entity, Name(number, name, normalise(name))))
         self._statements[frozenset(names)] = statements
         return statements
+
+
+def _nothing(entity: str | None, traces: int) -> InputError:
+    if entity is None:
+        return InputError("there is nothing to forget: no fact is so described")
+    told = f", but facts that tell of it ({traces}): include them, or forget them by their value" if traces else ""
+    return InputError(f"there is no entity '{entity}'{told}", field="entity")
 
 
 class _Statement(NamedTuple):

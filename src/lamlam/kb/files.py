@@ -14,6 +14,7 @@ from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError
 from lamlam.kb.fact import Fact
 from lamlam.kb.formats import FORMATS, InputFile, Mapping, Reading, find_files, format_of
+from lamlam.kb.namesakes import Namesakes
 from lamlam.kb.sqlite import BESIDE
 from lamlam.kb.store import KnowledgeBase
 from lamlam.kb.writer import AddReport
@@ -33,12 +34,14 @@ class ImportReport(AddReport):
     """What an import added, and what it left out.
 
     `skipped` counts the bad rows that were passed over, and `bad` holds the first of them. `ignored` counts, by kind,
-    what is well-formed but states no fact that a knowledge base can hold.
+    what is well-formed but states no fact that a knowledge base can hold. `namesakes` are entities that may be several
+    of one name, now that this was added.
     """
 
     skipped: int = 0
     bad: tuple[InputError, ...] = ()
     ignored: dict[str, int] = field(default_factory=dict)
+    namesakes: tuple[Namesakes, ...] = ()
 
 
 def import_file(
@@ -66,18 +69,24 @@ def import_file(
     places = [path] if isinstance(path, str | Path) else path
     files = find_files(map(Path, places), format, mapping)
     reading = Reading(files, mapping, language, _counter(files, seen))
-    intake = _Intake(reading, on_error)
+    intake, before = _Intake(reading, on_error), kb.revision
     try:
         if sum(file.path.stat().st_size for file in files) < _LARGE:
             added = kb.add(intake.records(), allow=allow, actor=actor, reason=reason)
         else:
-            identity = _identity(files, on_error, mapping, language)
+            whole = all(file.path.is_file() for file in files)  # what is no file, as a pipe, can be read only once
+            identity = _identity(files, on_error, mapping, language) if whole else None
             added = kb.load(intake.records(), identity=identity, allow=allow, actor=actor, reason=reason)
     finally:
-        if reading.labels is not None:
-            reading.labels.close()
+        reading.close()
     told = {field.name: getattr(added, field.name) for field in fields(AddReport)}
-    return ImportReport(**told, skipped=intake.skipped, bad=tuple(intake.bad), ignored=dict(reading.ignored))
+    return ImportReport(
+        **told,
+        skipped=intake.skipped,
+        bad=tuple(intake.bad),
+        ignored=dict(reading.ignored),
+        namesakes=kb.namesakes(before),
+    )
 
 
 def export_file(

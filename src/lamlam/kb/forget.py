@@ -5,6 +5,7 @@ the file to the database.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -22,7 +23,6 @@ __all__ = ["Erased", "Forgetter"]
 _TABLES = ("entity", "relation", "document")
 _REDACTED = "[erased]"
 _MARKED = "(SELECT id FROM marked)"
-_NAMED = "(SELECT id FROM document WHERE name = ?)"
 
 
 @dataclass(slots=True)
@@ -46,11 +46,13 @@ class Forgetter:
         facts = self._reader.by_id(list(selection.facts))
         before = self._tombstone_count()
         namings = {fact.entity: self._closure.entity_names(fact.entity) for fact in facts}
-        self._bury(facts, namings, selection.document, revision)
+        self._bury(facts, namings, selection.documents, revision)
         touched = self._touched(selection)
         run = self._database.run
         run(f"UPDATE fact SET supersedes = NULL WHERE supersedes IN {_MARKED}")
-        run(f"DELETE FROM source WHERE fact IN {_MARKED} OR document IN {_NAMED}", (selection.document,))
+        for document in selection.documents:
+            run("DELETE FROM source WHERE document IN (SELECT id FROM document WHERE name = ?)", (document,))
+        run(f"DELETE FROM source WHERE fact IN {_MARKED}")
         keys = [(value_key(fact.value), fact.id) for fact in facts]
         self._database.many("DELETE FROM value_key WHERE key = ? AND fact = ?", keys)
         run(f"DELETE FROM fact WHERE id IN {_MARKED}")
@@ -58,21 +60,34 @@ class Forgetter:
         for table, ids in touched.items():
             for number in ids:
                 self._collect(table, number, erased)
-        self._bury_entities(namings, revision)
+        gone = {entity: names for entity, names in namings.items() if not self._is_there(entity)}
+        for names in gone.values():
+            for name in names:  # must not be looked for among names spelled alike
+                self._tombstones.put(self._tombstones.entity(name), revision)
+            self._collect_past_aliases(names, erased)
         if erased.counts["relation"]:
             self._tombstones.unnamed(revision)
         self._collect_values({fact.value for fact in facts}, erased)
+        for names in gone.values():
+            self._collect_synonyms(names, erased)
         self._redact(erased.strings)
         self._database.run("INSERT INTO meta VALUES ('erasing', '1') ON CONFLICT DO NOTHING")
         erased.tombstones = self._tombstone_count() - before
         return erased
 
-    def _bury(self, facts: Sequence[Fact], namings: dict[str, set[str]], document: str | None, revision: int) -> None:
+    def _bury(
+        self, facts: Sequence[Fact], namings: dict[str, set[str]], documents: Iterable[str], revision: int
+    ) -> None:
         stones = self._tombstones
-        for name in {name for names in namings.values() for name in names}:
+        called: dict[str, set[str]] = defaultdict(set)  # each name, to all names of the entities that it names
+        for names in namings.values():
+            for name in names:
+                called[name] |= names
+        for name in called:
             stones.put(stones.lessened(name), revision)
         for fact in facts:
             names, values = namings[fact.entity], self._closure.values(fact.value)
+            values = values.union(*(called[value] for value in values if value in called))
             for entity, relation in product(names, {fact.relation, *self._closure.relation_names(fact.relation)}):
                 graves = {stone for value in values for stone in stones.propositions(entity, relation, value)}
                 for stone in (*graves, *stones.slots(entity, relation)):
@@ -80,15 +95,23 @@ class Forgetter:
             for value, inverse, entity in product(values, self._closure.inverses(fact.relation), names):
                 for stone in stones.propositions(value, inverse, entity):
                     stones.put(stone, revision)
-        if document is not None:
+        for document in documents:
             stones.put(stones.document(document), revision)
 
-    def _bury_entities(self, namings: dict[str, set[str]], revision: int) -> None:
-        """An entity of which nothing is left must not be looked for among names spelled alike."""
-        for entity, names in namings.items():
-            if not any(row.name == entity for row in self._reader.entities_spelled(entity)):
-                for name in names:
-                    self._tombstones.put(self._tombstones.entity(name), revision)
+    def _is_there(self, entity: str) -> bool:
+        return any(row.name == entity for row in self._reader.entities_spelled(entity))
+
+    def _collect_past_aliases(self, names: Iterable[str], erased: Erased) -> None:
+        """Delete the names of an entity that is gone where they were once aliases of others, as after a merger."""
+        sql = """
+            SELECT a.id, a.name, a.target, s.norm FROM entity_spelling s JOIN entity_alias a ON a.id = s.alias
+            WHERE s.norm = ? AND s.alias > 0 AND a.until > 0
+        """
+        for name in names:
+            for alias, spelling, target, norm in self._database.rows(sql, (name,)):
+                erased.strings |= {spelling, norm}
+                self._unfind("entity", norm, target, alias)
+                erased.counts["alias"] += self._database.run("DELETE FROM entity_alias WHERE id = ?", (alias,))
 
     def _mark(self, facts: Iterable[int]) -> None:
         """Put ids into a temporary table, which SQLite keeps in memory."""
@@ -99,10 +122,10 @@ class Forgetter:
     def _touched(self, selection: Selection) -> dict[str, set[int]]:
         self._mark(selection.facts)
         rows = self._database.rows(f"SELECT entity, relation FROM fact WHERE id IN {_MARKED}")
-        sql = f"SELECT document FROM source WHERE fact IN {_MARKED} UNION SELECT id FROM document WHERE name = ?"
-        documents = self._database.rows(sql, (selection.document,))
+        documents = {row[0] for row in self._database.rows(f"SELECT document FROM source WHERE fact IN {_MARKED}")}
+        documents |= {number for name in selection.documents if (number := self._reader.document(name)) is not None}
         touched = {table: {row[at] for row in rows} for at, table in enumerate(("entity", "relation"))}
-        return {**touched, "document": {row[0] for row in documents}}
+        return {**touched, "document": documents}
 
     def _collect(self, table: str, number: int, erased: Erased) -> None:
         """Delete a name that nothing uses any more, with its aliases."""
@@ -123,11 +146,7 @@ class Forgetter:
         for alias, spelling in [(0, name), *aliases]:
             norm = normalise(spelling)
             erased.strings |= {spelling, norm}
-            run(f"DELETE FROM {table}_spelling WHERE norm = ? AND target = ? AND alias = ?", (norm, number, alias))
-            keys = stored_keys(norm) if table == "entity" else ()
-            self._database.many(
-                "DELETE FROM entity_key WHERE key = ? AND target = ? AND alias = ?", ((k, number, alias) for k in keys)
-            )
+            self._unfind(table, norm, number, alias)
         erased.counts["alias"] += len(aliases)
         run(f"DELETE FROM {table}_alias WHERE target = ?", (number,))
         if table == "relation":
@@ -138,18 +157,32 @@ class Forgetter:
             run("DELETE FROM relation_pair WHERE a = ?", (number,))
             run("DELETE FROM inverse WHERE relation = ? OR other = ?", (number, number))
 
+    def _unfind(self, table: str, norm: str, target: int, alias: int) -> None:
+        sql = f"DELETE FROM {table}_spelling WHERE norm = ? AND target = ? AND alias = ?"
+        self._database.run(sql, (norm, target, alias))
+        keys = stored_keys(norm) if table == "entity" else ()
+        sql = "DELETE FROM entity_key WHERE key = ? AND target = ? AND alias = ?"
+        self._database.many(sql, ((key, target, alias) for key in keys))
+
     def _collect_values(self, values: Iterable[str], erased: Erased) -> None:
         """Values that no fact states any more are gone, and what they are as well, where no fact states that either."""
         for value in values:
             if not self._reader.is_stated(value):
                 erased.strings.add(value)
-            names = self._closure.values(value)
-            if len(names) == 1 or any(self._reader.valued_ever(name) for name in names):
+            self._collect_synonyms([value], erased)
+
+    def _collect_synonyms(self, values: Iterable[str], erased: Erased) -> None:
+        """Delete what is declared to be the same as values that no fact states, under any name, any more."""
+        if self._database.one("SELECT 1 FROM value_alias LIMIT 1") is None:
+            return
+        for names in map(self._closure.values, values):
+            if any(self._reader.valued_ever(name) for name in names):
                 continue
             for norm in names:
-                rows = self._database.rows("SELECT name, norm, target FROM value_alias WHERE norm = ?", (norm,))
+                sql = "FROM value_alias WHERE norm = ? OR target = ?"
+                rows = self._database.rows(f"SELECT name, norm, target {sql}", (norm, norm))
                 erased.strings |= {text for row in rows for text in row}
-                erased.counts["alias"] += self._database.run("DELETE FROM value_alias WHERE norm = ?", (norm,))
+                erased.counts["alias"] += self._database.run(f"DELETE {sql}", (norm, norm))
 
     def _redact(self, strings: Iterable[str]) -> None:
         """Strike out what the log says with an erased name in it."""

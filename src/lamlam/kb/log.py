@@ -1,12 +1,14 @@
 """The log of a knowledge base: one entry for each write."""
 
 from dataclasses import dataclass
+from itertools import islice
 
 from lamlam.kb.database import Database
 from lamlam.kb.reader import Reader
 
 __all__ = ["Entry", "Revision", "read_entries", "read_log"]
 
+_LOOKED_AT = 500
 _LINKING = ("alias", "inverse")
 
 
@@ -28,7 +30,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Entry(Revision):
-    """A revision, and whether it seems that it can be undone: it forgot nothing, and no later one changed its facts.
+    """A revision, and whether it seems that it can be undone: it forgot nothing, and its facts still hold.
 
     Names that it gave are not looked at, so that undoing may be refused all the same.
     """
@@ -60,9 +62,25 @@ def read_entries(database: Database, before: int, limit: int) -> list[Entry]:
         first = reader.first_since(revision, first)
         began, changed = _began(database, revision, first, reader.first_since(revision + 1, first))
         moved = began + ended.get(revision, 0)
-        undoable = action != "forget" and not changed and (moved > 0 or action in _LINKING)
+        undoable = action != "forget" and (moved > 0 or action in _LINKING)
+        undoable = undoable and not (changed and _is_changed(reader, revision))
+        if undoable and not began and action not in _LINKING:
+            undoable = not _is_restored(database, reader, revision)
         entries.append(Entry(revision, time, actor, action, reason, began, ended.get(revision, 0), undoable))
     return entries[::-1]
+
+
+def _is_changed(reader: Reader, revision: int) -> bool:
+    """Whether one of the first facts that began with a revision is not said any more, under whatever id."""
+    began = islice(reader.began(revision), _LOOKED_AT)
+    return any(fact.until != revision and reader.standing(fact) is None for fact in began)
+
+
+def _is_restored(database: Database, reader: Reader, revision: int) -> bool:
+    """Whether the first facts that ended with a revision are all said again: then there is nothing to undo."""
+    sql = "SELECT id FROM fact WHERE until = ? AND since < ? ORDER BY id LIMIT ?"
+    ended = [row[0] for row in database.rows(sql, (revision, revision, _LOOKED_AT))]
+    return bool(ended) and all(reader.standing(fact) is not None for fact in reader.by_id(ended))
 
 
 def _began(database: Database, revision: int, first: int, stop: int) -> tuple[int, int]:

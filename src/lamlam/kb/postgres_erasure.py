@@ -43,6 +43,10 @@ _OWNED = """
 _STATISTICS = """
     SELECT coalesce(most_common_vals::text, '') || coalesce(histogram_bounds::text, '') FROM pg_stats WHERE
 """
+_TEXTS = """
+    SELECT c.relname, quote_ident(a.attname) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.oid IN (SELECT to_regclass(name) FROM unnest(%s::text[]) name) AND a.atttypid = 'text'::regtype
+"""
 _OURS = "(schemaname = current_schema() AND tablename = ANY (%s))"
 
 
@@ -126,6 +130,10 @@ class Eraser:
         tables = ", ".join(_TABLES)
         self.rewritten = self.size() <= _REWRITTEN_BYTES
         self._connection.execute(f"VACUUM ({'FULL, ' if self.rewritten else ''}ANALYZE) {tables}")
+        for table, column in self._connection.execute(_TEXTS, (_TABLES,)).fetchall():
+            if self._scalar(f"SELECT NOT EXISTS (SELECT 1 FROM {table})"):
+                # The statistics of a table that is empty are not gathered anew, but go when a type is set.
+                self._connection.execute(f'ALTER TABLE {table} ALTER {column} TYPE text COLLATE "C"')
         self._connection.execute("VACUUM (FULL) pg_statistic")  # skipped where the role may not
 
     def _write_out(self) -> None:

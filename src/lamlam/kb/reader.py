@@ -4,7 +4,7 @@ The questions that resolution, export and reports ask, each a few index probes. 
 `kb.resolve`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from lamlam.kb.blocking import probed_keys, value_key
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact, Source
 from lamlam.kb.meta import kept
-from lamlam.kb.names import normalise, normalise_prefix
+from lamlam.kb.names import canonical, normalise, normalise_prefix
 
 __all__ = ["Name", "Reader"]
 
@@ -78,7 +78,7 @@ class Reader:
         """
         norm = normalise(name)
         found = [Name(row[0], row[1], norm) for row in self.database.rows(sql, (norm,))]
-        return [row for row in found if row.name == name] or found
+        return [row for row in found if canonical(row.name) == canonical(name)] or found
 
     def entities_aliased(self, name: str) -> list[Name]:
         """The entities of which it is an alias."""
@@ -244,7 +244,7 @@ class Reader:
         )
         found = {}
         for name, norm in norms.items():
-            if owner := _owner(name, spelled.get(norm, {}), aliased.get(norm, {})):
+            if owner := _owner(canonical(name), spelled.get(norm, {}), aliased.get(norm, {})):
                 found[name] = owner
         return found
 
@@ -297,7 +297,7 @@ class Reader:
             sql = f"{_SLOTS % ','.join(['(?, ?, ?, ?)'] * len(part))} AND {self._holds} ORDER BY f.id"
             asked: list[str | int] = []
             for place, (entity, relation) in enumerate(part, start):
-                asked += (place, normalise(entity), entity, normalise(relation))
+                asked += (place, normalise(entity), canonical(entity), normalise(relation))
             rows = self.database.rows(sql, asked)
             for row, fact in zip(rows, self._facts(rows), strict=True):
                 found[row[8]].append(fact)
@@ -382,9 +382,10 @@ class Reader:
             return f"f.id IN (SELECT s.fact FROM source s WHERE s.document = ? {self._read})"
         return f"EXISTS (SELECT 1 FROM source s WHERE s.fact = f.id AND s.document = ? {self._read})"
 
-    def stated_only_in(self, fact_id: int, document: str) -> bool:
-        sql = "SELECT 1 FROM source s JOIN document d ON d.id = s.document WHERE s.fact = ? AND d.name <> ? LIMIT 1"
-        return self.database.one(sql, (fact_id, document)) is None
+    def stated_only_in(self, fact_id: int, documents: Collection[str]) -> bool:
+        """Whether no other document states a fact."""
+        sql = "SELECT d.name FROM source s JOIN document d ON d.id = s.document WHERE s.fact = ?"
+        return all(row[0] in documents for row in self.database.rows(sql, (fact_id,)))
 
     def lineage(self, fact_id: int) -> list[Fact]:
         """A fact, what it superseded, and what superseded it, however far; ordered by id."""
@@ -396,6 +397,26 @@ class Reader:
             SELECT id FROM earlier UNION SELECT id FROM later
         """
         return self.by_id([row[0] for row in self.database.rows(sql, (fact_id, fact_id))])
+
+    def heirs(self, fact_id: int) -> list[Fact]:
+        """What superseded a fact, and what superseded that, however far; ordered by id."""
+        sql = """
+            WITH RECURSIVE later (id) AS
+                (VALUES (?) UNION SELECT f.id FROM fact f JOIN later ON f.supersedes = later.id)
+            SELECT id FROM later
+        """
+        return self.by_id([row[0] for row in self.database.rows(sql, (fact_id,)) if row[0] != fact_id])
+
+    def standing(self, fact: Fact) -> Fact | None:
+        """The fact that says the same now: itself, or one in its place that was stated anew, or moved by a merger."""
+        if fact.until is None:
+            return fact
+        same = [
+            heir
+            for heir in self.heirs(fact.id)
+            if heir.until is None and (heir.relation, heir.value) == (fact.relation, fact.value)
+        ]
+        return max(same, key=lambda heir: (heir.entity == fact.entity, heir.id), default=None)
 
     def ever(self, entities: Sequence[int], relation: str) -> list[Fact]:
         """All facts of some entities in a relation or its synonyms, whether or not they still hold; ordered by id."""

@@ -5,6 +5,7 @@ Strings only, exact and repeatable, and careful: one word that stands on one sid
 scores is left to `kb.resolve`.
 """
 
+import re
 import unicodedata
 from collections import Counter
 from itertools import permutations
@@ -32,6 +33,9 @@ _SHORTEST_MISSPELLED_WORD = 3
 _LONG_NAME = 16
 _COST_OF_A_SLIP = 0.05
 _SHORTEST_SURNAME = 3
+_SIGNS = "#%&*@♭"  # beside those of mathematics and money
+_SIGNED = re.compile(r"[#%&*@+<=>|~$-]")
+_MINUS = "−"
 
 
 def relation_key(relation: str) -> str:
@@ -65,9 +69,11 @@ def relation_similarity(a: str, b: str) -> float:
 def name_similarity(asked: str, held: str) -> float:
     """How likely a normalised name that is asked for is meant as one that is held, from 0.0 to 1.0.
 
-    0.0 where the difference is one that tells entities apart: a number or numeral, an opposite, a word more or less, a
-    short or strongly changed word, or a change that makes another word of the language, as no slip would.
+    0.0 where the difference is one that tells entities apart: a sign, a number or numeral, an opposite, a word more or
+    less, a short or strongly changed word, or a change that makes another word of the language, as no slip would.
     """
+    if not _same_signs(asked, held):
+        return 0.0
     words_a, words_b = _name_words(asked), _name_words(held)
     if _abbreviated(words_a, words_b):
         return 0.95
@@ -165,6 +171,34 @@ def _name_words(norm: str) -> list[str]:
     plain = plain.translate(LETTERS_BEYOND_ACCENTS).replace("'", "").replace("’", "")
     words = "".join(sign if sign.isalnum() else " " for sign in plain).split()
     return words[1:] if len(words) > 1 and words[0] == "the" else words
+
+
+def _same_signs(asked: str, held: str) -> bool:
+    """Whether two names have the same signs in the same words: "C#" and "C", "A+" and "A-" are not the same."""
+    signed_a, signed_b = _signed_words(asked), _signed_words(held)
+    return sorted(signed_a) == sorted(signed_b) or "".join(asked.split()) == "".join(held.split())
+
+
+def _signed_words(norm: str) -> list[str]:
+    """The words of a name that have a sign which is part of the name and no punctuation."""
+    if norm.isascii() and not _SIGNED.search(norm):
+        return []
+    signed = []
+    for word in norm.split():
+        plain = "".join("-" if unicodedata.category(sign) == "Pd" or sign == _MINUS else sign for sign in word)
+        counting = [at for at, sign in enumerate(plain) if _counts(plain, at)]
+        if counting:
+            signed.append("".join(sign for at, sign in enumerate(plain) if sign.isalnum() or at in counting))
+    return signed
+
+
+def _counts(word: str, at: int) -> bool:
+    """Whether a sign is part of a name: any but punctuation; a hyphen at the end of a word, or beside a digit."""
+    sign, before, after = word[at], word[at - 1 : at], word[at + 1 : at + 2]
+    if sign == "-":
+        ends = not before or not after or "-" in (before, after)
+        return len(word) > 1 and (ends or before.isdigit() or after.isdigit())
+    return sign in _SIGNS or unicodedata.category(sign) in ("Sm", "Sc")
 
 
 def _numerals(words: list[str]) -> list[str]:

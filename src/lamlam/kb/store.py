@@ -4,7 +4,7 @@
 resolving, writing and forgetting are done by the modules of those names.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,8 +26,10 @@ from lamlam.kb.fact import Fact, Source
 from lamlam.kb.forget import Forgetter
 from lamlam.kb.log import Entry, Revision, read_entries, read_log
 from lamlam.kb.meta import keep
+from lamlam.kb.namesakes import Namesakes, find_namesakes
 from lamlam.kb.reader import Reader
 from lamlam.kb.resolve import Resolver
+from lamlam.kb.respelling import respell
 from lamlam.kb.stats import Stats, count_relations, gather_stats
 from lamlam.kb.tombstones import Tombstones
 from lamlam.kb.verify import problems
@@ -63,7 +65,13 @@ class KnowledgeBase(View):
         A URL, postgresql://user@host/database, opens one on a server. Raises `InputError` when there is no such
         file, or it is damaged or no knowledge base; `LamLamError` when a server cannot be reached.
         """
-        return cls(connect(path, create=create))
+        database = connect(path, create=create)
+        try:
+            respell(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
 
     @classmethod
     @contextmanager
@@ -248,6 +256,7 @@ class KnowledgeBase(View):
         relation: str | None = None,
         value: str | None = None,
         source: str | None = None,
+        include: Collection[str] = (),
         dry_run: bool = False,
         actor: str = "",
         reason: str = "",
@@ -259,6 +268,11 @@ class KnowledgeBase(View):
         in the file is overwritten, and the file searched. Tombstones remain: the proposition is refused from now on,
         and a lookup for it answers `forgotten`. Where another program's reading keeps the log from being emptied, the
         certificate is not clean, and the next opening empties it.
+
+        Facts of others that tell of an entity stay, and the certificate says how many and why, unless `include` says
+        otherwise, where all of an entity is forgotten: "values" (facts that name it as their value), "mentions" (within
+        their value), "lookalikes" (facts of entities whose names look the same), "documents" (what only documents named
+        after it state).
 
         The certificate is kept (`certificate`): by the transaction that erases, without what is known only later, and
         in full before this returns. Raises `InputError` when nothing is so described, `LamLamError` inside a
@@ -280,20 +294,23 @@ class KnowledgeBase(View):
                 asked=tuple(asked),
                 request=self.request_digest(**asked),
                 facts=tuple(chosen.facts),
-                reasons=tuple(chosen.facts.values()),
-                related=chosen.related,
+                reasons=tuple(map(str, chosen.facts.values())),
+                related=tuple(chosen.related),
+                related_reasons=tuple(chosen.related.values()),
+                left=dict(chosen.left),
+                included=tuple(sorted(set(include))),
                 erased=counts,
                 **done,
             )
 
         if dry_run:
             with self._database.snapshot():
-                chosen = closure.select(fact_id, entity, relation, value, source)
+                chosen = closure.select(fact_id, entity, relation, value, source, include)
             counts = {"fact": len(chosen.facts), "source": chosen.sources}
             return certify(chosen, counts, before=self._database.digest())
         self._database.settle()
         with self._revision("forget", actor, reason) as revision:
-            chosen = closure.select(fact_id, entity, relation, value, source)
+            chosen = closure.select(fact_id, entity, relation, value, source, include)
             erased = Forgetter(self._database, self._tombstones, closure).erase(chosen, revision)
             certificate = certify(chosen, erased.counts, revision=revision, tombstones=erased.tombstones)
             self._certificates.put(certificate)
@@ -392,6 +409,10 @@ class KnowledgeBase(View):
         if not found:
             raise InputError(f"there is no entity '{entity}'", field="entity")
         return self._reader.ever([row.id for row in found], relation)
+
+    def namesakes(self, since: int) -> tuple[Namesakes, ...]:
+        """Entities that may be several of one name, by what was added behind revision `since`."""
+        return find_namesakes(self._database, since)
 
     def stats(self) -> Stats:
         return gather_stats(self._database)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from lamlam.kb.database import Database
 from lamlam.kb.meta import keep, kept
-from lamlam.kb.names import normalise
+from lamlam.kb.names import forms, normalise
 from lamlam.kb.similarity import relation_key
 
 __all__ = ["Tombstones"]
@@ -39,7 +39,8 @@ class Tombstones:
 
     def propositions(self, entity: str, relation: str, value: str) -> list[bytes]:
         """A proposition's digests: under its relation as spelled, and under any spelling of the same words."""
-        return [self._digest("proposition", *key, normalise(value)) for key in self._keys(entity, relation)]
+        keys = self._keys(entity, relation)
+        return [self._digest("proposition", *key, said) for key in keys for said in forms(value)]
 
     def slots(self, entity: str, relation: str) -> list[bytes]:
         """A slot's digests, likewise."""
@@ -97,8 +98,9 @@ class Tombstones:
         self._database.many("DELETE FROM tombstone WHERE digest = ?", ((digest,) for digest in digests))
 
     def _keys(self, entity: str, relation: str) -> list[tuple[str, str, str]]:
-        name = normalise(entity)
-        return [(name, "spelled", normalise(relation)), (name, "words", relation_key(relation))]
+        words = (("spelled", form) for form in forms(relation))
+        keys = [*words, ("words", relation_key(relation))]
+        return [(name, *key) for name in forms(entity) for key in keys]
 
     def _digest(self, *parts: str) -> bytes:
         if not self._for_good:

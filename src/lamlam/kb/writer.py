@@ -12,7 +12,7 @@ from lamlam.errors import InputError
 from lamlam.kb.blocking import stored_keys, value_key
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Source
-from lamlam.kb.names import checked, normalise
+from lamlam.kb.names import canonical, checked, normalise
 from lamlam.kb.synonyms import Synonyms
 from lamlam.kb.tombstones import Tombstones
 
@@ -79,7 +79,7 @@ class Writer:
 
         So is the name of an entity that was merged into another one.
         """
-        checked(name, table)
+        name = canonical(checked(name, table))
         if (table, name) in self._ids:
             return name
         own = self.find(table, name)
@@ -107,8 +107,13 @@ class Writer:
         digests = [digest for proposition in asked for digest in stones.propositions(*proposition)]
         return stones.held_of([*digests, *([stones.document(source.document)] if source else [])])
 
-    def fact(self, entity: str, relation: str, value: str, supersedes: int | None = None) -> tuple[int, bool]:
-        """The id of the fact that states a proposition now, and whether it is new."""
+    def fact(
+        self, entity: str, relation: str, value: str, supersedes: int | None = None, *, exactly: bool = False
+    ) -> tuple[int, bool]:
+        """The id of the fact that states a proposition now, and whether it is new.
+
+        One whose value is another name of this one counts as well, unless it must be `exactly` this one.
+        """
         slot = (self._id("entity", entity), self._id("relation", relation))
         sql = "SELECT id, until FROM fact WHERE entity = ? AND relation = ? AND value = ? AND until IN (0, ?)"
         if known := self._database.one(sql, (*slot, checked(value, "value"), self.revision)):
@@ -116,7 +121,7 @@ class Writer:
             if until:  # what ends and begins in one revision never ended
                 self._database.run("UPDATE fact SET until = 0 WHERE id = ?", (number,))
             return number, bool(until)
-        if self._value_aliases and (number := self._stating_the_same(slot, value)):
+        if self._value_aliases and not exactly and (number := self._stating_the_same(slot, value)):
             return number, False
         sql = "INSERT INTO fact (entity, relation, value, since, supersedes) VALUES (?, ?, ?, ?, ?) RETURNING id"
         number = self._database.scalar(sql, (*slot, value, self.revision, supersedes))
@@ -142,7 +147,7 @@ class Writer:
 
     def alias(self, table: str, name: str, target: int) -> bool:
         """Point a name at an entity or a relation; False where it does already."""
-        checked(name, "aliases")
+        name = canonical(checked(name, "aliases"))
         number = self._database.scalar(
             f"INSERT INTO {table}_alias (name, target, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING id",
             (name, target, self.revision),
@@ -174,6 +179,7 @@ class Writer:
 
     def _id(self, table: str, name: str) -> int:
         """The number of a name, given when it is first used."""
+        name = name if table == "document" else canonical(name)
         known = self._ids.get((table, name))
         if known is None:
             checked(name, table)
@@ -187,13 +193,13 @@ class Writer:
         self._ids[table, name] = number
 
     def find(self, table: str, name: str) -> int | None:
-        """The number of exactly this name, where it has one."""
+        """The number of exactly this name, in its canonical form, where it has one."""
         if table == "document":
             return self._database.scalar("SELECT id FROM document WHERE name = ?", (name,))
         return self._database.scalar(
             f"SELECT t.id FROM {table}_spelling s JOIN {table} t ON t.id = s.target "
             "WHERE s.norm = ? AND s.alias = 0 AND t.name = ?",
-            (normalise(name), name),
+            (normalise(name), canonical(name)),
         )
 
     def _new(self, table: str, name: str) -> int:

@@ -1,10 +1,9 @@
-"""A model with its vocabulary, in a plain Hugging Face folder.
+"""A model with its vocabulary, in a plain Hugging Face folder, or an adapter's.
 
 Weights are safetensors alone: no pickle is written or read, and no code that a folder brings along is run. What else a
 run keeps in its folder stays untouched.
 """
 
-import os
 import tempfile
 from pathlib import Path
 from typing import cast
@@ -13,7 +12,8 @@ import torch
 from transformers import PreTrainedModel
 
 from lamlam.errors import InputError, LamLamError
-from lamlam.model.weights import load_model
+from lamlam.model.adapter import load_whole
+from lamlam.model.folder import move_model
 from lamlam.vocab import Vocabulary
 
 __all__ = ["Checkpoint"]
@@ -44,30 +44,25 @@ class Checkpoint:
             with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as temporary:
                 self.model.save_pretrained(temporary)
                 self.vocabulary.save(temporary)
-                _move_files(Path(temporary), folder)
+                move_model(Path(temporary), folder)
         except OSError as error:
             raise InputError(f"cannot be written ({error.strerror})", path=path) from error
 
     @classmethod
-    def load(cls, path: str | Path, *, device: str | torch.device = "cpu") -> "Checkpoint":
-        """The checkpoint in a folder.
+    def load(
+        cls, path: str | Path, *, base: str | Path | None = None, device: str | torch.device = "cpu"
+    ) -> "Checkpoint":
+        """The checkpoint in a folder; an adapter is merged into its base, which is where it was, or at `base`.
 
         Raises `InputError` when the folder, its configuration, weights or tokenizer are missing or cannot be read,
-        when the weights do not fill the model, and when the tokenizer has no control tokens.
+        when the weights do not fill the model, when the tokenizer has no control tokens, and when an adapter's base is
+        missing or another.
         """
+        if not Path(path).is_dir():
+            raise InputError("no such folder", path=path)
         vocabulary = Vocabulary.load(path)
-        model = load_model(path).to(torch.device(device))  # type: ignore[arg-type]
+        model = load_whole(path, base).to(torch.device(device))  # type: ignore[arg-type]
         try:
             return cls(model, vocabulary)
         except LamLamError as error:
             raise InputError(str(error), path=path) from error
-
-
-def _move_files(source: Path, target: Path) -> None:
-    """Move files, weights last; weights of an earlier save that would be read in their place are removed."""
-    names = sorted((file.name for file in source.iterdir()), key=lambda name: (name.startswith("model"), name))
-    for stale in target.glob("model*.safetensors*"):
-        if stale.name not in names:
-            stale.unlink()
-    for name in names:
-        os.replace(source / name, target / name)

@@ -1,38 +1,34 @@
-"""A model to be trained further, from any Hugging Face causal checkpoint: its embeddings grow by the control tokens."""
+"""A model to be trained further, from any Hugging Face causal model: with control tokens, whole or by an adapter."""
 
 from pathlib import Path
-from typing import cast
 
-import torch
 from transformers import PreTrainedModel
 
-from lamlam.model.weights import load_model
+from lamlam.model.adapter import Base, load_whole
+from lamlam.model.growth import grow
+from lamlam.model.lora import LoraSettings, inject
 from lamlam.vocab import Vocabulary
 from lamlam.vocab.fast import fast_tokenizer
 
-__all__ = ["load_grown"]
+__all__ = ["load_adaptable", "load_grown"]
 
 
-def load_grown(path: str | Path, vocabulary: Vocabulary) -> PreTrainedModel:
-    """The float32 model in a folder, with an embedding for each token of `vocabulary`, which extends its tokenizer.
+def load_grown(source: str | Path, vocabulary: Vocabulary) -> PreTrainedModel:
+    """The float32 model of a folder, GGUF file or name on the hub, grown to `vocabulary`, which extends its tokenizer.
 
-    A token that the folder's tokenizer lacks starts as the mean of those that it has (Hewitt, 2021: the model's
-    distribution over the old tokens stays almost as it was); the others keep their weights. A folder of ours has all
-    tokens, and comes as it is. Raises `InputError` when model or tokenizer cannot be read.
+    A folder of ours has all tokens, and comes as it is. Raises `InputError` when model or tokenizer cannot be read.
     """
-    known = len(fast_tokenizer(path))
-    model = load_model(path).float()
-    if len(vocabulary) > _embeddings(model).num_embeddings:
-        model.resize_token_embeddings(len(vocabulary), mean_resizing=False)
-    # Some models have rows to spare, which no token ever trained: a new token may fall on one of them.
-    for weight in (_embeddings(model).weight, model.get_output_embeddings().weight):
-        with torch.no_grad():
-            weight[known : len(vocabulary)] = weight[:known].mean(0)
-    for config in (model.config, model.generation_config):
-        config.bos_token_id, config.eos_token_id = vocabulary.bos_id, vocabulary.eos_id
-        config.pad_token_id = vocabulary.pad_id
+    model = load_whole(source).float()
+    grow(model, vocabulary, len(fast_tokenizer(source)))
     return model
 
 
-def _embeddings(model: PreTrainedModel) -> torch.nn.Embedding:
-    return cast(torch.nn.Embedding, model.get_input_embeddings())
+def load_adaptable(
+    source: str | Path, vocabulary: Vocabulary, settings: LoraSettings, seed: int = 0
+) -> tuple[PreTrainedModel, Base]:
+    """The same, frozen, with an adapter, fixed by `seed`, and the control tokens' embeddings to train; and its base."""
+    model = load_whole(source).float()
+    base = Base.of(model, source)
+    grow(model, vocabulary, base.tokens)
+    inject(model, base.model, settings, sorted(vocabulary.control_ids), seed)
+    return model, base

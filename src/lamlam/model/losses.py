@@ -14,8 +14,9 @@ from lamlam.vocab import IGNORE_INDEX, Arm, Encoded, Kind, Vocabulary, encode, l
 
 __all__ = ["Loss", "call_losses", "losses_by_class"]
 
+_TEXT = (Kind.TEXT, Kind.OPEN)
 _CLASSES = {
-    "text": (Kind.TEXT, Kind.EOS),
+    "text": (*_TEXT, Kind.EOS),
     "entity": (Kind.ENTITY,),
     "relation": (Kind.RELATION,),
     "control": (Kind.CONTROL,),
@@ -113,8 +114,8 @@ def _stated_places(document: AnnotatedDocument, encoded: Encoded, vocabulary: Vo
     Both arms have the same text tokens, so the calls' places among them are read from the LMLM's ids.
     """
     with_calls = np.array(encode(document, vocabulary, "lmlm").kinds)
-    text_before_call = np.cumsum(with_calls == Kind.TEXT)[with_calls == Kind.END]
-    text_at = np.flatnonzero(np.array(encoded.kinds) == Kind.TEXT)
+    text_before_call = np.cumsum(np.isin(with_calls, _TEXT))[with_calls == Kind.END]
+    text_at = np.flatnonzero(np.isin(encoded.kinds, _TEXT))
     stated: list[npt.NDArray[np.intp]] = []
     for call, first in zip(document.calls, text_before_call, strict=True):
         count = 0

@@ -3,13 +3,25 @@
 import random
 from collections.abc import Iterator, Sequence
 
+from lamlam.annotate.introductions import introductions_corpus
+from lamlam.annotate.redocred import redocred_corpus
 from lamlam.annotate.webnlg import webnlg_corpus
 from lamlam.corpus import Corpus
 from lamlam.corpus.files import documents_from_paper, load_corpus
 from lamlam.corpus.holdout import hold_out_documents
 from lamlam.markup import AnnotatedDocument
 from lamlam.pretrain.offloading import offload
-from lamlam.pretrain.recipe import CorpusSource, FolderSource, PaperSource, Recipe, WebNLGSource
+from lamlam.pretrain.questions import ask_about
+from lamlam.pretrain.recipe import (
+    CorpusSource,
+    FolderSource,
+    IntroductionsSource,
+    PaperSource,
+    Recipe,
+    ReDocREDSource,
+    WebNLGSource,
+)
+from lamlam.pretrain.shown import ShownFacts
 from lamlam.pretrain.substitution import Substitution
 from lamlam.vocab import Arm, Encoded, Vocabulary, encode
 from lamlam.world import World, WorldSettings
@@ -30,6 +42,10 @@ def _read(source: CorpusSource, seed: int) -> Corpus:
         return hold_out_documents(list(documents_from_paper(source.path)), every=source.heldout_every)
     if isinstance(source, WebNLGSource):
         return webnlg_corpus(source.path, one_in=source.one_in, seed=seed)
+    if isinstance(source, IntroductionsSource):
+        return introductions_corpus(source.path, documents=source.documents, seed=seed)
+    if isinstance(source, ReDocREDSource):
+        return redocred_corpus(source.path, heldout_every=source.heldout_every)
     return World(WorldSettings(people=source.people, size=source.size, seed=seed)).corpus()
 
 
@@ -71,8 +87,12 @@ def _endless(
     """The corpus over and over, each time in another order and with other names."""
     documents = [document for document in corpus.train if document.text]
     names = (name for d in documents for call in d.calls for name in (call.entity, call.value))
-    substitution = Substitution(source.substitution, names)
+    substitution, shown = Substitution(source.substitution, names), ShownFacts(source.facts, documents)
     while True:
         rng.shuffle(documents)
         for document in documents:
-            yield encode(substitution.apply(document, rng), vocabulary, arm)
+            asked = bool(source.questions and document.calls) and rng.random() < source.questions
+            document = ask_about(document, rng, unknown=source.unanswered) if asked else document
+            renamed = substitution.apply(document, rng)
+            given = shown.before(renamed, rng) if source.facts else ""
+            yield encode(renamed, vocabulary, arm, partial=source.partial and not asked, given=given)

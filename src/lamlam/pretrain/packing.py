@@ -23,6 +23,7 @@ from lamlam.vocab import Encoded, Kind, labels
 __all__ = ["PackedFile", "pack"]
 
 _OPEN_ROWS = 64
+_TEXT = (Kind.TEXT, Kind.OPEN)
 
 
 class PackedFile(Dataset[dict[str, torch.Tensor]]):
@@ -48,11 +49,18 @@ class PackedFile(Dataset[dict[str, torch.Tensor]]):
         return int(self.meta["rows"])
 
     def __getitem__(self, row: int) -> dict[str, torch.Tensor]:
-        """`input_ids`, `labels`, and with boundaries `position_ids`, each [T], int64."""
+        """`input_ids`, `labels`, and with boundaries `position_ids`, each [T], int64.
+
+        And `open_calls` [T], bool, in a file that has tokens of the kind OPEN: these.
+        """
         ids, kinds = self.ids[row].astype(np.int64), np.asarray(self.kinds[row])
         targets = labels(ids, kinds, self.mask_values)
         example = {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(targets)}
-        return example | ({"position_ids": torch.from_numpy(_positions(kinds))} if self.boundaries else {})
+        if self.boundaries:
+            example["position_ids"] = torch.from_numpy(_positions(kinds))
+        if self.meta.get("open_calls"):
+            example["open_calls"] = torch.from_numpy(kinds == Kind.OPEN)
+        return example
 
 
 def pack(
@@ -66,11 +74,12 @@ def pack(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "packed.json").unlink(missing_ok=True)
-    dtype, rows, placed = np.dtype(np.uint32), 0, 0
+    dtype, rows, placed, open_calls = np.dtype(np.uint32), 0, 0, False
     with (folder / "ids.bin").open("wb") as ids_file, (folder / "kinds.bin").open("wb") as kinds_file:
         for row in _rows(_limit(documents, tokens), context):
             padding = context - len(row.ids)
             placed += len(row.ids)
+            open_calls |= Kind.OPEN in row.kinds
             row.add([pad_id] * padding, Kind.PAD)
             ids_file.write(np.asarray(row.ids, dtype).tobytes())
             kinds_file.write(np.asarray(row.kinds, np.uint8).tobytes())
@@ -78,7 +87,8 @@ def pack(
     if not rows:
         raise LamLamError("there is no document to pack")
     with atomic_write(folder / "packed.json") as out:
-        json.dump({"rows": rows, "context": context, "tokens": placed, "dtype": dtype.name}, out)
+        meta = {"rows": rows, "context": context, "tokens": placed, "dtype": dtype.name, "open_calls": open_calls}
+        json.dump(meta, out)
     return PackedFile(folder)
 
 
@@ -112,7 +122,7 @@ def _pieces(document: Encoded, context: int) -> Iterator[Encoded]:
     while len(ids) > context:
         cut = context
         # Between text tokens only: half a call would teach the model to begin one without its entity.
-        while cut > 1 and not (kinds[cut] in (Kind.TEXT, Kind.EOS) and kinds[cut - 1] in (Kind.TEXT, Kind.END)):
+        while cut > 1 and not (kinds[cut] in (*_TEXT, Kind.EOS) and kinds[cut - 1] in (*_TEXT, Kind.END)):
             cut -= 1
         cut = cut if cut > 1 else context
         yield Encoded(ids[:cut], kinds[:cut])

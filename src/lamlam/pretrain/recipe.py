@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lamlam.checked import checked
 from lamlam.errors import InputError
+from lamlam.model.lora import LoraSettings
 from lamlam.pretrain.offloading import OffloadingSettings
 from lamlam.pretrain.substitution import SubstitutionSettings
 from lamlam.vocab import Arm
@@ -17,8 +18,11 @@ from lamlam.vocab import Arm
 __all__ = [
     "CorpusSource",
     "FolderSource",
+    "IntroductionsSource",
     "PaperSource",
+    "ReDocREDSource",
     "Recipe",
+    "Source",
     "WebNLGSource",
     "WorldSource",
     "arm_of",
@@ -31,19 +35,32 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Source(_Settings):
+class Source(_Settings):
     weight: float = Field(default=1.0, gt=0.0, description="share of the training tokens, relative to the others")
     substitution: SubstitutionSettings = SubstitutionSettings()
+    questions: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="share of the documents that become a question about a fact of theirs",
+    )
+    unanswered: float = Field(default=0.1, ge=0.0, le=1.0, description="share of these questions that find nothing")
+    facts: int = Field(
+        default=0,
+        ge=0,
+        description="facts that are shown before a text, for a rival of lookups; the standard arm alone",
+    )
+    partial: bool = Field(default=False, description="only some facts have calls: where none is made isn't trained")
 
 
-class FolderSource(_Source):
+class FolderSource(Source):
     """A corpus folder as `lamlam world` writes it."""
 
     kind: Literal["folder"]
     path: str
 
 
-class PaperSource(_Source):
+class PaperSource(Source):
     """Annotated documents in the paper's JSON; every `heldout_every`-th document is held out."""
 
     kind: Literal["paper"]
@@ -51,7 +68,7 @@ class PaperSource(_Source):
     heldout_every: int = Field(default=20, ge=2)
 
 
-class WebNLGSource(_Source):
+class WebNLGSource(Source):
     """WebNLG, annotated by alignment and split by subject: one in `one_in` is held out."""
 
     kind: Literal["webnlg"]
@@ -59,7 +76,24 @@ class WebNLGSource(_Source):
     one_in: int = Field(default=8, ge=2)
 
 
-class WorldSource(_Source):
+class IntroductionsSource(Source):
+    """Wikipedia introductions with calls for the table facts that they state; `documents` of them (None: all)."""
+
+    kind: Literal["introductions"]
+    path: str
+    documents: int | None = Field(default=None, ge=1)
+    partial: bool = True
+
+
+class ReDocREDSource(Source):
+    """Re-DocRED's annotated documents; every `heldout_every`-th document is held out."""
+
+    kind: Literal["redocred"]
+    path: str
+    heldout_every: int = Field(default=20, ge=2)
+
+
+class WorldSource(Source):
     """The invented world, made on the spot."""
 
     kind: Literal["world"]
@@ -67,7 +101,10 @@ class WorldSource(_Source):
     size: Literal["demo", "full"] = "demo"
 
 
-CorpusSource = Annotated[FolderSource | PaperSource | WebNLGSource | WorldSource, Field(discriminator="kind")]
+CorpusSource = Annotated[
+    FolderSource | PaperSource | WebNLGSource | IntroductionsSource | ReDocREDSource | WorldSource,
+    Field(discriminator="kind"),
+]
 
 
 class VocabularySettings(_Settings):
@@ -78,7 +115,7 @@ class VocabularySettings(_Settings):
 
 
 class ModelSettings(_Settings):
-    """A preset's shape with random weights, or the model of a checkpoint's folder, `path`, to be trained further."""
+    """A preset's shape with random weights, or one to be trained further: a folder, GGUF file or name on the hub."""
 
     preset: str = "nano"
     overrides: dict[str, Any] = Field(default_factory=dict, description="fields of the Hugging Face configuration")
@@ -91,9 +128,16 @@ class ModelSettings(_Settings):
         return self
 
 
+class AdapterSettings(LoraSettings):
+    """An adapter is trained in the place of all weights; the run keeps it as it is, or merged into its base."""
+
+    save: Literal["adapter", "merged"] = "adapter"
+
+
 class TrainingSettings(_Settings):
     """Batch sizes are in rows of `context` tokens; a step sees `batch * accumulate` rows on each process."""
 
+    lora: AdapterSettings | None = Field(default=None, description="for a model by path: all else stays frozen")
     tokens: int = Field(
         default=2_000_000, ge=1, description="tokens of the packed file, augmented afresh as they repeat"
     )
@@ -131,9 +175,17 @@ class Recipe(_Settings):
     training: TrainingSettings = TrainingSettings()
 
     @model_validator(mode="after")
+    def _shown_facts_are_for_the_standard_arm(self) -> Self:
+        if self.arm == "lmlm" and any(source.facts for source in self.corpora):
+            raise ValueError("facts are shown to the standard arm alone: an LMLM looks them up")
+        return self
+
+    @model_validator(mode="after")
     def _path_has_a_tokenizer(self) -> Self:
         if self.model.path and self.vocabulary != VocabularySettings():
             raise ValueError("a model by path has a tokenizer of its own: give no vocabulary")
+        if self.training.lora and not self.model.path:
+            raise ValueError("an adapter needs a model that knows something: give model.path")
         return self
 
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import torch
 import torch.distributed as dist
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 from transformers import (
@@ -25,16 +26,25 @@ from transformers import (
 )
 
 from lamlam.errors import InputError
-from lamlam.pretrain.optimizer import build_optimizer
+from lamlam.model.precision import fast_dtype
+from lamlam.model.rows import trained_output_rows
+from lamlam.pretrain.attention import DOCUMENTS, document_lengths
+from lamlam.pretrain.bfloat16 import can_be_rounded, round_weights
+from lamlam.pretrain.loss import linear_cross_entropy, masked_cross_entropy
+from lamlam.pretrain.optimizer import OnMasters, build_optimizer
 from lamlam.pretrain.packing import PackedFile
 from lamlam.pretrain.ranks import Ranks
-from lamlam.pretrain.recipe import Recipe
+from lamlam.pretrain.recipe import Recipe, TrainingSettings
+from lamlam.vocab import IGNORE_INDEX
 
 __all__ = ["Deadline", "PackedTrainer", "check_sharding", "steps_of", "whole_state"]
 
 
 class PackedTrainer(Trainer):
     """Trains `model` on packed rows as the recipe says, its state saved in `folder`.
+
+    One process on a CPU has a step of its own: attention document by document, an output layer for the positions that
+    carry loss alone, and where the processor multiplies bfloat16, weights in it, with float32 masters in the optimizer.
 
     Raises `InputError` for a kind of attention that the model does not have.
     """
@@ -46,14 +56,20 @@ class PackedTrainer(Trainer):
         packed: PackedFile,
         folder: Path,
         callbacks: Sequence[TrainerCallback],
+        *,
+        entity_id: int,
     ) -> None:
         self._training = training = recipe.training
-        _set_attention(model, training.attention)
+        self._entity_id = entity_id
+        self._by_document = _is_alone_on_a_cpu(training)
+        bf16 = training.bf16 and (not self._by_document or fast_dtype() is torch.bfloat16)
+        self._masters = round_weights(model) if self._by_document and bf16 and can_be_rounded(model) else {}
+        _set_attention(model, DOCUMENTS if self._by_document else training.attention)
         if training.compile:
             model.compile()  # in place: names of weights stay, and nothing is left in the environment
         super().__init__(
             model=model,
-            args=_arguments(recipe, steps_of(recipe, len(packed)), folder),
+            args=_arguments(recipe, steps_of(recipe, len(packed)), folder, bf16=bf16 and not self._masters),
             train_dataset=_WholeSteps(packed, _rows_a_step(recipe)),
             data_collator=_stack,
             callbacks=list(callbacks),
@@ -63,12 +79,38 @@ class PackedTrainer(Trainer):
     def create_optimizer(self, model: Any = None) -> Optimizer:
         """The recipe's. Made here and not before, as FSDP replaces the parameters of a model."""
         if self.optimizer is None:
-            self.optimizer = build_optimizer(cast(PreTrainedModel, model or self.model), self._training)
+            named = cast(nn.Module, model or self.model).named_parameters()
+            optimizer = build_optimizer([(name, self._masters.get(p, p)) for name, p in named], self._training)
+            self.optimizer = OnMasters(self._masters, optimizer) if self._masters else optimizer
         return self.optimizer
 
-    def whole_weights(self) -> dict[str, torch.Tensor]:
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The cross-entropy of the supervised positions over their number in the whole step, as the Trainer counts."""
+        labels, banned = inputs["labels"][:, 1:], inputs.get("open_calls")
+        read = {key: inputs[key] for key in ("input_ids", "position_ids") if key in inputs}
+        where = labels != IGNORE_INDEX
+        scale = self.accelerator.num_processes / (where.sum() if num_items_in_batch is None else num_items_in_batch)
+        banned, targets = None if banned is None else banned[:, 1:][where], labels[where]
+        if not self._by_document:
+            logits = model(**read, use_cache=False).logits[:, :-1][where]
+            return masked_cross_entropy(logits, targets, banned, token=self._entity_id) * scale
+        batch, width = read["input_ids"].shape
+        documents = document_lengths(read["position_ids"]) if "position_ids" in read else [width] * batch
+        with self.accelerator.autocast():
+            hidden = model.base_model(**read, use_cache=False, documents=documents).last_hidden_state[:, :-1][where]
+            weight = model.get_output_embeddings().weight
+            if torch.is_autocast_enabled("cpu"):
+                hidden, weight = hidden.bfloat16(), weight.bfloat16()
+        rows = trained_output_rows(model)
+        return linear_cross_entropy(hidden, weight, targets, banned, token=self._entity_id, scale=scale, rows=rows)
+
+    def whole_weights(self) -> dict[str, Tensor]:
         """The weights by name, gathered from all processes and moved to the first one's CPU; all must ask."""
-        return {name: weight.float().cpu() for name, weight in self.accelerator.get_state_dict(self.model).items()}
+        weights = {name: weight.float().cpu() for name, weight in self.accelerator.get_state_dict(self.model).items()}
+        named = cast(nn.Module, self.model).named_parameters(remove_duplicate=False)
+        return weights | {name: self._masters[p].detach() for name, p in named if p in self._masters}
 
 
 class _WholeSteps(Dataset[dict[str, torch.Tensor]]):
@@ -135,10 +177,17 @@ def _is_whole(state: Path) -> bool:
 def check_sharding(recipe: Recipe) -> None:
     """Raises `InputError` for settings of FSDP that do not go together."""
     training = recipe.training
+    if training.fsdp and training.lora:
+        raise InputError("an adapter is not sharded", field="training.fsdp")
     if training.fsdp and Ranks.from_environment().world == 1:
         raise InputError("shards a model over the processes of torchrun: there is one", field="training.fsdp")
     if training.fsdp and training.optimizer == "muon":
         raise InputError("needs whole matrices, which FSDP has none of: take adamw", field="training.optimizer")
+
+
+def _is_alone_on_a_cpu(training: TrainingSettings) -> bool:
+    alone = Ranks.from_environment().world == 1
+    return alone and not (torch.cuda.is_available() or training.compile or training.attention == "flex")
 
 
 def _set_attention(model: PreTrainedModel, attention: str) -> None:
@@ -148,7 +197,7 @@ def _set_attention(model: PreTrainedModel, attention: str) -> None:
         raise InputError(f"the model has no {attention} attention", field="training.attention") from error
 
 
-def _arguments(recipe: Recipe, steps: int, folder: Path) -> TrainingArguments:
+def _arguments(recipe: Recipe, steps: int, folder: Path, *, bf16: bool) -> TrainingArguments:
     training = recipe.training
     log = max(1, steps // 100)
     saves = max(1, round(steps / training.checkpoints / log))
@@ -161,7 +210,7 @@ def _arguments(recipe: Recipe, steps: int, folder: Path) -> TrainingArguments:
         learning_rate=training.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=round(training.warmup * steps),
-        bf16=training.bf16,
+        bf16=bf16,
         use_cpu=not torch.cuda.is_available(),
         activation_checkpointing=training.gradient_checkpointing and not training.fsdp,
         activation_checkpointing_kwargs={"use_reentrant": False},

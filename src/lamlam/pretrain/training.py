@@ -13,6 +13,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import yaml
 from transformers import PreTrainedModel, TrainerCallback
@@ -25,8 +26,9 @@ from lamlam.kb.builder import discard
 from lamlam.kb.sqlite import SQLiteDatabase
 from lamlam.kb.store import KnowledgeBase
 from lamlam.markup import AnnotatedDocument
+from lamlam.model.adapter import Base, load_whole, save_adapter
 from lamlam.model.checkpoint import Checkpoint
-from lamlam.model.continuation import load_grown
+from lamlam.model.continuation import load_adaptable, load_grown
 from lamlam.model.presets import build_model
 from lamlam.pretrain.data import mixture, read_corpora, train_vocabulary
 from lamlam.pretrain.monitor import Monitor, ProgressBar
@@ -65,6 +67,11 @@ class Run:
         return self.folder / "metrics.jsonl"
 
     @property
+    def results(self) -> Path:
+        """What `lamlam evaluate` measured of the run's weights."""
+        return self.folder / "results.json"
+
+    @property
     def state(self) -> Path:
         """What a run that is cut off resumes from; gone once the run has ended."""
         return self.folder / "state"
@@ -84,15 +91,21 @@ class TimeIsUp(LamLamError):
 
 
 def prepare(recipe: Recipe, run: Run, corpora: list[Corpus] | None = None) -> None:
-    """Read the corpora, train the tokenizer, build the knowledge base and pack the tokens; done once per recipe."""
+    """Read the corpora, train the tokenizer, build the knowledge base and pack the tokens; done once per recipe.
+
+    Weights and figures that another recipe left in the folder are not this one's: the figures go, and nobody reads the
+    weights until those of this recipe are there (`check_ended`).
+    """
     if _is_prepared(recipe, run):
         return
-    run.summary.unlink(missing_ok=True)
-    shutil.rmtree(run.state, ignore_errors=True)
     corpora = corpora or read_corpora(recipe)
     if not all(any(document.text for document in corpus.train) for corpus in corpora):
         raise LamLamError("a corpus of the recipe holds no text to train on")
     vocabulary = train_vocabulary(recipe, corpora)
+    run.packed.mkdir(exist_ok=True)
+    run.summary.unlink(missing_ok=True)
+    run.results.unlink(missing_ok=True)
+    shutil.rmtree(run.state, ignore_errors=True)
     vocabulary.save(run.folder)
     save_corpus(corpora[0], run.corpus)
     _build_knowledge_base(corpora, run.knowledge_base)
@@ -165,7 +178,7 @@ def pretrain(
     trainer.train(resume_from_checkpoint=str(saved) if saved else None)
     if trainer.state.global_step < trainer.state.max_steps:
         raise TimeIsUp(trainer.state.global_step, trainer.state.max_steps)
-    model = _whole_model(recipe, run, trainer)
+    model = _saved_model(recipe, run, trainer, ranks)
     if ranks.first:
         _finish(run, model, trainer, resumed=saved is not None, seconds=time.monotonic() - started)
     return model
@@ -174,25 +187,31 @@ def pretrain(
 def _trainer(recipe: Recipe, run: Run, ranks: Ranks, seconds: float | None) -> PackedTrainer:
     vocabulary = Vocabulary.load(run.folder)
     packed = PackedFile(run.packed, boundaries=recipe.training.boundaries, mask_values=recipe.training.mask_values)
-    model = _first_model(recipe, vocabulary)
+    model = _first_model(recipe, run, vocabulary)
     callbacks: list[TrainerCallback] = [_monitor(recipe, run, vocabulary, model, steps_of(recipe, len(packed)), ranks)]
     callbacks += [ProgressBar(recipe.name)] if ranks.first else []
     callbacks += [Deadline(seconds)] if seconds is not None else []
-    return PackedTrainer(model, recipe, packed, run.state, callbacks)
+    return PackedTrainer(model, recipe, packed, run.state, callbacks, entity_id=vocabulary.entity_id)
 
 
-def _whole_model(recipe: Recipe, run: Run, trainer: PackedTrainer) -> PreTrainedModel:
-    """The trained model in float32 on the CPU; under FSDP put together again, on the first process alone."""
-    weights = trainer.whole_weights()
-    model = _first_model(recipe, Vocabulary.load(run.folder))
-    if weights:
+def _saved_model(recipe: Recipe, run: Run, trainer: PackedTrainer, ranks: Ranks) -> PreTrainedModel:
+    """The trained model, saved and in float32 on the CPU, on the first process; elsewhere that process's own."""
+    weights, vocabulary, lora = trainer.whole_weights(), Vocabulary.load(run.folder), recipe.training.lora
+    if not ranks.first:
+        return cast(PreTrainedModel, trainer.model)
+    if lora:
+        save_adapter(cast(PreTrainedModel, trainer.model), weights, Base.load(run.folder), run.folder)
+        model = load_whole(run.folder, ended=False)
+    else:
+        model = _first_model(recipe, run, vocabulary)
         model.load_state_dict(weights)
+    if not lora or lora.save == "merged":
+        Checkpoint(model, vocabulary).save(run.folder)
     return model
 
 
 def _finish(run: Run, model: PreTrainedModel, trainer: PackedTrainer, *, resumed: bool, seconds: float) -> None:
     packed = PackedFile(run.packed)
-    Checkpoint(model, Vocabulary.load(run.folder)).save(run.folder)
     summary = {
         "seconds": round(seconds, 1),
         "steps": trainer.state.max_steps,
@@ -207,10 +226,16 @@ def _finish(run: Run, model: PreTrainedModel, trainer: PackedTrainer, *, resumed
     shutil.rmtree(run.state)  # the optimizer's state is a pickle, and nobody resumes a run that has ended
 
 
-def _first_model(recipe: Recipe, vocabulary: Vocabulary) -> PreTrainedModel:
+def _first_model(recipe: Recipe, run: Run, vocabulary: Vocabulary) -> PreTrainedModel:
     """The model before the first step. Raises `InputError` when it reads fewer tokens than a row has."""
-    settings = recipe.model
-    if settings.path:
+    settings, lora = recipe.model, recipe.training.lora
+    if settings.path and lora:
+        model, base = load_adaptable(settings.path, vocabulary, lora, recipe.seed)
+        if whole_state(run.state):
+            Base.load(run.folder).check(base.digests[0], settings.path)
+        elif Ranks.from_environment().first:
+            base.save(run.folder)
+    elif settings.path:
         model = load_grown(settings.path, vocabulary)
     else:
         model = build_model(settings.preset, vocabulary, seed=recipe.seed, overrides=settings.overrides)

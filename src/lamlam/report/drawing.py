@@ -1,4 +1,4 @@
-"""A figure of the page: the drawing, what to see in it, and the same in words."""
+"""A figure of the page: the drawing, its caption, and the same in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ __all__ = ["Drawing", "bar_drawing", "curve_drawing"]
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A figure of the page: an SVG element, its title, what to see in it, and the same for those who cannot."""
+    """A figure of the page: an SVG element, its title, its caption, and a text alternative."""
 
     name: str
     title: str
@@ -30,21 +30,25 @@ class Drawing:
 
 
 def bar_drawing(panels: Sequence[tuple[str, Sequence[Bar]]], name: str, title: str, caption: str) -> Drawing | None:
-    """Panels of bars; those without a bar are left out, and None is left of none."""
-    panels = [(heading, of) for heading, of in panels if of]
+    """Draw panels of bars; panels without a bar are left out. None if nothing is left to draw."""
+    panels = [(heading, shown) for heading, shown in panels if shown]
     if not panels:
         return None
-    alt = "; ".join(f"{heading}: " + ", ".join(f"{b.label} {100 * b.value:.1f}%" for b in of) for heading, of in panels)
+    alt = "; ".join(
+        f"{heading}: " + ", ".join(f"{bar.label} {100 * bar.value:.1f}%" for bar in shown) for heading, shown in panels
+    )
     return Drawing(name, title, caption, f"{title}. {alt}.", bars(panels))
 
 
 def curve_drawing(
     panels: Sequence[tuple[str, Sequence[Series]]], ylabel: str, title: str, caption: str, *, log: bool = False
 ) -> Drawing | None:
-    """Panels of curves over training; those without a curve are left out, and None is left of none."""
+    """Draw panels of curves over training; panels without a curve are left out. None if nothing is left to draw."""
     panels = [(name, series) for name, series in panels if series]
     if not panels:
         return None
-    ends = "; ".join(f"{name}: {each.label} ends at {each.points[-1][1]:.2f}" for name, of in panels for each in of)
+    ends = "; ".join(
+        f"{name}: {curve.label} ends at {curve.points[-1][1]:.2f}" for name, series in panels for curve in series
+    )
     name = title.lower().replace(",", "").replace(" ", "-")
     return Drawing(name, title, caption, f"{title}. {ends}.", curves(panels, ylabel, log=log))

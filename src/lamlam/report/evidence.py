@@ -1,6 +1,6 @@
-"""The drawings of what `lamlam evaluate` measured beyond the loop itself, a function a task.
+"""The drawings of what `lamlam evaluate` measured beyond the demo's own tasks, a function for each task.
 
-Each takes the run and gives a drawing, or None where the run was not measured so. The paper (arXiv 2505.15962) has the
+Each takes the run and returns a drawing, or None if the run has no such figures. The paper (arXiv 2505.15962) has the
 same comparisons over training, by knowledge of masked values, by share of offloaded facts and for unlearning.
 """
 
@@ -17,19 +17,19 @@ __all__ = ["EVIDENCE"]
 
 
 def _memorisation(run: RunResults) -> Drawing | None:
-    told = run.measured("lmlm", "memorisation")
-    if told is None:
+    figures = run.measured("lmlm", "memorisation")
+    if figures is None:
         return None
     panels = []
-    for group in told["curves"]["masked"]:
+    for group in figures["curves"]["masked"]:
         series = [
-            Series("mask on", "lmlm", _pairs(told["curves"]["masked"].get(group))),
-            Series("mask off", "standard", _pairs(told["curves"]["unmasked"].get(group))),
+            Series("mask on", "lmlm", _pairs(figures["curves"]["masked"].get(group))),
+            Series("mask off", "standard", _pairs(figures["curves"]["unmasked"].get(group))),
         ]
-        drawn = [each for each in series if each.points]
-        floor = told["floor_loss"].get(group)
+        drawn = [curve for curve in series if curve.points]
+        floor = figures["floor_loss"].get(group)
         if drawn and floor is not None:
-            ends = [place for place, _ in drawn[0].points]
+            ends = [tokens for tokens, _ in drawn[0].points]
             drawn.append(Series("guess from the relation", "off", [(ends[0], floor), (ends[-1], floor)], dashed=True))
         panels.append((GROUPS.get(group, group), drawn))
     return curve_drawing(
@@ -49,9 +49,9 @@ def _offloading(run: RunResults) -> Drawing | None:
     series = []
     for policy, colour in (("random", "off"), ("hardest", "lmlm")):
         # Nothing and everything offloaded are the same for both policies.
-        of = sorted((s for s in steps if s["policy"] == policy or s["share"] in (0, 1)), key=lambda s: s["share"])
+        own = sorted((s for s in steps if s["policy"] == policy or s["share"] in (0, 1)), key=lambda s: s["share"])
         for group, dashed in (("seen", False), ("unseen", True)):
-            found = [step for step in of if group in step]
+            found = [step for step in own if group in step]
             line = [(float(shares.index(step["share"])), step[group]["accuracy"]) for step in found]
             intervals = [tuple(step[group]["interval"]) for step in found]
             series.append(Series(f"{policy}, {group}", colour, line, dashed, intervals))
@@ -63,7 +63,7 @@ def _offloading(run: RunResults) -> Drawing | None:
         for step in steps
     )
     caption = f"A model trained for each share. Perplexity, normalized / dynamic: {perplexities}."
-    svg = points(labels, [each for each in series if each.points], "share of the facts that are looked up", "accuracy")
+    svg = points(labels, [line for line in series if line.points], "share of the facts that are looked up", "accuracy")
     return Drawing("offloading", title, caption, f"{title}. {caption}", svg)
 
 
@@ -107,7 +107,7 @@ def _language(run: RunResults) -> Drawing | None:
 
 
 def _audit(run: RunResults) -> Drawing | None:
-    """What the model says of the facts of its own world."""
+    """What the model says about the facts of its own world."""
     return _forgotten(
         run.measured("lmlm", "audit", "world"),
         "model",
@@ -119,7 +119,7 @@ def _audit(run: RunResults) -> Drawing | None:
 
 
 def _countries(run: RunResults) -> Drawing | None:
-    """What the knowledge base alone returns when it is asked the right question."""
+    """What the knowledge base alone returns when asked the right question."""
     return _forgotten(
         run.measured("lmlm", "audit_countries", "noise"),
         "oracle",
@@ -129,11 +129,11 @@ def _countries(run: RunResults) -> Drawing | None:
     )
 
 
-def _forgotten(told: Mapping[str, Any] | None, caller: str, name: str, title: str, caption: str) -> Drawing | None:
+def _forgotten(figures: Mapping[str, Any] | None, caller: str, name: str, title: str, caption: str) -> Drawing | None:
     names = {"full": "right before", "survival": "right after", "wrong_answer": "another value", "collateral": "lost"}
     panels = []
     for who, colour, way in ((caller, "lmlm", "ours"), (f"{caller}_nearest", "off", "nearest neighbour")):
-        detail = (told or {}).get(who, {}).get("detail", {})
+        detail = (figures or {}).get(who, {}).get("detail", {})
         panels.append((way, [_share_bar(label, colour, detail[key]) for key, label in names.items() if key in detail]))
     return bar_drawing(panels, name, title, caption)
 
@@ -146,8 +146,8 @@ def _changes(run: RunResults) -> Drawing | None:
         "consequence": "what follows",
     }
     panels = []
-    for told in (run.measured("lmlm", "counterfact") or {}).get("steps", ()):
-        number, detail = told["edits"], told["detail"]
+    for step in (run.measured("lmlm", "counterfact") or {}).get("steps", ()):
+        number, detail = step["edits"], step["detail"]
         found = [_share_bar(label, "lmlm", detail[name]) for name, label in names.items() if detail[name]["n"]]
         panels.append(("1 edit" if number == 1 else f"{number:,} edits", found))
     return bar_drawing(

@@ -54,7 +54,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: a share with its interval."""
+    """One bar: a proportion with its interval."""
 
     label: str
     colour: str
@@ -73,13 +73,13 @@ class Dot:
 
 
 def curves(panels: Sequence[tuple[str, Sequence[Series]]], ylabel: str, *, log: bool = False) -> str:
-    """Figures over training tokens: one panel for each title, side by side, with a common vertical axis."""
+    """Draw figures over training tokens: one panel for each title, side by side, with a common vertical axis."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(8.2, 3.1))
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axis, (title, series) in zip(axes, panels, strict=True):
-            for each in series:
-                _line(axis, each)
+            for curve in series:
+                _line(axis, curve)
             axis.set_title(title, loc="left", fontsize=10, color=_placeholder("ink"))
             axis.set_xlabel("training tokens")
             axis.xaxis.set_major_formatter(FuncFormatter(_tokens))
@@ -94,12 +94,12 @@ def curves(panels: Sequence[tuple[str, Sequence[Series]]], ylabel: str, *, log: 
 
 
 def points(labels: Sequence[str], series: Sequence[Series], xlabel: str, ylabel: str) -> str:
-    """Shares over named places, with their intervals; a point's x is the index of its label."""
+    """Draw proportions over named places, with their intervals; a point's x is the index of its label."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(8.2, 3.3))
         axis = figure.subplots()
-        for number, each in enumerate(series):
-            _points(axis, each, shift=0.05 * (2 * number - len(series) + 1))
+        for number, line in enumerate(series):
+            _points(axis, line, shift=0.05 * (2 * number - len(series) + 1))
         axis.set_xticks(range(len(labels)), labels)
         axis.set_xlim(-0.5, len(labels) - 0.5)
         axis.set_xlabel(xlabel)
@@ -111,15 +111,15 @@ def points(labels: Sequence[str], series: Sequence[Series], xlabel: str, ylabel:
 
 
 def bars(panels: Sequence[tuple[str, Sequence[Bar]]]) -> str:
-    """Shares as horizontal bars, a panel for each title."""
+    """Draw proportions as horizontal bars, a panel for each title."""
     with mpl.rc_context(_STYLE):
-        rows = max(len(of) for _, of in panels)
+        rows = max(len(shown) for _, shown in panels)
         figure = Figure(figsize=(8.2, 0.75 + 0.42 * rows))
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
-        for axis, (title, of) in zip(axes, panels, strict=True):
-            for row, bar in enumerate(of):
+        for axis, (title, shown) in zip(axes, panels, strict=True):
+            for row, bar in enumerate(shown):
                 _bar(axis, row, bar)
-            axis.set_yticks(range(len(of)), [bar.label for bar in of])
+            axis.set_yticks(range(len(shown)), [bar.label for bar in shown])
             axis.set_ylim(rows - 0.4, -0.6)
             axis.set_title(title, loc="left", fontsize=10, color=_placeholder("ink"))
             _share_axis(axis, "x", ticks=5 if len(panels) < 3 else 3)
@@ -131,7 +131,7 @@ def bars(panels: Sequence[tuple[str, Sequence[Bar]]]) -> str:
 
 
 def scatter(dots: Sequence[Dot], xlabel: str, ylabel: str, level: tuple[float, str] | None = None) -> str:
-    """Dots with their labels; `level` is a height to compare with, and what it is called."""
+    """Draw dots with their labels; `level` is a height to compare with, and its name."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(8.2, 4.2))
         axis = figure.subplots()
@@ -161,7 +161,7 @@ def scatter(dots: Sequence[Dot], xlabel: str, ylabel: str, level: tuple[float, s
 
 
 def _apart(dots: Sequence[Dot]) -> list[float]:
-    """How far, in points, each label is moved, so that those of dots side by side stand one below another."""
+    """How far, in points, to move each label so that the labels of neighbouring dots don't overlap."""
     wide, high = (max(v) - min(v) or 1.0 for v in ([dot.x for dot in dots], [dot.y for dot in dots]))
     in_points = [dot.y / high * 180 for dot in dots]  # the height of the drawing that dots take up, about
     placed: dict[int, float] = {}
@@ -228,7 +228,7 @@ def _log_scale(axis: Axes) -> None:
 
 
 def _share_axis(axis: Axes, which: Literal["x", "y"], ticks: int = 5) -> None:
-    """A little over 0 to 1, so that whiskers and figures at either end stay inside."""
+    """A little more than 0 to 1, so that whiskers and numbers at either end fit in."""
     limits, places = (-0.02, 1.04) if which == "y" else (0, 1.22), [tick / (ticks - 1) for tick in range(ticks)]
     (axis.set_ylim if which == "y" else axis.set_xlim)(*limits)
     (axis.set_yticks if which == "y" else axis.set_xticks)(places, [f"{100 * place:.0f}%" for place in places])

@@ -1,7 +1,7 @@
-"""One self-contained HTML page on a run: what it is, how well it does, and where a generated text has its facts from.
+"""A self-contained HTML page about a run: what it is, how well it does, and where a generated text has its facts from.
 
-Nothing on the page is loaded from elsewhere and nothing runs on it. Facts and texts are untrusted: the template
-escapes whatever it is given, and only the drawings, which hold labels of this package alone, are put in as they are.
+The page loads nothing and runs nothing. Facts and texts are untrusted: the template escapes them; only the drawings,
+whose labels come from this package, are inserted as they are.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lamlam import __version__
 from lamlam.evaluate.completion import BUCKETS
-from lamlam.evaluate.results import plain_numbers, written
+from lamlam.evaluate.results import format_number, plain_numbers
 from lamlam.files import atomic_write
 from lamlam.report.drawing import Drawing, bar_drawing, curve_drawing
 from lamlam.report.evidence import EVIDENCE
@@ -25,7 +25,7 @@ __all__ = ["write_report"]
 
 
 def write_report(run: RunResults | str | Path, out: str | Path) -> None:
-    """Write the page on a run to `out`. Figures that the run does not have are left out.
+    """Write the page about a run to `out`. Figures that the run does not have are left out.
 
     Raises `InputError` when the run's files cannot be read or the page cannot be written.
     """
@@ -59,7 +59,7 @@ def _perplexity(run: RunResults) -> Drawing | None:
             Series("LMLM, normalized", "lmlm", run.curve("lmlm", group, "normalized")),
             Series("LMLM, static", "lmlm", run.curve("lmlm", group, "static"), dashed=True),
         ]
-        panels.append((GROUPS.get(group, group), [each for each in series if each.points]))
+        panels.append((GROUPS.get(group, group), [curve for curve in series if curve.points]))
     return curve_drawing(
         panels,
         "perplexity",
@@ -77,12 +77,12 @@ def _value_loss(run: RunResults) -> Drawing | None:
             Series("LMLM, stating them", "lmlm", run.curve("lmlm", group, "stated_loss"), dashed=True),
             Series("standard, stating them", "standard", run.curve("standard", group, "stated_loss")),
         ]
-        panels.append((GROUPS.get(group, group), [each for each in series if each.points]))
+        panels.append((GROUPS.get(group, group), [curve for curve in series if curve.points]))
     caption = (
         "What the weights know of the facts. Values inside calls carry no loss in training: where the line stays high, "
         "the model has not learnt them."
     )
-    if any("stating" in each.label for _, of in panels for each in of):
+    if any("stating" in curve.label for _, curves in panels for curve in curves):
         caption += " “Stating them” is the same words in the text."
     return curve_drawing(panels, "loss, nats a token", "Loss on values over training", caption)
 
@@ -93,13 +93,13 @@ def _mentions(run: RunResults) -> Drawing | None:
         *((f"by_mentions.{label}", label) for label, _, _ in BUCKETS),
     ]
     places = [(path, label) for path, label in places if any(run.number(f"{arm}.{path}.n") for arm in ARMS)]
-    series = [each for arm in ARMS if (each := _over_places(run, arm, [path for path, _ in places])).points]
+    series = [line for arm in ARMS if (line := _over_places(run, arm, [path for path, _ in places])).points]
     if len(places) < 2 or not series:
         return None
     labels = [label for _, label in places]
     alt = "; ".join(
-        f"{each.label}: " + ", ".join(f"{labels[int(x)].split()[0]} times {100 * y:.0f}%" for x, y in each.points)
-        for each in series
+        f"{line.label}: " + ", ".join(f"{labels[int(x)].split()[0]} times {100 * y:.0f}%" for x, y in line.points)
+        for line in series
     )
     return Drawing(
         "mentions",
@@ -157,7 +157,7 @@ def _edit_and_forget(run: RunResults) -> Drawing | None:
 
 
 def _always_before(run: RunResults, path: str) -> Bar | None:
-    """The bar of the answers before: all are right, since such facts alone are chosen."""
+    """The bar of the answers before: all are right, since only such facts are chosen."""
     return None if run.number(path) is None else Bar("before: old value", "off", 1.0)
 
 
@@ -177,7 +177,7 @@ _DRAWINGS: tuple[Callable[[RunResults], Drawing | None], ...] = (
 
 
 def _shown(trace: Trace, number: int) -> dict[str, Any]:
-    """A trace as pieces of text, each with the statement behind it, and the statements with their anchors."""
+    """Split a trace into pieces of text, each with the statement behind it; also return the statements with anchors."""
     pieces: list[tuple[str, dict[str, Any] | None]] = []
     notes = [_note(statement, f"t{number}-{index}", index) for index, statement in enumerate(trace.statements, 1)]
     place = 0
@@ -200,9 +200,9 @@ def _examples(run: RunResults) -> list[dict[str, Any]]:
 
 
 def _measured(arm: str, name: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """A task's result as rows of a table: every plain number in it, by its dotted name."""
+    """The result of a task as rows of a table: every plain number in it, by its dotted name."""
     figures = entry["figures"]
-    rows = [(path, written(number)) for path, number in plain_numbers(figures)]
+    rows = [(path, format_number(number)) for path, number in plain_numbers(figures)]
     return {
         "name": name.replace("_", " "),
         "arm": ARMS[arm],

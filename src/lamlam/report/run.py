@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lamlam.errors import InputError
-from lamlam.evaluate.results import RESULTS_FILE, read_results
-from lamlam.evaluate.summary import summarise
+from lamlam.evaluate.results import RESULTS_FILE, read_results, summarise
 from lamlam.report.trace import Trace, read_traces
 
 __all__ = ["Curve", "RunResults"]
@@ -26,9 +25,9 @@ _ARMS = ("lmlm", "standard")
 
 @dataclass(frozen=True, slots=True)
 class RunResults:
-    """A run's figures, the lines that its arms wrote while training, its traces, and what each arm was measured by.
+    """A run's figures, the metrics logged while training its arms, its traces, and the results of each arm's tasks.
 
-    `tasks` holds, for each arm, the entries of its own results.json: those that `lamlam evaluate` writes.
+    `tasks` holds, for each arm, the entries of its own results.json, as `lamlam evaluate` writes them.
     """
 
     results: dict[str, Any]
@@ -38,7 +37,7 @@ class RunResults:
 
     @classmethod
     def read(cls, folder: str | Path, standard: str | Path | None = None) -> "RunResults":
-        """A folder with runs of both arms, or one run and, where it is named, the `standard` one beside it.
+        """Read a folder with runs of both arms, or one run and, if given, the `standard` one beside it.
 
         Raises `InputError` when there are no results or a file is broken.
         """
@@ -50,7 +49,7 @@ class RunResults:
         else:
             runs = {_arm_of(found): folder} | ({} if standard is None else {"standard": Path(standard)})
         tasks = {arm: _entries(run) for arm, run in runs.items()}
-        figures = {arm: {name: entry["figures"] for name, entry in of.items()} for arm, of in tasks.items()}
+        figures = {arm: {name: entry["figures"] for name, entry in own.items()} for arm, own in tasks.items()}
         results = found if whole else summarise(figures)
         if not found and not any(tasks.values()):
             raise InputError("holds no results", path=folder)
@@ -58,7 +57,7 @@ class RunResults:
         return cls(results, metrics, read_traces(folder), tasks)
 
     def measured(self, arm: str, task: str, *path: str) -> Any:
-        """A result of `lamlam evaluate`, or the figure at a path in it; None where there is none or it was left out."""
+        """A result of `lamlam evaluate`, or the figure at a path in it; None if it is missing or was skipped."""
         found = self.tasks.get(arm, {}).get(task, {}).get("figures")
         if not found or "skipped" in found:
             return None
@@ -71,7 +70,7 @@ class RunResults:
         return [(arm, name, entry) for arm, entries in self.tasks.items() for name, entry in entries.items()]
 
     def figure(self, path: str) -> Any:
-        """The figure at a dotted path; None where the run has none."""
+        """The figure at a dotted path; None if the run has no such figure."""
         found: Any = self.results
         for key in path.split("."):
             if not isinstance(found, dict) or key not in found:
@@ -85,7 +84,7 @@ class RunResults:
         return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
     def curve(self, arm: str, group: str, name: str) -> Curve:
-        """How a held-out figure of an arm went over training."""
+        """A held-out figure of an arm over training."""
         lines = (line for line in self.metrics.get(arm, ()) if line.get("group") == group and name in line)
         return [(float(line["tokens"]), float(line[name])) for line in lines]
 
@@ -95,14 +94,14 @@ class RunResults:
 
 
 def _entries(run: Path) -> dict[str, Any]:
-    """What `lamlam evaluate` wrote into a run's results, by name."""
+    """The results that `lamlam evaluate` wrote for a run, by name."""
     if not (run / RESULTS_FILE).exists():
         return {}
     return {name: entry for name, entry in read_results(run).items() if isinstance(entry, dict) and "figures" in entry}
 
 
 def _arm_of(results: dict[str, Any]) -> str:
-    """The arm that a run's results were measured as."""
+    """The arm whose results a run holds."""
     arms = {(entry.get("settings") or {}).get("arm") for entry in results.values() if isinstance(entry, dict)}
     return "standard" if arms == {"standard"} else "lmlm"
 

@@ -1,6 +1,6 @@
-"""A generated text with the facts behind it: what was said, from which fact, read where.
+"""A generated text with the facts behind it: each statement, its facts, and where they were read.
 
-Built only from what the knowledge base returned and from the documents that it names; `page.html` shows it.
+Built only from what the knowledge base returned and the documents that it names; `page.html` shows it.
 """
 
 import json
@@ -22,7 +22,7 @@ _AROUND = 160  # characters of a document that are shown on either side of a fac
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Where a fact was read: a document's id and, where its text is at hand, the words around the marked span."""
+    """Where a fact was read: a document's id and, if its text is available, the words around the marked span."""
 
     document: str
     before: str = ""
@@ -32,7 +32,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A lookup as it shows in a text: `[start, end)` states a value; the span is empty where the text states none."""
+    """A lookup as it appears in a text: `[start, end)` states a value; the span is empty if the text states none."""
 
     start: int
     end: int
@@ -45,7 +45,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A prompt, the text that was generated after it, and the statements in that text, in order."""
+    """A prompt, the text generated after it, and the statements in that text, in order."""
 
     prompt: str
     text: str
@@ -53,8 +53,9 @@ class Trace:
 
 
 def trace(generation: Generation, documents: Mapping[str, str]) -> Trace:
-    """The trace of a generation; `documents` maps ids to texts, as far as they are at hand."""
-    statements = sorted((_statement(lookup, documents) for lookup in generation.lookups), key=lambda each: each.start)
+    """Build the trace of a generation; `documents` maps ids to texts, as far as they are available."""
+    statements = [_statement(lookup, documents) for lookup in generation.lookups]
+    statements.sort(key=lambda statement: statement.start)
     return Trace(generation.prompt, generation.text, tuple(statements))
 
 
@@ -85,13 +86,13 @@ def _passage(source: Source, documents: Mapping[str, str]) -> Passage:
 
 
 def write_traces(folder: str | Path, traces: Sequence[Trace]) -> None:
-    """Put traces into `folder`/traces.json, where the report looks for them."""
+    """Write traces to `folder`/traces.json, where the report looks for them."""
     with atomic_write(Path(folder) / TRACES_FILE) as file:
-        json.dump([asdict(each) for each in traces], file, indent=1, ensure_ascii=False)
+        json.dump([asdict(trace) for trace in traces], file, indent=1, ensure_ascii=False)
 
 
 def read_traces(folder: str | Path) -> list[Trace]:
-    """The traces of a run; none where it has no file of them. Raises `InputError` for a file that is none."""
+    """Read the traces of a run; empty if it has no such file. Raises `InputError` if the file holds no traces."""
     path = Path(folder) / TRACES_FILE
     if not path.exists():
         return []
@@ -102,7 +103,7 @@ def read_traces(folder: str | Path) -> list[Trace]:
 
 
 def _trace(entry: dict[str, Any]) -> Trace:
-    return Trace(entry["prompt"], entry["text"], tuple(_stated(each) for each in entry["statements"]))
+    return Trace(entry["prompt"], entry["text"], tuple(_stated(statement) for statement in entry["statements"]))
 
 
 def _stated(entry: dict[str, Any]) -> Statement:

@@ -9,10 +9,12 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.types import Scope
 
 from lamlam.serve import access as tokens
-from lamlam.serve import completions, facts
+from lamlam.serve import chat, completions, facts
 from lamlam.serve.access import Access, Reader
 from lamlam.serve.batch import RunningBatch
 from lamlam.serve.bodies import Bodies
@@ -68,10 +70,26 @@ def build_app(served: Served, access: Access, settings: ServeSettings | None = N
     handle_faults(app)
     app.include_router(tokens.router)
     app.include_router(completions.router)
+    app.include_router(chat.router)
     app.include_router(facts.router)
     _watching(app)
-    app.router.default = StaticFiles(directory=_PAGE, html=True)  # for what no route is for, whatever the method
+    app.router.default = _Page(directory=_PAGE, html=True)  # for what no route is for, whatever the method
     return app
+
+
+class _Page(StaticFiles):
+    """The page's files; whatever else is asked for is not found, by whichever method."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        try:
+            found = await super().get_response(path, {**scope, "method": "GET"})
+        except HTTPException as error:
+            if error.status_code == 404:
+                raise HTTPException(404, "there is nothing at this path: /openapi.json lists what there is") from error
+            raise
+        if scope["method"] not in ("GET", "HEAD"):
+            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
+        return found
 
 
 def _guards(site: Site) -> list[Middleware]:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
-from lamlam.engine import DecodingSettings, Done, Engine, Event, Generation
+from lamlam.engine import DecodingSettings, Done, Engine, Event, Generation, Prompt
 from lamlam.engine.sequence import Sequence as TokenSequence
 from lamlam.errors import InputError, LamLamError, StoreError
 from lamlam.serve.errors import Full, Stopped
@@ -26,7 +26,7 @@ _REOPEN_SECONDS = 0.5
 class _Text:
     """One text on its way: what was asked for, which of its request's it is, and the sequence once it has begun."""
 
-    prompt: str
+    prompt: Prompt
     settings: DecodingSettings
     number: int
     inbox: "_Inbox"
@@ -110,7 +110,7 @@ class RunningBatch:
 
     @contextmanager
     def writing(
-        self, prompts: Sequence[str], settings: DecodingSettings, *, whole: bool = False
+        self, prompts: Sequence[Prompt], settings: DecodingSettings, *, whole: bool = False
     ) -> Iterator[AsyncIterator[tuple[int, Event]]]:
         """The events of each continuation, `settings.samples` for each prompt, numbered; `Done` is the last of each.
 
@@ -137,7 +137,7 @@ class RunningBatch:
             for text in texts:
                 self._requests.put((False, text))
 
-    async def generate(self, prompts: Sequence[str], settings: DecodingSettings) -> list[Generation]:
+    async def generate(self, prompts: Sequence[Prompt], settings: DecodingSettings) -> list[Generation]:
         """Continue each prompt; all or none. Raises as `writing` and its events do."""
         done: dict[int, Generation] = {}
         with self.writing(prompts, settings, whole=True) as events:

@@ -20,16 +20,20 @@ class Documents:
         if place is not None and not place.exists():
             raise InputError("no such file or folder of documents", path=place)
         files = [] if place is None else sorted(place.glob("*.jsonl")) if place.is_dir() else [place]
-        self._places = {name: (file, at) for file in files for name, at in _places(file)}
+        self._places: dict[str, tuple[Path, int] | None] = {}
+        for file in files:
+            for name, at in _places(file):  # of two with one id, neither can be told to be the one that is meant
+                self._places[name] = None if name in self._places else (file, at)
 
     def __len__(self) -> int:
         return len(self._places)
 
     def text(self, document: str) -> str | None:
-        """The text of a document; None where there is none of this id, or its file is another one by now."""
-        if document not in self._places:
+        """The text of a document; None where none, or several, have this id, or its file is another one by now."""
+        place = self._places.get(document)
+        if place is None:
             return None
-        file, at = self._places[document]
+        file, at = place
         try:
             with file.open("rb") as lines:
                 lines.seek(at)

@@ -15,7 +15,7 @@ __all__ = ["open_served"]
 
 def open_served(places: Places, batch_size: int) -> Served:
     """Read the checkpoint; so many texts will be written at a time. Raises `InputError` when it cannot be read."""
-    checkpoint = Checkpoint.load(places.checkpoint)
+    checkpoint = Checkpoint.load(places.checkpoint, base=places.base)
 
     @contextmanager
     def open_engine() -> Iterator[Engine]:

@@ -20,6 +20,7 @@ from lamlam.kb.connect import connect, connected_to_fill
 from lamlam.kb.copy import copy_database
 from lamlam.kb.database import Database
 from lamlam.kb.store import KnowledgeBase
+from lamlam.model.folder import check_ended, holds_checkpoint
 
 __all__ = ["DEMO", "SHIPPED", "Places"]
 
@@ -32,7 +33,10 @@ _MOST_EXAMPLES = 12
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """A model's name and folder, its facts' address, their texts if there are any, the tokens' file, and prompts."""
+    """A model's name and folder, its facts' address, their texts if there are any, the tokens' file, and prompts.
+
+    `base` is where an adapter's base is, if not where it was.
+    """
 
     name: str
     checkpoint: Path
@@ -40,10 +44,12 @@ class Places:
     documents: Path | None
     tokens: Path
     examples: tuple[str, ...] = ()
+    base: str | None = None
 
     @classmethod
     def of_run(cls, run: Path) -> "Places":
-        """Those of a run. Raises `InputError` when the folder holds no checkpoint."""
+        """Those of a run. Raises `InputError` when the folder holds no checkpoint, or its training has not ended."""
+        check_ended(run)
         if not holds_checkpoint(run):
             there = "holds no checkpoint: `lamlam pretrain` makes one" if run.is_dir() else "no such folder"
             raise InputError(there, path=run)
@@ -80,11 +86,6 @@ class Places:
             tokens=data / _TOKENS,
             examples=read_object(world / _EXAMPLES).texts("examples"),
         )
-
-
-def holds_checkpoint(folder: Path) -> bool:
-    """Whether a model has been left there; a run that is training has none yet."""
-    return (folder / "config.json").is_file() and any(folder.glob("model*.safetensors"))
 
 
 def data_folder() -> Path:

@@ -1,46 +1,66 @@
 """Requests and answers of OpenAI's completions protocol, and what is added to it: lookups, and settings of calls."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
+from transformers import GenerationConfig
 
 from lamlam.engine.settings import DecodingSettings
 
-__all__ = ["Choice", "Completion", "CompletionRequest", "LogProbs", "Lookup", "Model", "Models", "Usage"]
+__all__ = [
+    "Choice",
+    "Completion",
+    "CompletionRequest",
+    "DecodingRequest",
+    "LogProbs",
+    "Lookup",
+    "Model",
+    "Models",
+    "Usage",
+]
+
+_ALL_TOKENS = 2**31  # more than any vocabulary has
 
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
 
 Stops = Annotated[list[Stop], Field(max_length=16)]
 
 
-class CompletionRequest(BaseModel):
-    """What is asked for. Fields of the protocol that this server has no use for must be empty or at their default."""
+class StreamOptions(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    include_usage: bool | None = None
+
+
+class DecodingRequest(BaseModel):
+    """How to write. Fields of the protocol that this server has no use for must be empty or at their default."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     model: str | None = Field(default=None, description="The served model's name; may be left out.")
-    prompt: str | list[str] = Field(description="One text to continue, or several.")
-    max_tokens: int | None = Field(default=None, ge=1, description="Visible tokens to write at most.")
+    max_tokens: int | None = Field(default=None, ge=0, description="Visible tokens to write at most.")
     temperature: float | None = Field(default=None, ge=0, le=10, description="0 takes the likeliest token.")
-    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_p: float | None = Field(default=None, gt=0, le=1, description="Changes nothing at a temperature of 0.")
     n: int | None = Field(default=None, ge=1, description="Continuations of each prompt.")
     stop: Stop | Stops | None = Field(default=None, description="Text before which to end.")
     seed: int | None = Field(default=None, ge=0, lt=2**63)
     stream: bool | None = Field(default=None, description="Answer with server-sent events, as tokens come.")
-    stream_options: "StreamOptions | None" = None
-    echo: bool | None = Field(default=None, description="Begin the text with the prompt.")
-    logprobs: int | None = Field(
-        default=None, ge=0, le=1, description="Tell the log-probability of each token that was chosen."
-    )
-    best_of: int | None = Field(default=None, ge=1, description="Must equal n.")
+    stream_options: StreamOptions | None = None
     frequency_penalty: float | None = Field(default=None, ge=0, le=0)
     presence_penalty: float | None = Field(default=None, ge=0, le=0)
     logit_bias: dict[str, float] | None = Field(default=None, max_length=0)
-    suffix: Literal[""] | None = None
     user: str | None = Field(default=None, description="Not used.")
+    metadata: dict[str, str] | None = Field(default=None, description="Not used.")
+    store: bool | None = Field(default=None, description="Not used: nothing is stored.")
+    service_tier: str | None = Field(default=None, description="Not used.")
+    safety_identifier: str | None = Field(default=None, description="Not used.")
+    prompt_cache_key: str | None = Field(default=None, description="Not used.")
 
     # Beyond the protocol
-    top_k: int | None = Field(default=None, ge=1)
+    top_k: int | None = Field(
+        default=None, ge=-1, description="0 and -1 are for all tokens. Changes nothing at a temperature of 0."
+    )
     repetition_penalty: float | None = Field(default=None, gt=0, le=10)
     lookups: bool | None = Field(default=None, description="False forbids calls.")
     force_call: bool | None = Field(default=None, description="The first token begins a call.")
@@ -55,21 +75,67 @@ class CompletionRequest(BaseModel):
     )
 
     @property
-    def prompts(self) -> list[str]:
-        return [self.prompt] if isinstance(self.prompt, str) else self.prompt
+    def most_tokens(self) -> int | None:
+        """Visible tokens to write at most, where the request says so."""
+        return self.max_tokens
 
-    def decoding(self) -> dict[str, Any]:
-        """Fields of `DecodingSettings`, those that were given."""
-        names = set(DecodingSettings.model_fields) - {"samples", "stop", "log_probs"}
-        given = {name: getattr(self, name) for name in names if getattr(self, name, None) is not None}
-        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
-        return given | {"samples": self.n or 1, "stop": stop, "log_probs": self.logprobs is not None}
+    @property
+    def stops(self) -> tuple[str, ...]:
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+
+    def decoding(self, config: GenerationConfig) -> DecodingSettings:
+        """The settings that are asked for, by a model's own where nothing is.
+
+        Many clients send top_p and top_k with whatever temperature: where the likeliest token is taken they change
+        nothing. Raises `InputError` for settings that contradict each other.
+        """
+        named = set(DecodingSettings.model_fields) - {"samples", "stop", "log_probs"}
+        given = {name: getattr(self, name) for name in named if getattr(self, name, None) is not None}
+        if given.get("top_k", 1) < 1:
+            given["top_k"] = _ALL_TOKENS
+        if not given.get("temperature", config.do_sample):
+            given = {name: value for name, value in given.items() if name not in ("top_k", "top_p")}
+        return DecodingSettings.of(config, **given | self.more_settings(), samples=self.n or 1)
+
+    def more_settings(self) -> dict[str, Any]:
+        """Settings that this kind of request has words of its own for."""
+        return {"stop": self.stops}
 
 
-class StreamOptions(BaseModel):
-    model_config = ConfigDict(strict=True)
+TokenIds = Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
 
-    include_usage: bool | None = None
+
+class CompletionRequest(DecodingRequest):
+    """Continue texts."""
+
+    prompt: str | list[str] | TokenIds | list[TokenIds] = Field(
+        description="One text to continue, or several; as text or as ids of the model's tokens."
+    )
+    echo: bool | None = Field(
+        default=None, description="Begin the text with the prompt, and the log-probabilities with the prompt's."
+    )
+    logprobs: int | None = Field(
+        default=None, ge=0, le=5, description="Tell the log-probability of each token, and so many of the likeliest."
+    )
+    best_of: int | None = Field(default=None, ge=1, description="Must equal n.")
+    suffix: Literal[""] | None = None
+
+    @property
+    def prompts(self) -> Sequence[str | list[int]]:
+        if isinstance(self.prompt, str):
+            return [self.prompt]
+        if self.prompt and isinstance(self.prompt[0], int):
+            return [self.prompt]
+        return cast(list[str | list[int]], self.prompt)
+
+    def more_settings(self) -> dict[str, Any]:
+        told = self.logprobs is not None
+        return {
+            "stop": self.stops,
+            "log_probs": told,
+            "top_log_probs": self.logprobs,
+            "prompt_log_probs": told and bool(self.echo),
+        }
 
 
 class Source(BaseModel):
@@ -107,8 +173,13 @@ class Lookup(BaseModel):
 
 
 class LogProbs(BaseModel):
+    """Of the text's tokens; the first of a prompt has none, as nothing precedes it."""
+
     tokens: list[str] = []
-    token_logprobs: list[float] = []
+    token_logprobs: list[float | None] = []
+    top_logprobs: list[dict[str, float] | None] = Field(
+        default=[], description="The likeliest tokens, and the one that is there."
+    )
     text_offset: list[int] = []
 
 

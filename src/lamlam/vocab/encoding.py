@@ -24,7 +24,10 @@ Arm = Literal["lmlm", "standard"]
 
 
 class Kind(IntEnum):
-    """What a token is. `CONTROL` is every control token that the model writes itself; `END` is written for it."""
+    """What a token is. `CONTROL` is every control token that the model writes itself; `END` is written for it.
+
+    `OPEN` is text before which a fact may be stated that nobody annotated: whether to make a call there isn't trained.
+    """
 
     TEXT = 0
     ENTITY = 1
@@ -35,8 +38,11 @@ class Kind(IntEnum):
     BOS = 6
     EOS = 7
     PAD = 8
+    OPEN = 9
 
 
+_WORD = 24  # tokens of a word that are read at most
+_ARTICLES = ("the", "a", "an")
 _WITHOUT_LOSS = np.zeros(len(Kind), dtype=bool)
 _WITHOUT_LOSS[[Kind.VALUE, Kind.END, Kind.BOS, Kind.PAD]] = True
 _NEVER_TRAINED = np.zeros(len(Kind), dtype=bool)
@@ -55,14 +61,22 @@ class Encoded:
         self.kinds.extend([kind] * len(ids))
 
 
-def encode(document: AnnotatedDocument, vocabulary: Vocabulary, arm: Arm = "lmlm") -> Encoded:
+def encode(
+    document: AnnotatedDocument, vocabulary: Vocabulary, arm: Arm = "lmlm", *, partial: bool = False, given: str = ""
+) -> Encoded:
     """`[bos] text and calls [eos]`; the standard arm sees the same text cut at the same places, without the calls.
 
     A space in front of a call moves behind it, so that words keep their leading space; the text's first word gets one
     too (`opened`), so that a name has the same tokens there, further on and in a call.
+
+    What is `given` stands before the text, in the prompt as it were, and carries no loss, like a value.
+
+    In a `partial` document, where only some facts have calls, the text tokens with which another one may begin are
+    `OPEN`: numbers, capitalised words and articles, from the first uncapitalised word on, but for what follows a call.
     """
     out = Encoded()
     out.add([vocabulary.bos_id], Kind.BOS)
+    out.add(vocabulary.encode(opened(given)), Kind.VALUE)
     text, position = opened(document.text), 0
     for call in document.calls:
         at = call.at + len(text) - len(document.text)
@@ -73,7 +87,34 @@ def encode(document: AnnotatedDocument, vocabulary: Vocabulary, arm: Arm = "lmlm
             encode_call(call, vocabulary, out)
     out.add(vocabulary.encode(text[position:]), Kind.TEXT)
     out.add([vocabulary.eos_id], Kind.EOS)
+    if partial and arm == "lmlm":
+        _open(out, vocabulary)
     return out
+
+
+def _open(encoded: Encoded, vocabulary: Vocabulary) -> None:
+    """Mark the text tokens before which a call may be missing."""
+    subject_named = False
+    for place, kind in enumerate(encoded.kinds):
+        word = _word_at(encoded, place, vocabulary) if kind is Kind.TEXT else ""
+        if word:
+            begins = word[0].isupper() or word[0].isdigit() or word in _ARTICLES
+            if subject_named and begins and encoded.kinds[place - 1] is not Kind.END:
+                encoded.kinds[place] = Kind.OPEN
+            subject_named = subject_named or not begins
+
+
+def _word_at(encoded: Encoded, place: int, vocabulary: Vocabulary) -> str:
+    """The word that begins with the token at `place`, behind a space; "" where none does."""
+    written = b""
+    for token, kind in zip(encoded.ids[place : place + _WORD], encoded.kinds[place : place + _WORD], strict=True):
+        piece = vocabulary.token_bytes().get(token, b"")
+        if kind is not Kind.TEXT or (written and piece.startswith(b" ")):
+            break
+        written += piece
+        if not written.startswith(b" "):
+            return ""
+    return written.decode(errors="replace").strip()
 
 
 def opened(text: str) -> str:

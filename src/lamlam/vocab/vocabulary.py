@@ -113,6 +113,20 @@ class Vocabulary:
         """Token ids of plain text; never a control or special token."""
         return self._backend.encode(text, add_special_tokens=False).ids
 
+    def encode_template(self, text: str) -> list[int]:
+        """Token ids of text that the checkpoint brings along, as the frame of a chat: special tokens are themselves.
+
+        Never for what a user or a document supplies.
+        """
+        return self._template_backend.encode(text, add_special_tokens=False).ids
+
+    @cached_property
+    def _template_backend(self) -> Tokenizer:
+        backend = literal(self.tokenizer.backend_tokenizer)
+        backend.no_truncation()
+        backend.no_padding()
+        return backend
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, control and special tokens left out."""
         return self._backend.decode([i for i in ids if i not in self._special_ids], skip_special_tokens=False)

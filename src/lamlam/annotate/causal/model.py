@@ -11,9 +11,10 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from lamlam.annotate.causal.adapter import base_of, is_adapter, merged
 from lamlam.annotate.causal.template import Template
 from lamlam.errors import InputError
+from lamlam.model.folder import is_adapter
+from lamlam.model.lora import base_of, merged
 from lamlam.model.weights import load_model
 from lamlam.vocab.fast import fast_tokenizer
 
@@ -50,7 +51,7 @@ class CausalModel:
         template, tokenizer = Template.load(folder), fast_tokenizer(folder)
         folders = [folder]
         if is_adapter(folder):
-            folders.append(Path(base) if base is not None else base_of(folder))
+            folders.append(Path(base) if base is not None else Path(base_of(folder)))
             model = merged(load_model(folders[-1]), folder)
         else:
             model = load_model(folder)

@@ -44,6 +44,11 @@ class Template:
             json.dump(asdict(self), file, indent=1, ensure_ascii=False)
 
     @classmethod
+    def remove(cls, folder: str | Path) -> None:
+        """Take the template from beside a model, which nobody can ask any more then."""
+        (Path(folder) / _FILE).unlink(missing_ok=True)
+
+    @classmethod
     def load(cls, folder: str | Path) -> "Template":
         """The template beside a model. Raises `InputError` when there is none, or it is something else."""
         entry = read_object(Path(folder) / _FILE)

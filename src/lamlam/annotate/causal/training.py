@@ -25,7 +25,6 @@ from transformers import (
     set_seed,
 )
 
-from lamlam.annotate.causal.adapter import new_adapter, save_adapter
 from lamlam.annotate.causal.coder import Coder
 from lamlam.annotate.causal.examples import Examples, collated, examples_of
 from lamlam.annotate.causal.settings import CausalTraining
@@ -34,6 +33,7 @@ from lamlam.annotate.gold import Split, gold_split
 from lamlam.errors import LamLamError
 from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument, dblookup
+from lamlam.model.lora import LoraSettings, adapted, save_adapted
 from lamlam.model.weights import load_model
 from lamlam.vocab.fast import fast_tokenizer
 
@@ -62,11 +62,13 @@ def train_causal(
     if not train.rows:
         raise LamLamError("no document of the train split is left to learn from")
     set_seed(settings.seed)
-    adapted = new_adapter(model, str(asked["base"]), settings)
-    trainer = _trainer(adapted, train, calibration, coder.pad_id, folder, settings)
+    if settings.checkpointing:
+        model.enable_input_require_grads()
+    lora = LoraSettings(rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout)
+    trainer = _trainer(adapted(model, str(asked["base"]), lora), train, calibration, coder.pad_id, folder, settings)
     started, resumed = time.monotonic(), any((folder / _STATE).glob("checkpoint-*"))
     trained = trainer.train(resume_from_checkpoint=resumed)
-    save_adapter(trainer.model, folder, folder / _STATE / "saving")
+    save_adapted(trainer.model, folder, folder / _STATE / "saving")
     tokenizer.save_pretrained(str(folder))
     template.save(folder)
     summary = asked | {
@@ -85,12 +87,13 @@ def train_causal(
 
 
 def _begun(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
-    """What an earlier run for the same left; another's state is removed."""
+    """What an earlier run for the same left; another's state is removed, and its model can no longer be opened."""
     path = folder / _SUMMARY
     if path.is_file():
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if asked.items() <= found.items():
             return found
+    Template.remove(folder)
     shutil.rmtree(folder / _STATE, ignore_errors=True)
     _write(folder, asked)
     return None

@@ -13,7 +13,8 @@ from random import Random
 import numpy as np
 
 from lamlam.annotate.clean.losses import CallScorer
-from lamlam.annotate.clean.rules import RULES, RelationCounts, Rule, Setting
+from lamlam.annotate.clean.rules import RULES, Proposition, RelationCounts, Rule, Setting, proposition
+from lamlam.annotate.mentions import MentionFinder
 from lamlam.batches import batches
 from lamlam.errors import InputError
 from lamlam.markup import AnnotatedDocument, Call
@@ -139,8 +140,10 @@ def _asked(rules: Iterable[Rule], setting: Setting) -> int:
 
 
 def _settings(document: AnnotatedDocument, counts: RelationCounts) -> Iterator[Setting]:
-    for at, call in enumerate(document.calls):
-        yield Setting(document, call, document.calls[:at], counts)
+    names, said = MentionFinder(document.text), set[Proposition]()
+    for call in document.calls:
+        yield Setting(document, call, said, names, counts)
+        said.add(proposition(call))
 
 
 def _dropped(reason: str, setting: Setting, loss: float | None) -> Dropped:

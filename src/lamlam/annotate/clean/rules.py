@@ -7,6 +7,7 @@ then go is left to `cleaner`.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,7 +19,7 @@ from lamlam.kb.matching.phrase import parse
 from lamlam.kb.names import normalise
 from lamlam.markup import UNKNOWN, AnnotatedDocument, Call
 
-__all__ = ["RULES", "RelationCounts", "Rule", "Setting"]
+__all__ = ["RULES", "Proposition", "RelationCounts", "Rule", "Setting", "proposition"]
 
 _MARKS = re.compile(r"\[dblookup\(|<\|db_|'\)\s*->|\]\s*\[|[\x00-\x1f\x7f]")
 _LONGEST_RELATION = 80
@@ -27,6 +28,14 @@ _SPECIFIC_WORDS = 4
 _ALIKE = 0.5
 _REACH = 250  # characters behind a call in which its value is looked for
 _BEGINNING = 5  # letters by which forms of a word are told
+
+
+Proposition = tuple[str, str, str]
+
+
+def proposition(call: Call) -> Proposition:
+    """What a call says, however its names are written."""
+    return normalise(call.entity), normalise(call.relation), normalise(call.value)
 
 
 @dataclass(slots=True)
@@ -56,11 +65,12 @@ class RelationCounts:
 
 @dataclass
 class Setting:
-    """A call, its document, and the calls before it."""
+    """A call, its document with a finder of names in it, and what the calls before it say."""
 
     document: AnnotatedDocument
     call: Call
-    before: tuple[Call, ...]
+    said: AbstractSet[Proposition]
+    names: MentionFinder
     relations: RelationCounts
 
     @cached_property
@@ -80,11 +90,7 @@ def _malformed(setting: Setting) -> bool:
 
 def _duplicate(setting: Setting) -> bool:
     """The document made this call before."""
-    call = setting.call
-    key = (normalise(call.entity), normalise(call.relation), normalise(call.value))
-    return any(
-        (normalise(each.entity), normalise(each.relation), normalise(each.value)) == key for each in setting.before
-    )
+    return proposition(setting.call) in setting.said
 
 
 def _self(setting: Setting) -> bool:
@@ -111,8 +117,11 @@ def _value(setting: Setting) -> bool:
 def _entity(setting: Setting) -> bool:
     """The text before the call does not mention the entity, in full or in part."""
     call = setting.call
-    finder = MentionFinder(setting.document.text[: call.at])
     name = call.entity.replace("_", " ")
+    first = setting.names.first(name, Strength.NAME, Strength.HINT)
+    if first is not None and first.end <= call.at:
+        return False
+    finder = MentionFinder(setting.document.text[: call.at])
     if finder.find(name, Strength.NAME, Strength.HINT) or finder.find_near(name) or finder.find_moved(name):
         return False
     told = {word.key for word in words(name) if len(word.key) > 2 or word.key.isdigit()}

@@ -1,8 +1,13 @@
-"""CSV: the columns entity, relation and value, in any order; propositions only."""
+"""CSV: the columns entity, relation and value, in any order, among others; propositions only.
+
+Between the fields are commas, semicolons or tabs, as the first line shows.
+"""
 
 import csv
 import io
+import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -11,7 +16,7 @@ from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.kb.fact import Fact
-from lamlam.kb.formats.row import InputFile, Reading, Rows, vetted
+from lamlam.kb.formats.row import InputFile, Reading, Rows, unread_field, vetted
 
 if TYPE_CHECKING:
     from lamlam.kb.view import View
@@ -19,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["numbered_rows", "read_csv", "write_csv"]
 
 _COLUMNS = ("entity", "relation", "value")
+_DELIMITERS = ",;\t"
+_QUOTED = re.compile(r'"[^"]*"')
+_SEPARATOR = re.compile(r"sep=([,;|\t])\r?\n?", re.IGNORECASE)
+_LONGEST_FIELD = 1 << 28  # characters: what follows a quote that is never closed does not fill the memory
 
 _Fields = tuple[int, list[str]] | InputError
 
@@ -31,6 +40,7 @@ def read_csv(file: InputFile, reading: Reading) -> Rows:
         rows = numbered_rows(io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline=""), path)
         columns = _columns(next(rows, (1, [])), path)
         width, places = len(columns), [columns.index(name) for name in _COLUMNS]
+        unread = [unread_field(name, reading.ignored) for name in columns if name not in _COLUMNS]
         for row in rows:
             if isinstance(row, InputError):
                 yield row
@@ -39,6 +49,8 @@ def read_csv(file: InputFile, reading: Reading) -> Rows:
             if len(fields) != width:
                 yield InputError(f"has {len(fields)} fields, not {width}", path=path, line=line)
                 continue
+            if unread:
+                reading.ignored.update(unread)
             entity, relation, value = (fields[place] for place in places)
             yield vetted(path, line, FactRecord(entity, relation, value))
 
@@ -46,16 +58,27 @@ def read_csv(file: InputFile, reading: Reading) -> Rows:
 def _columns(first: _Fields, path: Path) -> list[str]:
     if isinstance(first, InputError):
         raise first
-    if sorted(first[1]) != sorted(_COLUMNS):
+    columns = [name.strip().lower() for name in first[1]]
+    if not set(_COLUMNS) <= set(columns):
         raise InputError(f"the first line must name the columns {', '.join(_COLUMNS)}", path=path, line=1)
-    return first[1]
+    for name in _COLUMNS:
+        if columns.count(name) > 1:
+            raise InputError("names several columns", path=path, line=1, field=name)
+    return columns
 
 
 def numbered_rows(file: TextIO, path: Path | None = None) -> Iterator[_Fields]:
-    """The rows that are not blank, each with the line where it begins."""
-    reader = csv.reader(file, strict=True)
+    """The rows that are not blank, each with the line where it begins; the first one shows what is between fields."""
+    csv.field_size_limit(_LONGEST_FIELD)  # of the whole process; 131,072 characters else, fewer than other formats take
+    skipped = 0
+    while (first := file.readline()).isspace():
+        skipped += 1
+    told = _SEPARATOR.fullmatch(first)  # a line that spreadsheets put before the others
+    delimiter = told[1] if told else max(_DELIMITERS, key=_QUOTED.sub("", first).count)
+    reader = csv.reader(chain([] if told else [first], file), strict=True, delimiter=delimiter)
+    skipped += told is not None
     while True:
-        line = reader.line_num + 1
+        line = reader.line_num + 1 + skipped
         try:
             fields = next(reader)
         except StopIteration:

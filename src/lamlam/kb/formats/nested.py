@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lamlam.corpus.corpus import FactRecord
+from lamlam.corpus.lines import once
 from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
 from lamlam.kb.formats.html import Line, lines_of
@@ -48,7 +49,9 @@ def _load(file: InputFile, reading: Reading) -> Any:
     with opened(file.path, reading.seen) as raw:
         content = raw.read()
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=once)
+    except InputError as error:
+        raise InputError(error.reason, path=file.path, field=error.field) from error
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError("is not UTF-8", path=file.path, line=line) from error

@@ -1,139 +1,68 @@
 """N-Triples, as Wikidata and DBpedia are published: IRIs become names, literals text, alternative labels aliases.
 
-Read twice: the first pass gathers the names (`labels`), from all N-Triples files of an import, and the second the
-facts. What has no label is called by its IRI's own letters (`terms`). The library that knows the grammar is optional:
-the extra `rdf` brings it.
+Read twice: the first pass gathers what must be known beforehand (`survey`), and the second the facts. What has no label
+is called by its IRI's own letters (`terms`); a statement that has a time is a fact of whom it is about (`statements`).
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from lamlam.corpus.corpus import FactRecord
-from lamlam.corpus.opened import opened
-from lamlam.errors import InputError, LamLamError
-from lamlam.kb.formats.labels import ALIAS, LABELS, Labels
+from lamlam.errors import InputError
 from lamlam.kb.formats.row import InputFile, Reading, Rows, vetted
-from lamlam.kb.formats.terms import entity_name, literal_text, local_name, relation_name
+from lamlam.kb.formats.statements import WIKIBASE, Node, node_of, property_of
+from lamlam.kb.formats.survey import NAMING, TYPE, Survey, is_page
+from lamlam.kb.formats.terms import entity_name, literal_text, relation_name
+from lamlam.kb.formats.triples import parse, rdf_library
 
 __all__ = ["read_ntriples"]
 
-_NAMING = frozenset((*LABELS, ALIAS))
-_MARKS = tuple(iri.encode() + b">" for iri in _NAMING)
 _SAME = "http://www.w3.org/2002/07/owl#sameAs"
-_BLOCK = 1 << 17
-_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
-_PROPERTIES = ("/prop/direct/", "/prop/direct-normalized/")
-
-_Parsed = Iterator[tuple[int, Any] | InputError]
+_NAMELESS = "/.well-known/genid/"  # how blank nodes are written where every node must have an IRI
+_VOCABULARIES = (WIKIBASE, "http://www.w3.org/2002/07/owl#", "http://www.w3.org/2000/01/rdf-schema#",
+                 "http://www.w3.org/1999/02/22-rdf-syntax-ns#")  # fmt: skip
 
 
 def read_ntriples(file: InputFile, reading: Reading) -> Rows:
     """The facts of a file; a subject's IRI is their source. Names in a file apart are found if it is imported along."""
-    if reading.labels is None:
-        reading.labels = _gather(reading)
-    facts = _Facts(reading.labels, reading.ignored)
-    with opened(file.path, reading.seen) as lines:
-        for parsed in _parse(lines, file.path):
+    if reading.survey is None:
+        reading.survey = Survey(reading)
+    facts = _Facts(reading.survey, reading.ignored)
+    with reading.survey.lines(file.path, reading) as lines:
+        for parsed in parse(lines, file.path):
             if isinstance(parsed, InputError):
                 yield parsed
             elif (record := facts.record(parsed[1])) is not None:
                 yield vetted(file.path, parsed[0], record)
 
 
-def _gather(reading: Reading) -> Labels:
-    labels = Labels(reading.language)
-    for file in reading.files:
-        if file.format == "nt":
-            with suppress(InputError), opened(file.path, reading.seen) as lines:  # the second pass tells of it
-                # A cheap look at the bytes first: most lines name nothing.
-                naming = (line for line in lines if any(mark in line for mark in _MARKS))
-                labels.add(_names(naming, file.path))
-    labels.finish()
-    return labels
-
-
-def _names(lines: Iterator[bytes], path: Path) -> Iterator[tuple[str, str, str, str | None]]:
-    literal, named = _library().Literal, _library().NamedNode
-    for parsed in _parse(lines, path):
-        if not isinstance(parsed, InputError):
-            triple = parsed[1]
-            if type(triple.subject) is named and type(triple.object) is literal and triple.predicate.value in _NAMING:
-                yield triple.subject.value, triple.predicate.value, triple.object.value, triple.object.language
-
-
-def _library() -> Any:
-    try:
-        import pyoxigraph
-    except ImportError as error:
-        raise LamLamError("N-Triples files need the extra 'rdf': pip install 'lamlam[rdf]'") from error
-    return pyoxigraph
-
-
-def _parse(lines: Any, path: Path) -> _Parsed:
-    """The triples with their lines: by the block, for speed, and by the line where one is not a triple a line."""
-    library = _library()
-    form = library.RdfFormat.N_TRIPLES
-    first = 1
-    while block := _block(lines):
-        try:
-            triples = list(library.parse(b"".join(block), format=form))
-        except SyntaxError:
-            triples = []
-        if len(triples) == len(block):
-            yield from enumerate(triples, first)
-        else:
-            yield from _by_line(block, first, path)
-        first += len(block)
-
-
-def _by_line(block: list[bytes], first: int, path: Path) -> _Parsed:
-    library = _library()
-    for number, line in enumerate(block, first):
-        try:
-            for triple in library.parse(line, format=library.RdfFormat.N_TRIPLES):
-                yield number, triple
-        except SyntaxError as error:
-            reason = str(error.msg).splitlines()[0].partition(": ")[2] or "broken"
-            yield InputError(f"is no N-Triple ({reason.removesuffix(' (line 1)')})", path=path, line=number)
-
-
-def _block(lines: Iterator[bytes]) -> list[bytes]:
-    block, size = [], 0
-    for line in lines:
-        block.append(line)
-        size += len(line)
-        if size >= _BLOCK:
-            break
-    return block
-
-
 class _Facts:
     """Turns triples into records, and counts those that are none."""
 
-    def __init__(self, labels: Labels, ignored: Counter[str]) -> None:
-        self._labels, self._ignored = labels, ignored
-        library = _library()
+    def __init__(self, survey: Survey, ignored: Counter[str]) -> None:
+        self._labels, self._statements, self._ignored = survey.labels, survey.statements, ignored
+        library = rdf_library()
         self._literal, self._named = library.Literal, library.NamedNode
-        self._subject, self._entity = "", ""
+        self._subject, self._entity, self._is_record = "", "", False
+        self._aliases: list[str] = []
         self._relations: dict[str, str] = {}
 
     def record(self, triple: Any) -> FactRecord | None:
         subject, predicate, object = triple.subject, triple.predicate.value, triple.object
         literal = type(object) is self._literal
-        if literal and predicate in _NAMING:
+        if literal and predicate in NAMING:
             return None
         if reason := self._no_fact(subject, predicate, object, literal):
             self._ignored[reason] += 1
             return None
-        value = literal_text(object.value, object.datatype.value) if literal else self._value(predicate, object.value)
-        return self._made(subject.value, predicate, value)
+        node = node_of(subject.value)
+        if node is not None:
+            return self._of_node(subject.value, node, predicate, object, literal)
+        return self._of_thing(subject.value, predicate, object, literal)
 
     def _no_fact(self, subject: Any, predicate: str, object: Any, literal: bool) -> str:
-        """Why a triple states nothing to keep; empty where it does."""
-        if type(subject) is not self._named or not (literal or type(object) is self._named):
+        """Why a triple states nothing to keep; empty where it may."""
+        if not self._has_name(subject) or not (literal or self._has_name(object)):
             return "statements about things without a name"
         if predicate == _SAME:
             return "addresses of the same thing elsewhere"
@@ -141,34 +70,69 @@ class _Facts:
             return "texts in other languages"
         return ""
 
-    def _made(self, subject: str, predicate: str, value: str) -> FactRecord:
-        names: list[str] = []
+    def _has_name(self, term: Any) -> bool:
+        return type(term) is self._named and _NAMELESS not in term.value
+
+    def _of_thing(self, subject: str, predicate: str, object: Any, literal: bool) -> FactRecord | None:
+        self._turn_to(subject)
+        if (
+            self._is_record
+            or predicate.startswith(WIKIBASE)
+            or (predicate == TYPE and object.value.startswith(_VOCABULARIES))
+        ):
+            self._ignored["statements about pages, properties and the data set itself"] += 1
+            return None
+        property, use = property_of(predicate)
+        if use == "claim/" or (use and self._statements.says_more(subject, property, object.value)):
+            return None  # the statement itself is read
+        value = self._value(predicate, object, literal)
+        if not literal and (node := node_of(object.value)) is not None and node.owner == subject:
+            if self._statements.has_parts(object.value):
+                return None  # they are read, as facts of the subject
+            value = self._statements.when(object.value) or value
+        return self._made(predicate, value)
+
+    def _of_node(self, iri: str, node: Node, predicate: str, object: Any, literal: bool) -> FactRecord | None:
+        """What a statement with a time states, as a fact of its owner whose value says when."""
+        if self._statements.is_time(predicate, literal):
+            return None  # read with what holds then
+        states = property_of(predicate)[1] == "statement/" if node.wikidata else predicate != TYPE
+        if node.owner is None or not states:
+            self._ignored["particulars of statements: ranks, references, qualifiers other than dates"] += 1
+            return None
+        if self._statements.outranked(iri):
+            self._ignored["statements that are deprecated or outranked"] += 1
+            return None
+        exact = self._statements.exactly(iri) if node.wikidata and literal else None
+        value, when = exact or self._value(predicate, object, literal), self._statements.when(iri)
+        self._turn_to(node.owner)
+        return self._made(predicate, f"{value} ({when})" if when else value)
+
+    def _turn_to(self, subject: str) -> None:
+        """Take up a subject and its names. Triples of one mostly stand together; to take it up twice does no harm."""
+        if subject != self._subject:
+            self._subject, self._is_record = subject, self._labels.is_record(subject)
+            self._entity, self._aliases = self._labels.entity(subject)
+
+    def _made(self, predicate: str, value: str) -> FactRecord:
+        """A fact of the subject that was taken up; the first has its other names."""
         kinds: list[str] = []
-        if subject != self._subject:  # triples of one subject mostly stand together; twice does no harm
-            self._subject, self._entity = subject, self._named_entity(subject, names)
         relation = self._relations.get(predicate)
         if relation is None:
             relation = self._relations[predicate] = self._named_relation(predicate, kinds)
-        return FactRecord(self._entity, relation, value, subject, None, None, tuple(names), tuple(kinds))
-
-    def _named_entity(self, iri: str, aliases: list[str]) -> str:
-        """The name of a subject; one that several things share is told apart by the IRI, and is an alias of each."""
-        name = self._labels.name(iri)
-        aliases += [alias for alias in self._labels.aliases(iri) if alias != name]
-        if name is None:
-            return entity_name(iri)
-        if not self._labels.shared(name):
-            return name
-        aliases.append(name)
-        return f"{name} ({local_name(iri)})"
+        names, self._aliases = tuple(self._aliases), []
+        return FactRecord(self._entity, relation, value, self._subject, None, None, names, tuple(kinds))
 
     def _named_relation(self, iri: str, aliases: list[str]) -> str:
-        for prefix in _PROPERTIES:  # Wikidata labels the property, and states facts with a form of its IRI
-            if self._labels.name(iri) is None:
-                iri = iri.replace(prefix, "/entity/")
+        iri = iri if self._labels.name(iri) else property_of(iri)[0]  # Wikidata labels the property
         name = self._labels.name(iri) or relation_name(iri)
         aliases += [alias for alias in self._labels.aliases(iri) if alias != name]
         return name
 
-    def _value(self, predicate: str, iri: str) -> str:
-        return self._labels.name(iri) or (relation_name(iri) if predicate == _TYPE else entity_name(iri))
+    def _value(self, predicate: str, object: Any, literal: bool) -> str:
+        if literal:
+            return literal_text(object.value, object.datatype.value)
+        iri = object.value
+        if is_page(iri) and self._labels.is_record(iri):
+            return iri
+        return self._labels.name(iri) or (relation_name(iri) if predicate == TYPE else entity_name(iri))

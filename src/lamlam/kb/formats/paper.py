@@ -1,4 +1,8 @@
-"""The paper's JSON: one object whose `triplets` are the facts, read as a stream, however large the file."""
+r"""The paper's JSON: one object whose `triplets` are the facts, read as a stream, however large the file.
+
+Names and values are spelt in it as in `dblookup` calls, from which they were taken: `Ada\'s Band` is Ada's Band. A
+backslash counts before a quote, a bracket and another backslash, and nowhere else.
+"""
 
 import codecs
 import json
@@ -24,6 +28,8 @@ __all__ = ["read_paper", "write_paper"]
 _PARTS = ("entity", "relation", "value")
 _CHUNK = 1 << 16
 _PAIR = 12
+_ESCAPED = re.compile(r"\\([\\'\"\[\]])")
+_TO_ESCAPE = re.compile(r"\\(?=[\\'\"\[\]])")
 _ESCAPE = re.compile(rb"\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F])", re.DOTALL)
 
 # Events and not `ijson.items`: that one joins the keys above each event, which for deep nesting takes all the memory.
@@ -37,7 +43,7 @@ def read_paper(file: InputFile, reading: Reading) -> Rows:
             blocks = _Blocks(raw)
             yield from _rows(ijson.basic_parse(blocks, buf_size=_CHUNK), blocks, file.path)
     except (ijson.JSONError, ValueError) as error:
-        reason, line = _broken(file.path)
+        reason, line = _broken(file.path) if file.path.is_file() else (_told(error), None)
         raise InputError(f"is no whole JSON ({reason})", path=file.path, line=line) from error
 
 
@@ -76,7 +82,8 @@ def _triplets(events: _Events, blocks: "_Blocks", path: Path) -> Rows:
             reason = "may hold half of a surrogate pair, which is no character"
             yield InputError(reason, path=path, field=f"triplets[{index}]")
         elif len(parts) == len(_PARTS) and None not in parts:
-            yield vetted(path, None, FactRecord(*parts), f"triplets[{index}].")
+            entity, relation, value = (_ESCAPED.sub(r"\1", part) if "\\" in part else part for part in parts)
+            yield vetted(path, None, FactRecord(entity, relation, value), f"triplets[{index}].")
         else:
             yield _wrong(index, path, parts)
 
@@ -103,9 +110,13 @@ def _broken(path: Path) -> tuple[str, int | None]:
             for _ in ijson.basic_parse(lines, buf_size=_CHUNK):
                 pass
         except (ijson.JSONError, ValueError) as error:
-            told = str(error).removeprefix("b'").removeprefix('b"').splitlines()[0]
-            return told.partition("\\n")[0].split(": ", 1)[-1], max(lines.line, 1)
+            return _told(error), max(lines.line, 1)
     return "it changed while it was read", None
+
+
+def _told(error: Exception) -> str:
+    told = str(error).removeprefix("b'").removeprefix('b"').splitlines()[0]
+    return told.partition("\\n")[0].split(": ", 1)[-1]
 
 
 class _Blocks:
@@ -159,7 +170,7 @@ def write_paper(kb: "View", facts: Iterator[Fact], path: Path) -> None:
     with atomic_write(path) as file:
         file.write('{"triplets": [')
         for count, fact in enumerate(facts):
-            triplet = (fact.entity, fact.relation, fact.value)
+            triplet = [_TO_ESCAPE.sub(r"\\\\", part) for part in (fact.entity, fact.relation, fact.value)]
             for seen, name in zip(names, triplet, strict=True):
                 seen[name] = None
             file.write(("," if count else "") + "\n" + json.dumps(triplet, ensure_ascii=False))

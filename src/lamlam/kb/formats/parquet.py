@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from lamlam.batches import batches
 from lamlam.corpus.corpus import FactRecord
+from lamlam.corpus.fields import meant
 from lamlam.corpus.opened import opened
-from lamlam.corpus.parquet import parquet_library
+from lamlam.corpus.parquet import parquet_library, refuse_doubled
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.kb.fact import Fact
 from lamlam.kb.formats.records import records
-from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, vetted
+from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, unread_field, vetted
 
 if TYPE_CHECKING:
     from lamlam.kb.view import View
@@ -37,6 +38,8 @@ def read_parquet(file: InputFile, reading: Reading) -> Rows:
         try:
             table = parquet.ParquetFile(raw)
             columns = _columns(arrow, table.schema_arrow, path)
+            for name in _unread(table.schema_arrow.names, path):
+                reading.ignored[unread_field(name, reading.ignored)] += table.metadata.num_rows
             number = 0
             for batch in table.iter_batches(_BATCH, columns=columns):
                 for values in _rows(batch, columns):
@@ -53,6 +56,7 @@ def _columns(arrow: Any, schema: Any, path: Path) -> list[str]:
         if name not in schema.names:
             raise InputError(f"has no column '{name}'", path=path, field=name)
     found = [name for name in (*_TEXTS, *_SPAN, *_ALIASES) if name in schema.names]
+    refuse_doubled(schema.names, found, path)
     for name in found:
         kind = schema.field(name).type
         if types.is_dictionary(kind):
@@ -64,6 +68,16 @@ def _columns(arrow: Any, schema: Any, path: Path) -> list[str]:
         if not (sound or types.is_null(kind)):
             raise InputError(f"is a column of {kind}", path=path, field=name)
     return found
+
+
+def _unread(names: list[str], path: Path) -> list[str]:
+    """The columns that are no part of a fact. Raises `InputError` for one that is a misspelt part of it."""
+    known = (*_TEXTS, *_SPAN, *_ALIASES)
+    others = [name for name in dict.fromkeys(names) if name not in known]
+    for name in others:
+        if column := meant(name, known):
+            raise InputError(f"is not known: it must be called '{column}'", path=path, field=name)
+    return others
 
 
 def _is_text(types: Any, kind: Any) -> bool:

@@ -15,14 +15,15 @@ from lamlam.errors import InputError
 from lamlam.kb.names import checked
 
 if TYPE_CHECKING:
-    from lamlam.kb.formats.labels import Labels
     from lamlam.kb.formats.mapping import Mapping
+    from lamlam.kb.formats.survey import Survey
 
-__all__ = ["InputFile", "Reading", "Row", "Rows", "vetted"]
+__all__ = ["InputFile", "Reading", "Row", "Rows", "unread_field", "vetted"]
 
 Row = tuple[int | None, FactRecord]  # the line, from 1, where there are lines
 Rows = Iterator[Row | InputError]
 
+_FIELDS_TOLD = 20
 _LAST_CHARACTER = 2**63 - 1
 
 
@@ -44,7 +45,18 @@ class Reading:
     language: str = "en"
     seen: Callable[[int], object] = lambda read: None
     ignored: Counter[str] = field(default_factory=Counter)
-    labels: "Labels | None" = None
+    survey: "Survey | None" = None
+
+    def close(self) -> None:
+        """Let go of what was kept for a second pass."""
+        if self.survey is not None:
+            self.survey.close()
+
+
+def unread_field(name: str, ignored: Counter[str]) -> str:
+    """How a field or column that is no part of a fact is called in `ignored`: by its name, the first ones of many."""
+    told = f"the field '{name}'" if name else "a field without a name"
+    return told if told in ignored or len(ignored) < _FIELDS_TOLD else "other fields"
 
 
 def vetted(path: Path, line: int | None, record: FactRecord, prefix: str = "") -> Row | InputError:

@@ -1,12 +1,13 @@
-"""RDF terms as people read them: the local names of IRIs, dates, numbers, coordinates."""
+"""RDF terms as people read them: names from IRIs, dates, numbers, coordinates."""
 
+import calendar
 import re
 from decimal import Decimal, InvalidOperation
 from urllib.parse import unquote
 
 from lamlam.corpus.webnlg import readable, spaced
 
-__all__ = ["entity_name", "literal_text", "local_name", "relation_name"]
+__all__ = ["date_text", "entity_name", "literal_text", "local_name", "relation_name"]
 
 _XSD = "http://www.w3.org/2001/XMLSchema#"
 _NUMBERS = {"integer", "decimal", "double", "float", "int", "long", "short", "byte", "nonNegativeInteger",
@@ -14,28 +15,52 @@ _NUMBERS = {"integer", "decimal", "double", "float", "int", "long", "short", "by
             "unsignedShort", "unsignedByte"}  # fmt: skip
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
            "November", "December")  # fmt: skip
-_DATE = re.compile(r"([+-]?)(\d{1,12})(?:-(\d\d)(?:-(\d\d))?)?(?:T(\d\d:\d\d)(:\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:\d\d)?")
+_DATE = re.compile(r"([+-]?\d{1,12})(?:-(\d\d)(?:-(\d\d))?)?(?:T(\d\d:\d\d)(:\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:\d\d)?")
+_YEARLESS = re.compile(r"--(\d\d)(?:-(\d\d))?(?:Z|[+-]\d\d:\d\d)?")
+_CENTURY, _DECADE, _YEAR, _MONTH, _DAY, _TIME = 7, 8, 9, 10, 11, 14  # Wikidata's precisions
+_PRECISION = {"gYear": _YEAR, "gYearMonth": _MONTH, "date": _DAY, "dateTime": _TIME, "dateTimeStamp": _TIME}
 _POINT = re.compile(r"Point\(\s*([-+.\deE]{1,30})\s+([-+.\deE]{1,30})\s*\)", re.IGNORECASE)
-_PAGE = re.compile(r"\.[A-Za-z]{2,5}$|[?=&]")
+_RESOURCE = re.compile(r"https?://[^/]+/resource/(.+)", re.DOTALL)
+_PAGE = re.compile(r"[?=]|\.(?:html?|xhtml|php|aspx?|jsp|cgi|pdf|txt|xml|json|rdf|ttl|nt|jpe?g|png|gif|svg|webp)$",
+                   re.IGNORECASE)  # fmt: skip
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def local_name(iri: str) -> str:
-    """What stands behind an IRI's last `#`, `/` or `:`; empty where nothing does."""
-    return re.split(r"[#/:]", iri)[-1]
+    """What tells an IRI from others of its kind: all behind `/resource/` or `#`, else behind the last `/`.
+
+    Of an IRI without slashes, such as urn:isbn:0451450523, it is what follows the last colon. May be empty.
+    """
+    if found := _RESOURCE.fullmatch(iri):
+        return found[1]
+    if "#" in iri:
+        return iri.partition("#")[2]
+    return iri.rpartition("/" if "/" in iri else ":")[2]
 
 
 def entity_name(iri: str) -> str:
     """A name from an IRI's own letters, with the spaces and signs that it had; an address that names nothing, whole."""
     local = local_name(iri)
-    deep = "#" in iri or iri.count("/") > 3 or not iri.startswith(("http://", "https://"))
-    if not deep or _PAGE.search(local):
-        return iri
-    return spaced(unquote(local)) or iri
+    if not _RESOURCE.fullmatch(iri):
+        deep = "#" in iri or iri.count("/") > 3 or not iri.startswith(("http://", "https://"))
+        if not deep or _PAGE.search(local):
+            return iri
+    return spaced(_decoded(local)) or iri
 
 
 def relation_name(iri: str) -> str:
     """Words from a property's IRI: `birthPlace` is read as `birth place`."""
-    return readable(unquote(local_name(iri))) or iri
+    local = local_name(iri).rpartition("/")[2]
+    return readable(_decoded(local)) or iri
+
+
+def _decoded(text: str) -> str:
+    """Without percent-encoding, where that hides text."""
+    try:
+        decoded = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return text
+    return text if _CONTROL.search(decoded) else decoded
 
 
 def literal_text(text: str, datatype: str) -> str:
@@ -43,8 +68,10 @@ def literal_text(text: str, datatype: str) -> str:
     kind = datatype.removeprefix(_XSD) if datatype.startswith(_XSD) else ""
     if kind in _NUMBERS:
         return _number(text)
-    if kind in ("date", "dateTime", "gYear", "gYearMonth"):
-        return _date(text)
+    if kind in _PRECISION:
+        return date_text(text, _PRECISION[kind])
+    if kind in ("gMonth", "gMonthDay"):
+        return _yearless(text)
     if datatype.endswith("wktLiteral") and (point := _POINT.search(text)):
         return f"{_number(point[2])}, {_number(point[1])}"
     return " ".join(text.split())
@@ -61,11 +88,52 @@ def _number(text: str) -> str:
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
-def _date(text: str) -> str:
+def date_text(text: str, precision: int = _TIME) -> str:
+    """A date in words; text that is no date comes back as it is.
+
+    `precision` is Wikidata's: 7 a century, 8 a decade, 9 a year, 10 a month, 11 a day, 14 a second. Years are those of
+    XSD 1.1: 0000 is 1 BC. A month or day of 00, as in older data of Wikidata, is not known.
+    """
     match = _DATE.fullmatch(text.strip())
-    if match is None or not 1 <= int(match[3] or 1) <= 12:
+    if match is None:
         return text
-    sign, year, month, day, clock, _ = match.groups()
-    named = _MONTHS[int(month) - 1] if month else ""
-    era, time = "BC" if sign == "-" else "", clock if clock != "00:00" else ""
-    return " ".join(filter(None, (day and str(int(day)), named, str(int(year)), era, time)))
+    year, month, day, clock = int(match[1]), int(match[2] or 0), int(match[3] or 0), match[4]
+    if not _is_day(year, month, day):
+        return text
+    if precision < _YEAR and year > 0:
+        return _span(year, precision)
+    return " ".join(
+        (
+            *([str(day)] if day and precision >= _DAY else []),
+            *([_MONTHS[month - 1]] if month and precision >= _MONTH else []),
+            str(year) if year > 0 else f"{1 - year} BC",
+            *([clock] if clock and clock != "00:00" and precision >= _TIME else []),
+        )
+    )
+
+
+def _span(year: int, precision: int) -> str:
+    """The decade or the century of a year; the year where it is less exact still."""
+    if precision == _DECADE:
+        return f"{year // 10 * 10}s"
+    if precision != _CENTURY:
+        return str(year)
+    century = (year + 99) // 100
+    ending = "th" if century % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(century % 10, "th")
+    return f"{century}{ending} century"
+
+
+def _is_day(year: int, month: int, day: int) -> bool:
+    """Whether there is such a day, or month, or year: 0 stands for what is not known."""
+    if month == 0:
+        return day == 0
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return month <= 12 and day <= calendar.monthrange(2000 if leap else 2001, month)[1]
+
+
+def _yearless(text: str) -> str:
+    """A day of every year, or a month."""
+    match = _YEARLESS.fullmatch(text.strip())
+    if match is None or not 1 <= int(match[1]) <= 12 or not _is_day(4, int(match[1]), int(match[2] or 0)):
+        return text
+    return " ".join(filter(None, (match[2] and str(int(match[2])), _MONTHS[int(match[1]) - 1])))

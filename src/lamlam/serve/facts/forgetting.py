@@ -1,5 +1,6 @@
 """Routes of forgetting: what would go, erasing it for good, and the certificates of it."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -70,15 +71,17 @@ async def show_certificate(revision: Number, site: SiteOf, _: Reader) -> JSONRes
 def _planned(kb: KnowledgeBase, asked: ToForget) -> Forgotten:
     _check(kb, asked)
     certificate = kb.forget(**asked.described(), dry_run=True)
-    why = dict(zip(certificate.facts, certificate.reasons, strict=True))
     return Forgotten(
         certificate=certificate.as_json(),
-        facts=[
-            ForgottenFact(**fact.model_dump(), why=why[fact.id])
-            for fact in said(kb.facts_by_id(certificate.facts[:_SHOWN]))
-        ],
-        related=said(kb.facts_by_id(certificate.related[:_SHOWN])),
+        facts=_with_reasons(kb, certificate.facts, certificate.reasons),
+        related=_with_reasons(kb, certificate.related, certificate.related_reasons),
     )
+
+
+def _with_reasons(kb: KnowledgeBase, facts: Sequence[int], reasons: Sequence[str]) -> list[ForgottenFact]:
+    """The first facts of many, by id, each with its reason."""
+    why = dict(zip(facts, reasons, strict=True))
+    return [ForgottenFact(**fact.model_dump(), why=why[fact.id]) for fact in said(kb.facts_by_id(facts[:_SHOWN]))]
 
 
 def _check(kb: KnowledgeBase, asked: ToForget) -> None:

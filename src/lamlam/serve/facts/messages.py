@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -142,6 +142,9 @@ class ToForget(_Asked):
     relation: Name | None = None
     value: Value | None = None
     source: Name | None = None
+    include: list[Literal["values", "mentions", "lookalikes", "documents"]] = Field(
+        default=[], max_length=4, description="With all of an entity, also facts of others that tell of it."
+    )
     dry_run: bool = Field(default=True, description="Tell what would go, and change nothing.")
     reason: Why = ""
 
@@ -149,12 +152,14 @@ class ToForget(_Asked):
     def _one_description(self) -> Self:
         if sum(part is not None for part in (self.fact, self.entity or self.relation or self.value, self.source)) != 1:
             raise ValueError("say what to forget: a fact's id, or entity, relation and value, or a source")
+        if self.include and (self.entity is None or self.relation or self.value):
+            raise ValueError("what tells of an entity can be included where all of the entity is forgotten only")
         return self
 
     def described(self) -> dict[str, Any]:
         """Arguments of `KnowledgeBase.forget`."""
         named = {name: getattr(self, name) for name in ("entity", "relation", "value", "source")}
-        return {"fact_id": self.fact, **named}
+        return {"fact_id": self.fact, **named, "include": self.include}
 
 
 # What is answered
@@ -292,15 +297,15 @@ class TableReport(BaseModel):
 
 
 class ForgottenFact(Fact):
-    why: str = Field(description="Asked for, superseded by one that is, or the same in other words.")
+    why: str = Field(description="Why it would go, or why it tells of what would.")
 
 
 class Forgotten(BaseModel):
-    """The certificate; in a dry run also the facts that would go, and related ones that would stay, 500 of each."""
+    """The certificate; in a dry run also the facts that would go, and those that would stay, 500 of each."""
 
     certificate: dict[str, Any]
     facts: list[ForgottenFact]
-    related: list[Fact]
+    related: list[ForgottenFact]
 
 
 class Certificates(BaseModel):

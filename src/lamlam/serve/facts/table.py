@@ -13,7 +13,7 @@ from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError, StoreError
 from lamlam.kb import Fact, KnowledgeBase
 from lamlam.kb.formats.csv import numbered_rows
-from lamlam.kb.names import checked
+from lamlam.kb.names import canonical, checked
 from lamlam.serve.errors import Fault
 from lamlam.serve.facts.messages import MOST, NAME, VALUE, ChangedValue, RefusedRow, Statement, TableReport
 
@@ -146,7 +146,7 @@ class _Changes:
         if number in self._seen:
             raise LamLamError(f"fact {number} stands in another row already")
         self._seen.add(number)
-        if (old.entity, old.relation) != (row.entity, row.relation):
+        if (old.entity, old.relation) != (canonical(row.entity), canonical(row.relation)):
             raise LamLamError(f"fact {number} is of another entity or relation, which only a new fact can change")
         if old.until is None and old.value == row.value:
             self.report.unchanged += 1

@@ -39,11 +39,12 @@ export function forget(asked, fact = null) {
     closure.replaceChildren(make("p", { class: "hint" }, "Looking what belongs to it …"));
     const told = await post("/kb/forget", { ...wanted, dry_run: true });
     if (state.asked !== wanted) return; // another choice was made meanwhile, whose closure is to be shown
-    closure.replaceChildren(...closureView(told));
+    closure.replaceChildren(...[...closureView(told), inclusion(wanted, told.certificate, choose)].filter(Boolean));
     const count = told.certificate.facts.length;
     confirm.disabled = count === 0;
     confirm.textContent = `Forget ${plural(count, "fact")} for good`;
   };
+  const choose = (wanted) => look(wanted).catch(complain);
   dialog.replaceChildren(
     title("Forget for good"),
     make(
@@ -52,7 +53,7 @@ export function forget(asked, fact = null) {
       "What is forgotten is erased from the knowledge base with its history and its sources. It cannot be taken back, " +
         "and it cannot be added again.",
     ),
-    fact && scopes(fact, (wanted) => look(wanted).catch(complain)),
+    ...(fact ? [scopes(fact, choose)] : []), // null would become a text
     closure,
     reason.box,
     note("eraser"),
@@ -104,6 +105,47 @@ function scopes(fact, choose) {
   );
 }
 
+/** What of others can go with an entity, by the reason for which it tells of it. */
+const INCLUDABLE = {
+  values: "names it as its value",
+  lookalikes: "is of an entity whose name looks the same",
+  documents: "was read in a document named after it",
+  mentions: "mentions it in its value",
+};
+
+/** Boxes to include what tells of an entity, where all of it is to be forgotten and something does. */
+function inclusion(asked, certificate, choose) {
+  const included = certificate.included;
+  const kinds = Object.entries(INCLUDABLE).filter(([kind, why]) => included.includes(kind) || certificate.left[why]);
+  if (kinds.length === 0) return null;
+  const toggle = (kind, on) =>
+    choose({ ...asked, include: on ? [...included, kind] : included.filter((each) => each !== kind) }).then(() =>
+      byId(`include-${kind}`)?.focus(),
+    );
+  return make(
+    "fieldset",
+    {},
+    make("legend", {}, "Forget with it what others say of it"),
+    kinds.map(([kind, why]) =>
+      make(
+        "div",
+        { class: "check" },
+        make("input", {
+          type: "checkbox",
+          id: `include-${kind}`,
+          checked: included.includes(kind),
+          on: { change: (event) => toggle(kind, event.target.checked) },
+        }),
+        make(
+          "label",
+          { for: `include-${kind}` },
+          `What ${why}${included.includes(kind) ? "" : ` (${plural(certificate.left[why], "fact")})`}`,
+        ),
+      ),
+    ),
+  );
+}
+
 /** What would go and what would stay: counts of all, and the first of each. */
 function closureView({ certificate, facts, related }) {
   const line = (fact) =>
@@ -127,7 +169,7 @@ function closureView({ certificate, facts, related }) {
       make(
         "summary",
         {},
-        `${plural(certificate.related.length, "fact")} would stay from which something might be inferred`,
+        `${plural(certificate.related.length, "fact")} would stay that tell of it`,
       ),
       make("ul", { class: "facts" }, related.map(line)),
     ),
@@ -142,6 +184,12 @@ export function certificateView(certificate) {
     ["Revision", certificate.revision],
     ["Facts erased", `${certificate.facts.length} (${certificate.facts.map((id) => `fact ${id}`).join(", ")})`],
     ["Rows erased", rows.map(([table, count]) => `${table}: ${count}`).join(", ")],
+    [
+      "Facts left that tell of it",
+      Object.entries(certificate.left ?? {})
+        .map(([why, count]) => `${count} (${why})`)
+        .join("; "),
+    ],
     [
       "The files searched",
       certificate.clean

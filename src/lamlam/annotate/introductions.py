@@ -1,0 +1,137 @@
+"""Wikipedia introductions as a corpus to train on: table facts about an article's subject, placed in its text.
+
+Only such facts are annotated. A text says much more that nobody looked for, so these documents are *partial*: where
+they make no call, a fact may be stated all the same (see `vocab.encoding.encode`).
+"""
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from lamlam.annotate.align import Aligner
+from lamlam.corpus import Corpus, FactRecord, Probe
+from lamlam.corpus.documents import read_documents
+from lamlam.corpus.lines import read_entries
+from lamlam.markup import AnnotatedDocument, Call
+
+__all__ = ["bare_name", "introduction_facts", "introductions_corpus", "opening_name", "other_names"]
+
+_READ = 450  # characters of an introduction that are read at most
+_LINKS = frozenset(
+    ("of", "the", "and", "in", "on", "at", "for", "de", "la", "le", "du", "des", "von", "van", "der", "di", "&")
+)
+_BRACKETS = re.compile(r"\s+\([^()]*\)$")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+_OPENING = re.compile(r"(?:(?:The|An?) )?(?P<name>[A-Z0-9][^,();:]{1,80}?)(?=,| \(| (?:is|was|are|were)\b)")
+
+
+def introductions_corpus(folder: str | Path, *, documents: int | None = None, seed: int = 0) -> Corpus:
+    """The corpus of a folder's `train` and `dev` documents and facts (`*.documents.jsonl.gz`, `*.facts.jsonl.gz`).
+
+    Every document whose own text states one of its facts is aligned with those, and cut behind the sentence of its last
+    call; `documents` of them are drawn by `seed` (None: all). `facts` are all facts of both parts, stated or not.
+    `heldout["unseen"]` and the probes are of `dev`, whose entities have no text in `train`. Raises `InputError` for a
+    file that is missing or cannot be read.
+    """
+    folder = Path(folder)
+    facts = {part: list(introduction_facts(folder / f"{part}.facts.jsonl.gz")) for part in ("train", "dev")}
+    texts = {part: _texts(folder, part, {fact.entity for fact, _ in facts[part]}) for part in facts}
+    annotated = {part: list(_annotated(texts[part], facts[part])) for part in facts}
+    train = sorted(annotated["train"], key=lambda document: document.id)
+    if documents is not None and documents < len(train):
+        train = random.Random(seed).sample(train, documents)
+    everything = [fact for part in facts.values() for fact, _ in part]
+    aliases = other_names({title: text for part in texts.values() for title, text in part.items()})
+    records = [replace(fact, entity_aliases=aliases.get(fact.entity, ())) for fact in everything]
+    return Corpus(train, {"unseen": annotated["dev"]}, records, list(_probes(annotated["dev"], everything)))
+
+
+def introduction_facts(path: str | Path) -> Iterator[tuple[FactRecord, bool]]:
+    """The facts of a file, each with whether the entity's own introduction states it. Raises `InputError`."""
+    for entry in read_entries(path):
+        entity, relation, value = (entry.text(field, empty=False) for field in ("entity", "relation", "value"))
+        yield FactRecord(entity, relation, value), bool(entry.value.get("stated"))
+
+
+def bare_name(title: str) -> str:
+    """A title without the part in brackets that tells namesakes apart."""
+    return _BRACKETS.sub("", title)
+
+
+def opening_name(title: str, text: str) -> str:
+    """How a text that opens with its subject writes it, "Ray Charles Thielemann" for "R. C. Thielemann"; else ""."""
+    match = _OPENING.match(text)
+    words = match["name"].split() if match else []
+    is_name = 0 < len(words) <= 8 and all(word[0].isupper() or word[0].isdigit() or word in _LINKS for word in words)
+    shared = {word for word in words if word[0].isupper()} & set(title.split())
+    return match["name"] if match and is_name and shared else ""
+
+
+def other_names(texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """By title, the other names of its subject: without brackets, and as its text opens. No two subjects share one."""
+    names = {title: {bare_name(title), opening_name(title, text)} - {title, ""} for title, text in texts.items()}
+    uses = Counter(name for own in names.values() for name in own)
+    return {
+        title: tuple(sorted(name for name in own if uses[name] == 1 and name not in texts))
+        for title, own in names.items()
+    }
+
+
+def _texts(folder: Path, part: str, titles: set[str]) -> dict[str, str]:
+    documents = read_documents(folder / f"{part}.documents.jsonl.gz")
+    return {document.title: document.text for document in documents if document.title in titles}
+
+
+def _annotated(texts: Mapping[str, str], facts: Iterable[tuple[FactRecord, bool]]) -> Iterator[AnnotatedDocument]:
+    stated: dict[str, list[FactRecord]] = defaultdict(list)
+    for fact, is_stated in facts:
+        if is_stated and fact.entity in texts:
+            stated[fact.entity].append(fact)
+    uses = Counter(fact.relation for own in stated.values() for fact in own)
+    aligner = Aligner()
+    for title, own in stated.items():
+        text = _sentences(texts[title], _READ)
+        # A name that the text doesn't write can't be copied from it.
+        names = (title, bare_name(title), opening_name(title, text))
+        if named := next((name for name in names if name and name in text), None):
+            calls = aligner.annotate(text, [replace(fact, entity=named) for fact in own], title).document.calls
+            if calls:
+                yield _cut(AnnotatedDocument(title, text, _one_a_place(calls, uses), title))
+
+
+def _one_a_place(calls: Iterable[Call], uses: Mapping[str, int]) -> tuple[Call, ...]:
+    """Of calls at one place (a province is a "Province", a "State/Province"), the one of the commonest relation."""
+    chosen: dict[int, Call] = {}
+    for call in calls:
+        if call.at not in chosen or uses[call.relation] > uses[chosen[call.at].relation]:
+            chosen[call.at] = call
+    return tuple(chosen[at] for at in sorted(chosen))
+
+
+def _sentences(text: str, most: int) -> str:
+    """The first sentences of a text, `most` characters of it at most; always one."""
+    ends = [match.start() for match in _SENTENCE_END.finditer(text)] + [len(text)]
+    return text[: max([end for end in ends if end <= most], default=ends[0])]
+
+
+def _cut(document: AnnotatedDocument) -> AnnotatedDocument:
+    """The document up to the end of the sentence in which its last call is answered."""
+    last = max(call.at for call in document.calls)
+    end = next((match.start() for match in _SENTENCE_END.finditer(document.text, last)), len(document.text))
+    return replace(document, text=document.text[:end])
+
+
+def _probes(documents: Iterable[AnnotatedDocument], facts: Iterable[FactRecord]) -> Iterator[Probe]:
+    values: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for fact in facts:
+        values[fact.entity, fact.relation].append(fact.value)
+    for document in documents:
+        for number, call in enumerate(document.calls):
+            answers = (call.value, *values[document.title, call.relation])
+            prompt = document.text[: call.at].rstrip()
+            yield Probe(
+                f"{document.id}-{number}", prompt, call.entity, call.relation, tuple(dict.fromkeys(answers)), "unseen"
+            )

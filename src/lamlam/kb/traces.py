@@ -1,0 +1,143 @@
+"""What still tells of an entity when its own facts are gone: facts that name it, entities whose names look like its
+own, documents that are named after it.
+
+Past facts count. Values, names and documents are all read once for this. What of it is erased with the entity is left
+to `kb.closure`.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from enum import StrEnum
+
+from lamlam.errors import InputError
+from lamlam.kb.database import Database
+from lamlam.kb.lexicon import CONFUSABLE
+from lamlam.kb.names import canonical, normalise
+from lamlam.kb.reader import Reader
+from lamlam.kb.similarity import name_similarity
+
+__all__ = ["INCLUDABLE", "Trace", "Traces", "included", "names_it", "skeleton"]
+
+_WORD = re.compile(r"[^\W_]+")
+_FEWEST_LETTERS = 4  # shorter names are within other words by chance
+_ALIKE = 60
+
+
+class Trace(StrEnum):
+    """Why a fact tells of an entity that is another one's."""
+
+    VALUE = "names it as its value"
+    LOOKALIKE = "is of an entity whose name looks the same"
+    DOCUMENT = "was read in a document named after it"
+    MENTION = "mentions it in its value"
+    ALIKE = "is of an entity whose name is spelled nearly the same"
+
+
+INCLUDABLE = {
+    "values": Trace.VALUE,
+    "lookalikes": Trace.LOOKALIKE,
+    "documents": Trace.DOCUMENT,
+    "mentions": Trace.MENTION,
+}
+
+
+def included(names: Collection[str]) -> set[Trace]:
+    """The kinds of traces of these names. Raises `InputError` for a name that is none."""
+    for name in names:
+        if name not in INCLUDABLE:
+            raise InputError(f"unknown kind '{name}'; use {', '.join(INCLUDABLE)}", field="include")
+    return {INCLUDABLE[name] for name in names}
+
+
+class Traces:
+    """Reads what stands now, past facts included."""
+
+    def __init__(self, database: Database) -> None:
+        self._database, self._reader = database, Reader(database)
+
+    def of(self, owner: int | None, names: Sequence[str], values: Collection[str], alike: float) -> dict[int, Trace]:
+        """The facts that tell of an entity, each with the first reason; `owner` is its number, None where it has none.
+
+        `names` are its names as they are spelled, `values` the normalised ones that are the same as a value; from
+        `alike` on, names count as spelled nearly the same.
+        """
+        found: dict[int, Trace] = {}
+        steps = (
+            (Trace.VALUE, self._naming(values)),
+            (Trace.LOOKALIKE, self._of_entities(self._lookalikes(names), owner)),
+            (Trace.DOCUMENT, self._read_in(self.documents(names))),
+            (Trace.MENTION, self._mentioning(names)),
+            (Trace.ALIKE, self._of_entities(self._spelled_alike(names, alike), owner)),
+        )
+        for trace, facts in steps:
+            for fact in facts:
+                found.setdefault(fact, trace)
+        return found
+
+    def documents(self, names: Sequence[str]) -> dict[int, str]:
+        """The documents whose ids have one of the names in them, by number."""
+        rows = self._database.stream("SELECT id, name FROM document ORDER BY id")
+        return {number: document for number, document in rows if any(names_it(document, name) for name in names)}
+
+    def _naming(self, values: Collection[str]) -> Iterator[int]:
+        return (fact.id for value in sorted(values) for fact in self._reader.valued_ever(value))
+
+    def _read_in(self, documents: Collection[int]) -> Iterator[int]:
+        sql = "SELECT DISTINCT fact FROM source WHERE document = ? ORDER BY fact"
+        return (row[0] for document in documents for row in self._database.rows(sql, (document,)))
+
+    def _mentioning(self, names: Sequence[str]) -> Iterator[int]:
+        sql = "SELECT id, value FROM fact WHERE instr(value, ?) > 0 OR instr(lower(value), ?) > 0 ORDER BY id"
+        for name in names:
+            rows = self._database.rows(sql, (name, name.lower())) if _is_telling(name) else []
+            yield from (number for number, value in rows if names_it(value, name))
+
+    def _of_entities(self, entities: Collection[int], owner: int | None) -> Iterator[int]:
+        sql = "SELECT id FROM fact WHERE entity = ? ORDER BY id"
+        others = sorted(set(entities) - {owner})
+        return (row[0] for entity in others for row in self._database.rows(sql, (entity,)))
+
+    def _lookalikes(self, names: Sequence[str]) -> set[int]:
+        """The entities with a name, or alias, that is one of these in its normalised form, or looks like one."""
+        found = set()
+        for name in names:
+            sql = """
+                SELECT s.target FROM entity_spelling s LEFT JOIN entity_alias a ON a.id = s.alias
+                WHERE s.norm = ? AND (s.alias = 0 OR a.until = 0)
+            """
+            found |= {row[0] for row in self._database.rows(sql, (normalise(name),))}
+            shape = skeleton(name)
+            for sql in (
+                "SELECT id, name FROM entity WHERE length(name) = ?",
+                "SELECT target, name FROM entity_alias WHERE length(name) = ? AND until = 0",
+            ):
+                rows = self._database.stream(sql, (len(canonical(name)),))
+                found |= {number for number, other in rows if skeleton(other) == shape}
+        return found
+
+    def _spelled_alike(self, names: Sequence[str], alike: float) -> set[int]:
+        return {
+            entity.id
+            for name in names
+            for entity, spelling in self._reader.entities_alike(name, _ALIKE)
+            if alike <= max(name_similarity(normalise(name), spelling), name_similarity(spelling, normalise(name)))
+        }
+
+
+def skeleton(name: str) -> str:
+    """Equal for names that look the same: letters of other alphabets, or figures, in place of Latin ones."""
+    return canonical(name).translate(CONFUSABLE).casefold()
+
+
+def names_it(text: str, name: str) -> bool:
+    """Whether a text has the words of a name in it, one after the other."""
+    words = _words(name)
+    return _is_telling(name) and f" {' '.join(words)} " in f" {' '.join(_words(text))} "
+
+
+def _is_telling(name: str) -> bool:
+    return sum(map(len, _words(name))) >= _FEWEST_LETTERS
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(normalise(text))

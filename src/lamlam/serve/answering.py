@@ -1,0 +1,146 @@
+"""What every route that lets the model write has in common: the settings' limits, whole answers and streams.
+
+How an answer is put, in the words of one protocol or another, is left to the routes.
+"""
+
+import asyncio
+import json
+import secrets
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
+from pydantic import BaseModel
+
+from lamlam.engine import DecodingSettings, Done, Event, Generation, Prompt
+from lamlam.engine import Lookup as Call
+from lamlam.errors import LamLamError
+from lamlam.serve.errors import Fault, fault_of, told
+from lamlam.serve.protocol import DecodingRequest, Lookup, Usage
+from lamlam.serve.site import Site
+
+__all__ = ["EVENTS", "Answer", "answer_to", "check_length", "check_model", "settings_of"]
+
+EVENTS: dict[str, Any] = {"text/event-stream": {}}  # where a stream is asked for
+_DONE = format_sse_event(data_str="[DONE]")
+_STREAMED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # a proxy must not hold it back
+_CLIENT_LEFT = 499  # nobody reads it, but it is counted
+
+
+class Answer(ABC):
+    """Puts generations into a protocol's words, each prompt continued as often as the request asks."""
+
+    def __init__(self, asked: DecodingRequest, prompts: Sequence[Prompt], site: Site, prefix: str) -> None:
+        self.asked, self.prompts = asked, prompts
+        self.model, self.vocabulary = site.served.name, site.served.vocabulary
+        self.id, self.created = f"{prefix}-{secrets.token_hex(12)}", int(time.time())
+
+    @abstractmethod
+    def whole(self, generations: list[Generation], usage: Usage) -> BaseModel:
+        """The answer at once."""
+
+    @abstractmethod
+    def piece(self, number: int, event: Event) -> BaseModel | None:
+        """What a stream tells of an event in the text of this number."""
+
+    @abstractmethod
+    def ending(self, usage: Usage) -> BaseModel:
+        """What a stream tells last."""
+
+    def usage(self, generations: list[Generation]) -> Usage:
+        """A prompt counts once, however often it is continued."""
+        prompts = sum(len(prompt.ids) for prompt in self.prompts)
+        written = sum(len(each.ids) - 1 for each in generations) - prompts * (self.asked.n or 1)
+        return Usage(prompt_tokens=prompts, completion_tokens=written, total_tokens=prompts + written)
+
+
+def lookups_of(lookups: Iterable[Call], shift: int = 0) -> list[Lookup]:
+    """Lookups as the protocols have them; spans count from the text's beginning, `shift` before the continuation's."""
+    said = [Lookup.model_validate(lookup.as_json()) for lookup in lookups]
+    return [each.model_copy(update={"start": each.start + shift, "end": each.end + shift}) for each in said]
+
+
+def settings_of(asked: DecodingRequest, site: Site) -> DecodingSettings:
+    """The settings of decoding. Raises `Fault` for what the server does not allow, `InputError` for contradictions."""
+    check_model(asked.model, site)
+    settings, most = asked.decoding(site.served.generation_config), site.settings.max_tokens
+    if settings.max_tokens > most and asked.most_tokens is not None:
+        raise Fault(422, f"max_tokens may be {most} at most", field="max_tokens")
+    return settings
+
+
+def check_model(name: str | None, site: Site) -> None:
+    if name not in (None, site.served.name):
+        raise Fault(404, f"there is no such model: this server has '{site.served.name}'", field="model")
+
+
+def check_length(length: int, site: Site, field: str) -> None:
+    """Raises `Fault` for a prompt of more characters than the server takes."""
+    if length > site.settings.max_prompt:
+        raise Fault(422, f"a prompt may have {site.settings.max_prompt} characters", field=field)
+
+
+async def answer_to(request: Request, answer: Answer, settings: DecodingSettings, site: Site) -> Response:
+    """Write what is asked for, whole or as a stream. A client that leaves meanwhile ends it."""
+    if answer.asked.stream:
+        chunks = _chunks(answer, settings, site)
+        first = await anext(chunks)  # before it, a refusal is an answer of its own and no broken stream
+        return StreamingResponse(_stream(first, chunks), media_type="text/event-stream", headers=_STREAMED)
+    writing = asyncio.ensure_future(site.batch.generate(answer.prompts, settings))
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait((writing, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not writing.done():
+            return Response(status_code=_CLIENT_LEFT)
+        whole = answer.whole(writing.result(), _counted(answer, writing.result(), site))
+        return Response(whole.model_dump_json(), media_type="application/json")
+    finally:
+        writing.cancel()
+        leaving.cancel()
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client hangs up; the body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _chunks(answer: Answer, settings: DecodingSettings, site: Site) -> AsyncIterator[BaseModel]:
+    done: dict[int, Generation] = {}
+    with site.batch.writing(answer.prompts, settings) as events:
+        async for number, event in events:
+            if isinstance(event, Done):
+                done[number] = event.generation
+            if (piece := answer.piece(number, event)) is not None:
+                yield piece
+    usage = _counted(answer, list(done.values()), site)
+    if answer.asked.stream_options and answer.asked.stream_options.include_usage:
+        yield answer.ending(usage)
+
+
+def _counted(answer: Answer, generations: list[Generation], site: Site) -> Usage:
+    """What the texts took, once it is in the metrics."""
+    usage = answer.usage(generations)
+    site.metrics.count(generations, usage.completion_tokens)
+    return usage
+
+
+async def _stream(first: BaseModel, chunks: AsyncIterator[BaseModel]) -> AsyncIterator[bytes]:
+    try:
+        yield _event(first.model_dump())
+        async for chunk in chunks:
+            yield _event(chunk.model_dump())
+        yield _DONE
+    except LamLamError as error:
+        fault = fault_of(error)
+        yield _event(told(fault.status, fault.reason, fault.field))
+    finally:
+        await chunks.aclose()  # type: ignore[attr-defined]
+
+
+def _event(data: dict[str, Any]) -> bytes:
+    return format_sse_event(data_str=json.dumps(data, ensure_ascii=False))
