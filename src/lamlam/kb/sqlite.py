@@ -32,7 +32,7 @@ from lamlam.kb.sqlite_faults import OF_THE_DISK, PASSING, is_full, kind_of, reas
 __all__ = ["BESIDE", "SQLiteDatabase"]
 
 _WAIT_SECONDS = 10.0
-_PASSING_SECONDS = 2.0
+_PASSING_SECONDS = 5.0
 _PAUSE_SECONDS = 0.01
 _CACHE_KIB = 64 * 1024
 _CHUNK = 1 << 24
