@@ -68,6 +68,10 @@ class Database(Protocol):
         """
         ...
 
+    def expect_writes(self) -> None:
+        """Prepare for writes to come, so that whoever is reading then does not hold them up."""
+        ...
+
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:
         """Write whole rows, ids included, into an empty table, which gives no id up to `last_id` from then on."""
         ...

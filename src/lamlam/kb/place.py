@@ -7,13 +7,20 @@ places are refused here. What is in the file is left to `kb.sqlite`.
 
 import os
 import re
+import stat
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from lamlam.errors import InputError
 
-__all__ = ["OPEN_FILES", "Identity", "OpenFiles", "check_place", "identity"]
+try:
+    import fcntl
+except ImportError:  # Windows, where nobody can replace or remove what is open
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["HeldFile", "Identity", "check_place", "identity"]
 
 Identity = tuple[int, int]
 
@@ -21,6 +28,7 @@ _NETWORK = frozenset({"afs", "ceph", "cifs", "coda", "davfs", "ncpfs", "nfs", "n
 # A machine's own for whoever writes there, but perhaps another one's, whose changes come late or never.
 _SHARED = frozenset({"9p", "virtiofs", "vboxsf", "prl_fs", "vmhgfs", "fuse"})
 _OWN_FUSE = frozenset({"fuse.fuse-overlayfs", "fuse.gocryptfs", "fuse.encfs", "fuse.ntfs-3g"})
+_PERMISSIONS = 0o644  # as SQLite makes files
 _ALONE = "LAMLAM_NETWORK_FILES"
 _MOUNTS = Path("/proc/self/mountinfo")  # Linux; elsewhere nothing tells what kind a file system is
 _ESCAPE = re.compile(r"\\([0-7]{3})")
@@ -28,11 +36,15 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 def identity(path: str | Path) -> Identity | None:
     """What tells the file at a path from one that takes its place; None where there is no file."""
+    found = _status(path)
+    return None if found is None else (found.st_dev, found.st_ino)
+
+
+def _status(path: str | Path) -> os.stat_result | None:
     try:
-        found = os.stat(path)
+        return os.stat(path)
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
 
 
 def check_place(path: Path, *, create: bool) -> bool:
@@ -41,18 +53,19 @@ def check_place(path: Path, *, create: bool) -> bool:
     Nothing is opened. Raises `InputError` where there is none to open, where it cannot be made, and where another
     program's changes could go unseen.
     """
-    folder, missing = path.absolute().parent, not path.exists()
+    folder, found = path.absolute().parent, _status(path)  # asked once: it may be removed at any moment
+    missing = found is None
     if missing and not create:
         raise InputError("no such knowledge base", path=path)
     if not folder.is_dir():
         raise InputError("its folder does not exist", path=path)
-    if not missing and not path.is_file():
+    if found is not None and not stat.S_ISREG(found.st_mode):
         raise InputError("is not a file", path=path)
     # SQLite writes a log beside the file, so that its folder counts as well.
     writable = os.access(folder, os.W_OK) and (missing or os.access(path, os.W_OK))
     if missing and not writable:
         raise InputError("cannot be made: its folder is read-only", path=path)
-    if not missing and path.stat().st_nlink > 1:
+    if found is not None and found.st_nlink > 1:
         raise InputError("has several names (hard links), each with its own log: copy it, and open the copy", path=path)
     _check_mount(path, writable)
     return writable
@@ -99,46 +112,82 @@ def _mount_of(file: Path) -> _Mount | None:
     return found
 
 
-class OpenFiles:
-    """Handles on the bytes of files that SQLite has open in this process, too.
+class HeldFile:
+    """A handle on the file of a knowledge base. All who have it open share it; who takes it alone may replace it.
 
-    By POSIX, to close any handle on a file drops all locks that the process holds on it, SQLite's among them. So
-    handles are closed with the last connection to their file, and lent again until then.
+    A connection to a file that is no longer at its path would use the log of the file that is there now, which SQLite
+    finds by its name. So a file is held before SQLite opens it, and nobody replaces or removes what others hold.
+    """
+
+    def __init__(self, path: Path, *, writable: bool, create: bool) -> None:
+        """Raises `FileNotFoundError` where there is none and `create` does not let it be made."""
+        self._path, self.created = path, False
+        if create:
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _PERMISSIONS))
+                self.created = True
+        self.bytes: BinaryIO = path.open("r+b" if writable else "rb", buffering=0)
+        found = os.fstat(self.bytes.fileno())
+        self.identity: Identity = (found.st_dev, found.st_ino)
+        _HANDLES.enter(self.identity)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file is at its path still."""
+        return identity(self._path) == self.identity
+
+    def share(self) -> bool:
+        """Hold it with others; False while somebody has taken it alone."""
+        return self._lock("LOCK_SH", without=True)
+
+    def take(self) -> bool:
+        """Hold it alone; False where others hold it, and where there are no such locks: then nobody holds it alone."""
+        return self._lock("LOCK_EX", without=False)
+
+    def let_go(self) -> None:
+        """Hold it no more, as one that does not use it for now."""
+        self._lock("LOCK_UN", without=True)
+
+    def close(self) -> None:
+        """To be called when SQLite has closed the file."""
+        self.let_go()
+        _HANDLES.leave(self.identity, self.bytes)
+
+    def _lock(self, how: str, *, without: bool) -> bool:
+        if fcntl is None:
+            return without
+        try:
+            fcntl.flock(self.bytes, getattr(fcntl, how) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system that knows no such locks
+            return without
+        return True
+
+
+class _Handles:
+    """Handles that are done with, kept until the process has no connection to their file any more.
+
+    By POSIX, to close any handle on a file drops all locks that the process holds on it, SQLite's among them.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._connections: dict[Identity, int] = {}
-        self._idle: dict[tuple[Identity, bool], list[BinaryIO]] = {}
+        self._done: dict[Identity, list[BinaryIO]] = {}
 
     def enter(self, file: Identity) -> None:
-        """Count a connection to the file; before it is opened, where the file is there already."""
         with self._lock:
             self._connections[file] = self._connections.get(file, 0) + 1
 
-    def leave(self, file: Identity) -> None:
-        """Count one less; after it was closed."""
+    def leave(self, file: Identity, handle: BinaryIO) -> None:
         with self._lock:
+            self._done.setdefault(file, []).append(handle)
             self._connections[file] -= 1
             if self._connections[file] == 0:
                 del self._connections[file]
-                for writable in (True, False):
-                    for handle in self._idle.pop((file, writable), ()):
-                        handle.close()
-
-    def lend(self, file: Identity, path: Path, writable: bool) -> BinaryIO:
-        """A handle, without a buffer, for one thread."""
-        with self._lock:
-            idle = self._idle.get((file, writable))
-            if idle:
-                return idle.pop()
-        return path.open("r+b" if writable else "rb", buffering=0)
-
-    def take_back(self, file: Identity, writable: bool, handle: BinaryIO) -> None:
-        """Keep a handle that was lent; before its connection leaves."""
-        with self._lock:
-            self._idle.setdefault((file, writable), []).append(handle)
+                for each in self._done.pop(file):
+                    each.close()
 
 
-OPEN_FILES = OpenFiles()
-"""The process's own: its locks are the process's, too."""
+_HANDLES = _Handles()  # the process's, as its locks are

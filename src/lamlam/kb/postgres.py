@@ -145,6 +145,9 @@ class PostgresDatabase:
             if self._in_transaction():
                 self.run("COMMIT")
 
+    def expect_writes(self) -> None:
+        """Readers hold up nobody."""
+
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:
         try:
             with self._connection.cursor().copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:

@@ -24,7 +24,7 @@ from lamlam.errors import InputError, LamLamError, StoreError
 from lamlam.files import sync_folder
 from lamlam.kb.database import Parameters
 from lamlam.kb.pages import blank_free_bytes
-from lamlam.kb.place import OPEN_FILES, Identity, check_place, identity
+from lamlam.kb.place import HeldFile, check_place, identity
 from lamlam.kb.scan import Scan, search
 from lamlam.kb.schema import APPLICATION_ID, INDEXES, TABLES, VERSION
 from lamlam.kb.sqlite_faults import OF_THE_DISK, PASSING, is_full, kind_of, reason_of
@@ -32,7 +32,7 @@ from lamlam.kb.sqlite_faults import OF_THE_DISK, PASSING, is_full, kind_of, reas
 __all__ = ["BESIDE", "SQLiteDatabase"]
 
 _WAIT_SECONDS = 10.0
-_PASSING_SECONDS = 2.0
+_PASSING_SECONDS = 5.0
 _PAUSE_SECONDS = 0.01
 _CACHE_KIB = 64 * 1024
 _CHUNK = 1 << 24
@@ -67,27 +67,26 @@ class SQLiteDatabase:
         self._name = os.fspath(self._place)
         self._create = create
         self._logged = False  # whether SQLite keeps a log for this connection
-        self._identity: Identity | None = None
-        self._raw: BinaryIO | None = None
+        self._held: HeldFile | None = None
+        self._holds = False
+        self._connection: sqlite3.Connection = None  # type: ignore[assignment] # until it is open
         self._open()
 
     @property
     def broken(self) -> bool:
         """Whether another file is at the path by now, or none."""
-        return self.path is not None and identity(self._place) != self._identity
+        return self._held is not None and not self._held.in_place
 
     def close(self) -> None:
-        again = self.writable and self.path is not None and not self._put_log_away()
+        # Where another file is at the path, the log is that file's.
+        again = self.writable and self._holds and not self.broken and not self._put_log_away()
         self._connection.close()
         if again:  # a statement that was never read to its end kept the log in use
             with suppress(sqlite3.Error), closing(self._connect()) as other:
                 other.execute(_LOG_AWAY)
-        self._logged = False
-        if self._identity is not None:
-            if self._raw is not None:
-                OPEN_FILES.take_back(self._identity, self.writable, self._raw)
-            OPEN_FILES.leave(self._identity)
-        self._raw, self._identity = None, None
+        if self._held is not None:
+            self._held.close()
+        self._held, self._holds, self._logged = None, False, False
 
     # Statements
 
@@ -122,7 +121,7 @@ class SQLiteDatabase:
             raise self._told(error) from error
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[tuple[Any, ...]]:
-        self._keep_log()
+        self.expect_writes()  # it may take long
         try:
             yield from self._execute(sql, parameters)
         except _FAULTS as error:
@@ -150,11 +149,21 @@ class SQLiteDatabase:
 
     def _check_same(self) -> None:
         """What was erased in the file that took the place of an older one is still in the older one."""
-        if self._identity is None:
+        if self._held is None:
             return
-        if (now := identity(self._name)) != self._identity:
+        if not self._holds:
+            self._hold()
+        if (now := identity(self._name)) != self._held.identity:
             reason = "was removed since it was opened" if now is None else "was replaced since it was opened"
             raise StoreError(self.path, f"{reason}: open it again")
+
+    def _hold(self) -> None:
+        """Keep others from replacing the file, or removing it; who waits for one that is, sees it at once."""
+        held = self._held
+        assert held is not None
+        if not _tried(lambda: held.share() or not held.in_place):
+            raise StoreError(self.path, "is being written to by another program")
+        self._holds = True
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -181,13 +190,16 @@ class SQLiteDatabase:
             yield
             return
         if long:
-            self._keep_log()
+            self.expect_writes()
         self.run("BEGIN")
         try:
             yield
         finally:
             if self._connection.in_transaction:
                 self.run("COMMIT")
+
+    def expect_writes(self) -> None:
+        self._keep_log()
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:
         self.run("PRAGMA defer_foreign_keys = ON")  # rows may point at later ones
@@ -235,7 +247,7 @@ class SQLiteDatabase:
         """SHA-256 of the file as it is on disk: what still stands in the log alone is not in it."""
         digest = hashlib.sha256()
         with self._files_told():
-            for chunk in self._chunks(self.path):
+            for chunk in self._chunks(self._place if self.path else None):
                 digest.update(chunk)
         return digest.hexdigest()
 
@@ -277,8 +289,8 @@ class SQLiteDatabase:
             # With the log empty and the right to write held, nobody changes the file.
             if not self._log_is_empty():
                 return False
-            blank_free_bytes(self._file())
-            if blank_free_bytes(self._file()):
+            blank_free_bytes(self._bytes)
+            if blank_free_bytes(self._bytes):
                 raise StoreError(self.path, "is being changed by something that is no database")
             self.run("DELETE FROM meta WHERE key = 'erasing'")
         return True
@@ -307,6 +319,17 @@ class SQLiteDatabase:
     def take_alone(self, *, written: bool = False) -> bool:
         """Lock everyone out, for `replacement`; False where another connection has the file open, or, unless `written`
         lets that be, something was ever written into it."""
+        if self._held is None or not self.writable or self._connection.in_transaction:
+            return False
+        if self._held.take() and self._lock_others_out() and (written or self.is_blank()):
+            return True
+        if self._connection.in_transaction:
+            self.run("ROLLBACK")
+        self._hold()
+        return False
+
+    def _lock_others_out(self) -> bool:
+        """Whether no other connection uses the file, be it of a program that knows nothing of holding files."""
         with suppress(sqlite3.OperationalError):
             self._connection.execute("PRAGMA busy_timeout = 0")
             # A log on disk would outlive the file that it belongs to, and be applied to the one that replaces it.
@@ -316,13 +339,8 @@ class SQLiteDatabase:
             self._connection.execute(_LOG_AWAY)
             self._connection.execute("BEGIN EXCLUSIVE")
         self._connection.execute(f"PRAGMA busy_timeout = {int(_WAIT_SECONDS * 1000)}")
-        mode = self._connection.execute("PRAGMA journal_mode").fetchone()[0]  # others may have been faster
-        if self._connection.in_transaction:
-            if mode == "memory" and not self.broken and (written or self.is_blank()):
-                return True
-            self._connection.execute("ROLLBACK")
-        self._keep_log()
-        return False
+        mode = self._connection.execute("PRAGMA journal_mode").fetchone()[0]
+        return self._connection.in_transaction and mode == "memory" and not self.broken
 
     def is_blank(self) -> bool:
         """Whether nothing was ever written."""
@@ -336,18 +354,24 @@ class SQLiteDatabase:
         """
         assert self.path is not None
         try:
-            file = self.path.resolve()  # a link stays one
-            side = file.with_name(file.name + _SIDE)
+            file, side = self._place.resolve(), self._beside(_SIDE)  # a link stays one
             yield side
             with self._files_told():
                 self._hand_over(side, file)
         except BaseException:
-            self._reconnect()
+            self._give_up()
             raise
         made = self.made
         self.close()
         self._open()
         self.made = made
+
+    def _give_up(self) -> None:
+        """Let others have the file, and hold it again when it is used again."""
+        assert self._held is not None
+        self._reconnect()
+        self._held.let_go()
+        self._holds = False
 
     def take_back(self) -> None:
         """Remove the file if this connection made it, nobody wrote into it, and nobody else has it open."""
@@ -363,9 +387,8 @@ class SQLiteDatabase:
     def _discard_import(self) -> None:
         """Remove the file of an import that was given up: it holds facts, and can go on no more."""
         if self.path is not None and self.one("SELECT 1 FROM revision LIMIT 1"):
-            file = self.path.resolve()
             for ending in (ending for ending in BESIDE if ending.startswith(_SIDE)):
-                file.with_name(file.name + ending).unlink(missing_ok=True)
+                self._beside(ending).unlink(missing_ok=True)
 
     def _hand_over(self, side: Path, file: Path) -> None:
         settings = self.rows("SELECT key, value FROM meta")
@@ -379,22 +402,26 @@ class SQLiteDatabase:
         self.run("COMMIT")
 
     def _log_is_empty(self) -> bool:
-        assert self.path is not None
-        log = self.path.with_name(self.path.name + "-wal")
+        log = self._beside("-wal")
         return not log.exists() or log.stat().st_size == 0
+
+    def _beside(self, ending: str) -> Path:
+        """What SQLite, or an import, keeps beside the file; beside the one that is meant, where the path is a link."""
+        file = self._place.resolve()
+        return file.with_name(file.name + ending)
 
     def _files(self) -> dict[str, Iterator[bytes]]:
         """The knowledge base's files by name, each in chunks."""
         if self.path is None:
             return {":memory:": iter([self.serialized()])}
-        beside = (self.path.with_name(self.path.name + ending) for ending in _LOGS)
-        return {path.name: self._chunks(path) for path in (self.path, *beside) if path.exists()}
+        beside = map(self._beside, _LOGS)
+        return {path.name: self._chunks(path) for path in (self._place, *beside) if path.exists()}
 
     def _chunks(self, path: Path | None) -> Iterator[bytes]:
         if path is None:
             yield self.serialized()
-        elif path == self.path:
-            at, file = 0, self._file()
+        elif path == self._place:
+            at, file = 0, self._bytes
             while file.seek(at) == at and (chunk := file.read(_CHUNK)):
                 yield chunk
                 at += len(chunk)
@@ -403,12 +430,10 @@ class SQLiteDatabase:
                 while chunk := file.read(_CHUNK):
                     yield chunk
 
-    def _file(self) -> BinaryIO:
-        """The file's bytes."""
-        if self._raw is None:
-            assert self._identity is not None
-            self._raw = OPEN_FILES.lend(self._identity, self._place, self.writable)
-        return self._raw
+    @property
+    def _bytes(self) -> BinaryIO:
+        assert self._held is not None
+        return self._held.bytes
 
     @contextmanager
     def _files_told(self) -> Iterator[None]:
@@ -436,55 +461,50 @@ class SQLiteDatabase:
             self._configure()
             return True
         self.writable = check_place(self.path, create=self._create)
-        before = identity(self._place)
-        if before is not None:
-            OPEN_FILES.enter(before)
-            self._identity = before
         try:
-            self._connection = self._connect()
-        except sqlite3.Error as error:
-            if before is not None:
-                OPEN_FILES.leave(before)
-                self._identity = None
-            raise InputError(self._reason(error, "cannot be opened"), path=self.path) from error
-        if before is None:
-            self._identity = identity(self._place)
-            if self._identity is None:  # taken back by another program, which it met while empty
-                self._connection.close()
-                return False
-            OPEN_FILES.enter(self._identity)
+            self._held = HeldFile(self._place, writable=self.writable, create=self._create)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise InputError(f"cannot be opened ({error.strerror})", path=self.path) from error
         try:
-            self._begin()
-            moved = self.broken
+            self._connection = self._connect()  # which reads nothing yet
+            self._hold()
+            if not self.broken:
+                self._begin()
+                return True
         except (sqlite3.Error, LamLamError) as error:
-            moved = self.broken
-            if not moved:
-                if before is None:
-                    self._remove_empty()
-                self.close()
+            if not self.broken:
+                self._remove_empty()
+                self._drop()
                 raise self._refusal(error) from error
         except BaseException:
-            self.close()
+            self._remove_empty()
+            self._drop()
             raise
-        if moved:
-            self.close()
-        return not moved
+        self._drop()
+        return False
+
+    def _drop(self) -> None:
+        """Close what could not be opened."""
+        assert self._held is not None
+        if self._connection is not None:
+            self._connection.close()
+        self._held.close()
+        self._held, self._holds, self._logged = None, False, False
 
     def _remove_empty(self) -> None:
-        """Remove the file that opening it made, where nothing came into it; who waits for it sees that it is gone."""
-        with suppress(sqlite3.Error, OSError):
-            self._connection.execute(_LOG_AWAY)  # a full disk has no room for a journal
-            self._connection.execute("BEGIN EXCLUSIVE")
-            if self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
+        """Remove a file that this connection made, and into which nothing came."""
+        assert self._held is not None
+        if self._held.created and self._held.take() and not os.fstat(self._bytes.fileno()).st_size and not self.broken:
+            with suppress(OSError):
                 self._place.unlink()
-            self._connection.execute("ROLLBACK")
 
     def _connect(self) -> sqlite3.Connection:
         if self.path is None:
             return sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
         # Without `readonly_shm` a reader would make an index of a log that is elsewhere, or that writers then lack.
-        mode = "rwc" if self._create else "rw" if self.writable else "ro"
-        uri = f"{self._place.as_uri()}?mode={mode if self.writable else 'ro&readonly_shm=1'}"
+        uri = f"{self._place.as_uri()}?mode={'rw' if self.writable else 'ro&readonly_shm=1'}"
         return sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, cached_statements=512)
 
     def _reconnect(self) -> None:
@@ -502,8 +522,6 @@ class SQLiteDatabase:
             if not self._lost_its_log(error):
                 raise
             self._make_or_check()
-        if self._create:  # what is to be filled must not look unused to whoever would take it back
-            self._keep_log()
         if self.writable and not self.erased():
             with suppress(StoreError):  # what is gone from the rows can be gone from the file later; `verify` tells
                 self.finish_erasing()
@@ -606,7 +624,7 @@ class SQLiteDatabase:
     def _is_ours(self) -> bool:
         """Whether the header says that it is a knowledge base."""
         with suppress(OSError):
-            file = self._file()
+            file = self._bytes
             file.seek(_APPLICATION_ID_AT)
             return file.read(4) == APPLICATION_ID.to_bytes(4, "big")
         return False
@@ -617,6 +635,8 @@ class SQLiteDatabase:
         """Why the file cannot be opened."""
         if isinstance(error, sqlite3.Error):
             return InputError(self._reason(error, "is damaged"), path=self.path)
+        if isinstance(error, StoreError):
+            return InputError(error.reason, path=self.path)
         return error if isinstance(error, LamLamError) else LamLamError(str(error))
 
     def _told(self, error: Exception) -> LamLamError:

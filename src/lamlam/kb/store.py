@@ -101,6 +101,10 @@ class KnowledgeBase(View):
             raise
         return True
 
+    def expect_writes(self) -> None:
+        """Prepare for writes to come: without it, the first write to a file waits for whoever is just reading."""
+        self._database.expect_writes()
+
     def __enter__(self) -> Self:
         return self
 

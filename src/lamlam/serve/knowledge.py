@@ -37,6 +37,7 @@ class Knowledge:
         self._writer = _Threads("lamlam-write", 1, address, idle=_finish_erasing)
         self._watcher = _Threads("lamlam-watch", 1, address)
         self._counting = Counting()
+        self._writer.submit(lambda kb: kb.expect_writes()).result()
 
     async def read(self, ask: _Ask[_Answer]) -> _Answer:
         """What `ask` returns; it must not write, nor return what still reads."""
@@ -84,10 +85,13 @@ class _Threads:
             thread.daemon = True
             thread.start()
 
-    async def run(self, ask: _Ask[_Answer]) -> _Answer:
+    def submit(self, ask: _Ask[_Answer]) -> Future[_Answer]:
         future: Future[_Answer] = Future()
         self._jobs.put((future, ask))
-        return await asyncio.wrap_future(future)
+        return future
+
+    async def run(self, ask: _Ask[_Answer]) -> _Answer:
+        return await asyncio.wrap_future(self.submit(ask))
 
     def close(self) -> None:
         for _ in self._threads:
