@@ -9,7 +9,7 @@ from transformers import GenerationConfig
 from fakes_engine import Script, ScriptedModel
 from lamlam.engine import Engine, FactSource
 from lamlam.kb import KnowledgeBase
-from lamlam.serve.site import Served
+from lamlam.serve.state import Served
 from lamlam.vocab import Vocabulary
 
 FACTS = [

@@ -29,7 +29,7 @@ from lamlam.pretrain.export import export_adapter
 from lamlam.pretrain.recipe import load_recipe
 from lamlam.pretrain.training import TimeIsUp, pretrain
 from lamlam.serve.opening import open_served
-from lamlam.serve.places import Places
+from lamlam.serve.places import ServePaths
 from lamlam.vocab import CONTROL_TOKENS, Vocabulary
 from test_continuation import STEPS, _recipe, foreign, plain_tokenizer
 
@@ -362,7 +362,7 @@ def test_engine_server_and_commands_open_an_adapter(run, base, tmp_path):
     with KnowledgeBase.open(run / "kb.sqlite") as kb:
         engine = Engine(checkpoint.model, checkpoint.vocabulary, kb)
         [expected] = engine.generate(["Ada"], DecodingSettings(max_tokens=5))
-    places = Places.of_run(run)
+    places = ServePaths.of_run(run)
     with open_served(places, 1).open_engine() as served:
         assert [each.text for each in served.generate(["Ada"], DecodingSettings(max_tokens=5))] == [expected.text]
     shown = lamlam("generate", run, "Ada", "--max-tokens", 5, "--base", base)

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from fakes_engine import DictionaryFacts, engine_that_writes, planned, small_vocabulary
 from lamlam.engine import DecodingSettings
 from lamlam.engine.constraint import CallConstraint, Names, NameSet
-from lamlam.engine.lexicon import Lexicon
+from lamlam.engine.control_tokens import ControlTokens
 from lamlam.markup import Call
 
 VOCABULARY = small_vocabulary()
 WIDTH = len(VOCABULARY) + 3
-LEXICON = Lexicon(VOCABULARY, WIDTH, torch.device("cpu"))
+LEXICON = ControlTokens(VOCABULARY, WIDTH, torch.device("cpu"))
 MANY = [f"{first}{second} {number}" for first in "ABCDÉ日" for second in "xyz" for number in range(40)]
 
 _names = st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=8), min_size=1, max_size=5, unique=True)

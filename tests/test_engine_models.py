@@ -19,9 +19,9 @@ from fakes_engine import DictionaryFacts, ScriptedModel, follow
 from lamlam.engine import DecodingSettings, Engine, Generation
 from lamlam.engine.constraint import CallConstraint
 from lamlam.engine.context import context_of
-from lamlam.engine.lexicon import Lexicon
+from lamlam.engine.control_tokens import ControlTokens
 from lamlam.engine.sampling import Sampler
-from lamlam.engine.sequence import Sequence, State
+from lamlam.engine.sequence import DecodingSequence, State
 from lamlam.errors import LamLamError
 from lamlam.markup import tokens
 from lamlam.model.checkpoint import Checkpoint
@@ -60,9 +60,9 @@ def _model(**changes: object) -> PreTrainedModel:
 
 def _without_cache(model: PreTrainedModel, prompt: str, settings: DecodingSettings, context: int) -> Generation:
     """What a prompt gives where the model reads everything anew for each token, with masks of its own."""
-    lexicon = Lexicon(VOCABULARY, model.config.vocab_size, torch.device("cpu"))
-    constraint = CallConstraint(lexicon, KB, settings)
-    sequence = Sequence(prompt, settings, lexicon, constraint, context, Sampler(settings))
+    control_tokens = ControlTokens(VOCABULARY, model.config.vocab_size, torch.device("cpu"))
+    constraint = CallConstraint(control_tokens, KB, settings)
+    sequence = DecodingSequence(prompt, settings, control_tokens, constraint, context, Sampler(settings))
     while not sequence.done:
         if sequence.state is State.WAITING:
             sequence.answer(KB.lookup_many([sequence.query])[0])

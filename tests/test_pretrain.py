@@ -26,7 +26,7 @@ from lamlam.pretrain import trainer
 from lamlam.pretrain.packing import PackedFile
 from lamlam.pretrain.recipe import load_recipe
 from lamlam.pretrain.training import Run, TimeIsUp, pretrain
-from lamlam.serve.places import Places
+from lamlam.serve.places import ServePaths
 from lamlam.vocab import Vocabulary
 
 RECIPE = Path(__file__).with_name("small.yaml")
@@ -136,7 +136,7 @@ def test_old_weights_are_not_read_where_another_recipe_was_cut_off(tmp_path):
         pretrain(load_recipe(RECIPE, [*TINY, "seed=1"]), folder, seconds=0)
     assert (folder / "model.safetensors").exists()
     assert not (folder / "results.json").exists()  # they are of the old weights
-    for reader in (Checkpoint.load, load_model, Places.of_run):
+    for reader in (Checkpoint.load, load_model, ServePaths.of_run):
         with pytest.raises(InputError, match="training has not ended"):
             reader(folder)
     for verb, *more in (["generate", "Ada"], ["generate", "Ada", "--server", "http://a"], ["evaluate"], ["serve"]):

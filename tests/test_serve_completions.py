@@ -305,7 +305,7 @@ def test_a_lost_connection_is_opened_anew_and_the_next_text_is_written(kb: Path,
             opened[-1][0] = True  # the next request finds this connection lost
         assert texts == [" London."] * 3
         assert len(opened) == 3
-        assert app.state.site.batch.held == 0
+        assert app.state.lamlam.batch.held == 0
 
 
 def test_facts_that_cannot_be_had_at_all_are_told_until_they_can(kb: Path, tmp_path: Path) -> None:
@@ -355,7 +355,7 @@ def test_a_text_from_which_no_token_can_be_chosen_ends_alone(
 
 def test_a_done_text_that_nobody_reads_holds_no_place(kb: Path, tmp_path: Path) -> None:
     app = build_app(served(kb), Access(tmp_path / "tokens.json", open_reads=True), ServeSettings(max_waiting=1))
-    batch = app.state.site.batch
+    batch = app.state.lamlam.batch
     with TestClient(app, base_url="http://127.0.0.1") as client:
 
         async def ask_and_do_not_read() -> None:
@@ -368,7 +368,7 @@ def test_a_done_text_that_nobody_reads_holds_no_place(kb: Path, tmp_path: Path) 
 
 def test_a_client_that_leaves_frees_its_place(kb: Path, tmp_path: Path) -> None:
     app = build_app(served(kb), Access(tmp_path / "tokens.json", open_reads=True))
-    batch = app.state.site.batch
+    batch = app.state.lamlam.batch
     with TestClient(app, base_url="http://127.0.0.1") as client:
 
         async def leave() -> None:
@@ -385,6 +385,6 @@ def test_a_model_that_stops_is_told_at_once(kb: Path, tmp_path: Path) -> None:
     app = build_app(served(kb), Access(tmp_path / "tokens.json", open_reads=True))
     with TestClient(app, base_url="http://127.0.0.1") as client:
         assert client.get("/healthz").status_code == 200
-        app.state.site.batch.close()
+        app.state.lamlam.batch.close()
         assert client.get("/healthz").status_code == 503
         assert client.post("/v1/completions", json={"prompt": ADA}).status_code == 503

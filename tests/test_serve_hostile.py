@@ -179,7 +179,7 @@ def test_control_tokens_in_other_fields_are_characters(field: str, eraser: TestC
     assert answer.status_code == (404 if field == "model" else 200)
 
 
-# Bodies
+# BodyMiddleware
 
 
 MALFORMED = [

@@ -26,7 +26,7 @@ class Clock:
         return self.now
 
 
-# Bodies
+# BodyMiddleware
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from lamlam.model.likelihood import token_choices
 from lamlam.serve.access import Access
 from lamlam.serve.app import build_app
 from lamlam.serve.opening import open_served
-from lamlam.serve.places import SHIPPED, Places
+from lamlam.serve.places import SHIPPED, ServePaths
 from lamlam.vocab import opened
 
 CONTEXTS = [
@@ -31,7 +31,7 @@ MODEL = Checkpoint.load(SHIPPED)
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     data = tmp_path_factory.mktemp("data")
-    app = build_app(open_served(Places.of_shipped(data), 8), Access(data / "tokens.json", open_reads=True))
+    app = build_app(open_served(ServePaths.of_shipped(data), 8), Access(data / "tokens.json", open_reads=True))
     with TestClient(app, base_url="http://127.0.0.1") as client:
         yield client
 

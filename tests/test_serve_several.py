@@ -19,7 +19,7 @@ from fakes_serve import FACTS, served
 from lamlam.kb.fact import Resolution
 from lamlam.serve.access import Access, Role
 from lamlam.serve.app import build_app
-from lamlam.serve.site import Served
+from lamlam.serve.state import Served
 from places import Place
 from postgres_server import PostgresServer
 

@@ -22,7 +22,7 @@ from lamlam.corpus.lines import read_entries
 from lamlam.errors import InputError
 from lamlam.kb import KnowledgeBase
 from lamlam.serve.listener import Listener
-from lamlam.serve.places import SHIPPED, Places, data_folder
+from lamlam.serve.places import SHIPPED, ServePaths, data_folder
 from lamlam.world.world import REGISTER
 from places import Place
 
@@ -111,31 +111,31 @@ def test_its_figures_are_those_of_the_run_that_it_was_made_of() -> None:
 
 
 def test_a_users_facts_are_made_once_and_keep_their_edits_over_restarts(small: Path, tmp_path: Path) -> None:
-    places = Places.of_shipped(tmp_path / "mine", shipped=small)
+    places = ServePaths.of_shipped(tmp_path / "mine", shipped=small)
     assert places.checkpoint == small
     assert all(Path(place).is_relative_to(tmp_path / "mine") for place in (places.kb, places.documents, places.tokens))
     assert places.examples == ("Ada was born in",)
     with KnowledgeBase.open(places.kb) as kb:
         kb.edit(kb.lookup("Ada", "Birth Place").facts[0].id, value="Warsaw")
-    assert Places.of_shipped(tmp_path / "mine", shipped=small) == places
+    assert ServePaths.of_shipped(tmp_path / "mine", shipped=small) == places
     assert born(places.kb) == ("Warsaw",)
 
 
 def test_a_newer_package_leaves_a_users_facts_and_their_texts_alone(small: Path, tmp_path: Path) -> None:
-    before = Places.of_shipped(tmp_path / "mine", shipped=small)
+    before = ServePaths.of_shipped(tmp_path / "mine", shipped=small)
     newer = ship(tmp_path / "newer" / "shipped", "Paris")
-    after = Places.of_shipped(tmp_path / "mine", shipped=newer)
+    after = ServePaths.of_shipped(tmp_path / "mine", shipped=newer)
     assert after.checkpoint == newer
     assert (after.kb, born(after.kb)) == (before.kb, ("London",))
     assert after.documents is not None
     assert "London" in after.documents.read_text()
-    other = Places.of_shipped(tmp_path / "other", shipped=newer)
+    other = ServePaths.of_shipped(tmp_path / "other", shipped=newer)
     assert born(other.kb) == ("Paris",)
 
 
 def test_nothing_is_written_where_the_package_is(small: Path, tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in small.parent.rglob("*")}
-    Places.of_shipped(tmp_path / "mine", str(tmp_path / "facts.sqlite"), shipped=small)
+    ServePaths.of_shipped(tmp_path / "mine", str(tmp_path / "facts.sqlite"), shipped=small)
     assert {path: path.stat().st_mtime_ns for path in small.parent.rglob("*")} == before
 
 
@@ -143,13 +143,13 @@ def test_two_tombstone_keys_are_never_one(small: Path, tmp_path: Path) -> None:
     """Who has the key can guess what was forgotten: it must not come with the package."""
     keys = set()
     for name in ("one", "two"):
-        with KnowledgeBase.open(Places.of_shipped(tmp_path / name, shipped=small).kb) as kb:
+        with KnowledgeBase.open(ServePaths.of_shipped(tmp_path / name, shipped=small).kb) as kb:
             keys.add(bytes(kb._database.scalar("SELECT value FROM meta WHERE key = 'tombstone_key'")))
     assert len(keys) == 2
 
 
 def test_servers_that_start_at_once_share_one_set_of_facts(small: Path, tmp_path: Path) -> None:
-    made = at_once(4, lambda: born(Places.of_shipped(tmp_path / "mine", shipped=small).kb))
+    made = at_once(4, lambda: born(ServePaths.of_shipped(tmp_path / "mine", shipped=small).kb))
     assert made == [("London",)] * 4
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["world"]
 
@@ -160,14 +160,14 @@ def test_facts_are_put_where_nothing_was_ever_written(
 ) -> None:
     address = str(make_place(kind).address)
     if kind == "postgres":
-        made = at_once(3, lambda: Places.of_shipped(tmp_path / "mine", address, shipped=small).kb)
+        made = at_once(3, lambda: ServePaths.of_shipped(tmp_path / "mine", address, shipped=small).kb)
         assert made == [address] * 3
-    places = Places.of_shipped(tmp_path / "mine", address, shipped=small)
+    places = ServePaths.of_shipped(tmp_path / "mine", address, shipped=small)
     assert (places.kb, born(address)) == (address, ("London",))
     with KnowledgeBase.open(address) as kb:
         assert kb.revision == 1
         kb.retract(kb.lookup("Ada", "Birth Place").facts[0].id)
-    Places.of_shipped(tmp_path / "mine", address, shipped=small)
+    ServePaths.of_shipped(tmp_path / "mine", address, shipped=small)
     assert born(address) == (), "what was taken out must not come back"
 
 
@@ -209,10 +209,10 @@ def test_who_has_no_home_is_told_of_the_option(monkeypatch: pytest.MonkeyPatch) 
 def test_a_folder_that_cannot_be_written_is_told_and_nothing_stays(small: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="--data"):
-        Places.of_shipped(tmp_path / "file" / "mine", shipped=small)
+        ServePaths.of_shipped(tmp_path / "file" / "mine", shipped=small)
     (small / "facts.jsonl").write_text("no facts\n")
     with pytest.raises(InputError, match=r"facts\.jsonl"):
-        Places.of_shipped(tmp_path / "mine", shipped=small)
+        ServePaths.of_shipped(tmp_path / "mine", shipped=small)
     assert list((tmp_path / "mine").iterdir()) == []
 
 
@@ -221,7 +221,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_nothing_stays(small: Path, 
 
 def test_a_stripped_package_says_how_a_model_is_made(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="lamlam demo"):
-        Places.of_shipped(tmp_path / "mine", shipped=tmp_path / "shipped")
+        ServePaths.of_shipped(tmp_path / "mine", shipped=tmp_path / "shipped")
     assert not (tmp_path / "mine").exists()
 
 
@@ -230,21 +230,21 @@ def test_a_run_brings_its_own_places_and_prompts(small: Path) -> None:
     probe = {"id": "p", "entity": "Ada", "relation": "Birth Place", "answers": ["London"], "group": "seen"}
     lines = [probe | {"id": f"{n}", "prompt": f"{n}", "relation": f"R{n % 20}"} for n in range(40)]
     (small / "corpus" / "probes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    places = Places.of_run(small)
+    places = ServePaths.of_run(small)
     assert (places.name, places.kb, places.documents) == ("shipped", str(small / "kb.sqlite"), small / "corpus")
     assert places.tokens == small / "tokens.json"
     assert places.examples == tuple(str(n) for n in range(12))
 
 
 @pytest.fixture
-def chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[Places | None, str, int]]:
+def chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[ServePaths | None, str, int]]:
     """Which places `lamlam serve ARGUMENTS` would serve, what it says, and its exit code."""
     from lamlam.cli import main
     from lamlam.cli import serve as verb
 
-    served: list[Places] = []
+    served: list[ServePaths] = []
 
-    def serve(_: object, places: Places, settings: object, told: str, open_reads: bool) -> None:
+    def serve(_: object, places: ServePaths, settings: object, told: str, open_reads: bool) -> None:
         print(told)
         served.append(places)
 
@@ -252,7 +252,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tup
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str) -> tuple[Places | None, str, int]:
+    def run(*arguments: str) -> tuple[ServePaths | None, str, int]:
         monkeypatch.setattr(sys, "argv", ["lamlam", "serve", "--port", "0", *arguments])
         with pytest.raises(SystemExit) as exit_:
             main()

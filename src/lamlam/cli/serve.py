@@ -14,7 +14,7 @@ from lamlam.errors import InputError
 if TYPE_CHECKING:
     from lamlam.serve.access import Access
     from lamlam.serve.listener import Listener
-    from lamlam.serve.places import Places
+    from lamlam.serve.places import ServePaths
     from lamlam.serve.settings import ServeSettings
 
 __all__ = ["register"]
@@ -68,26 +68,28 @@ def register(app: typer.Typer) -> None:
             _serve(listener, places, settings, told, open_reads=listener.loopback and not closed)
 
 
-def _places(run: Path | None, kb: str | None, data: Path | None) -> "tuple[Places, str]":
+def _places(run: Path | None, kb: str | None, data: Path | None) -> "tuple[ServePaths, str]":
     """What is to be served, and which that is in a sentence."""
     from lamlam.model.folder import holds_checkpoint
-    from lamlam.serve.places import DEMO, Places
+    from lamlam.serve.places import DEMO, ServePaths
 
     if run is not None and data is not None:
         raise InputError("--data is for LamLam's own model: a run has its facts and tokens in its folder")
     if run is None and (data is not None or not holds_checkpoint(DEMO)):
         places, which = (
-            Places.of_shipped(data, kb),
+            ServePaths.of_shipped(data, kb),
             "the model that comes with LamLam; its facts, yours to change, stand",
         )
     else:
-        places, which = Places.of_run(run or DEMO), f"{run or DEMO}; its facts stand"
+        places, which = ServePaths.of_run(run or DEMO), f"{run or DEMO}; its facts stand"
     # An address that was given may hold a password, and is not told again.
     told = f"Serving {which} {f'in {places.kb}' if kb is None else 'where --kb says'}."
     return (places if kb is None else replace(places, kb=kb)), told
 
 
-def _serve(listener: "Listener", places: "Places", settings: "ServeSettings", told: str, *, open_reads: bool) -> None:
+def _serve(
+    listener: "Listener", places: "ServePaths", settings: "ServeSettings", told: str, *, open_reads: bool
+) -> None:
     from transformers.utils.logging import disable_progress_bar
 
     from lamlam.serve.access import Access

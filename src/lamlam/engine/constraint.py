@@ -10,7 +10,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from lamlam.engine.lexicon import Lexicon
+from lamlam.engine.control_tokens import ControlTokens
 from lamlam.engine.mentions import Mentions
 from lamlam.engine.settings import DecodingSettings
 from lamlam.engine.source import FactSource, as_of
@@ -49,8 +49,8 @@ class Names(Protocol):
 class CallConstraint:
     """The names that one sequence's calls may use."""
 
-    def __init__(self, lexicon: Lexicon, kb: FactSource, settings: DecodingSettings) -> None:
-        self._lexicon, self._kb, self._settings = lexicon, as_of(kb, settings.revision), settings
+    def __init__(self, control_tokens: ControlTokens, kb: FactSource, settings: DecodingSettings) -> None:
+        self._control_tokens, self._kb, self._settings = control_tokens, as_of(kb, settings.revision), settings
         self._mentions = Mentions(self._kb)
 
     def entities(self, context: str) -> Names | None:
@@ -61,10 +61,10 @@ class CallConstraint:
         """
         if self._settings.entities == "context":
             names = self.mentioned(context)
-            return NameSet(names, self._lexicon) if names else None
+            return NameSet(names, self._control_tokens) if names else None
         if self._settings.entities == "free" or not self._kb.entities_starting("", 1):
             return None
-        return _KnownNames(self._kb, self._lexicon)
+        return _KnownNames(self._kb, self._control_tokens)
 
     def mentioned(self, context: str) -> list[str]:
         """The names that `context` mentions, in the order of their first mention; none where that is not asked."""
@@ -73,19 +73,19 @@ class CallConstraint:
     def relations(self, entity: str) -> Names | None:
         """The relations for a call about `entity`; None where any text may be written."""
         names = self._kb.relations_of(entity) if self._settings.relations == "known" else ()
-        return NameSet(names, self._lexicon) if names else None
+        return NameSet(names, self._control_tokens) if names else None
 
 
 class NameSet:
     """Names that are all at hand."""
 
-    def __init__(self, names: Iterable[str], lexicon: Lexicon) -> None:
+    def __init__(self, names: Iterable[str], control_tokens: ControlTokens) -> None:
         self._names = {_written(name) for name in names}
-        self._lexicon = lexicon
+        self._control_tokens = control_tokens
 
     def after(self, written: bytes, logits: Tensor) -> Continuation:
         rests = {name[len(written) :] for name in self._names if name.startswith(written)}
-        ids = frozenset(token for rest in rests for token in self._lexicon.beginning(rest))
+        ids = frozenset(token for rest in rests for token in self._control_tokens.beginning(rest))
         return Continuation(ids, complete=b"" in rests)
 
     def begins(self, written: bytes) -> bool:
@@ -103,14 +103,14 @@ class _KnownNames:
     character cannot be looked up: among so many names it is allowed only where a listed one begins with it.
     """
 
-    def __init__(self, kb: FactSource, lexicon: Lexicon) -> None:
-        self._kb, self._lexicon = kb, lexicon
+    def __init__(self, kb: FactSource, control_tokens: ControlTokens) -> None:
+        self._kb, self._control_tokens = kb, control_tokens
         self._all: NameSet | None = None
 
     def after(self, written: bytes, logits: Tensor) -> Continuation:
         if self._all is None:
             names = self._starting(written, _LISTED)
-            listed = NameSet(names, self._lexicon)
+            listed = NameSet(names, self._control_tokens)
             if len(names) == _LISTED:
                 following = listed.after(written, logits)
                 return Continuation(following.ids | self._tried(written, logits), self.holds(written))
@@ -130,7 +130,7 @@ class _KnownNames:
 
     def _tried(self, written: bytes, logits: Tensor) -> frozenset[int]:
         likeliest = logits.topk(min(_TRIED, len(logits))).indices.tolist()
-        texts = ((token, self._lexicon.bytes_of.get(token)) for token in likeliest)
+        texts = ((token, self._control_tokens.bytes_of.get(token)) for token in likeliest)
         return frozenset(token for token, text in texts if text is not None and self.begins(written + text))
 
     def _starting(self, written: bytes, limit: int) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lamlam.engine.completions import Completions
-from lamlam.engine.lexicon import Lexicon
+from lamlam.engine.control_tokens import ControlTokens
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import LamLamError
 from lamlam.markup.tokens import RELATION, RETURN
@@ -25,18 +25,18 @@ class Dialect:
     """How to speak with a server: what it takes, and what it tells."""
 
     model: str
-    lexicon: Lexicon
+    control_tokens: ControlTokens
     takes_ids: bool = True
     takes_more: bool = True  # fields beyond OpenAI's
     tells_ids: bool = True
     heeds_bias: bool = True
 
     @classmethod
-    def of(cls, server: Completions, lexicon: Lexicon, model: str) -> "Dialect":
+    def of(cls, server: Completions, control_tokens: ControlTokens, model: str) -> "Dialect":
         """Try from the best way of asking to the plainest. Raises `LamLamError` where none will do."""
         first: Refused | None = None
         for takes_ids, takes_more in ((True, True), (True, False), (False, True), (False, False)):
-            dialect = cls(model, lexicon, takes_ids, takes_more)
+            dialect = cls(model, control_tokens, takes_ids, takes_more)
             try:
                 return dialect._tried(server)
             except Refused as error:
@@ -45,8 +45,8 @@ class Dialect:
         raise first
 
     def _tried(self, server: Completions) -> "Dialect":
-        wanted = self.lexicon.vocabulary.relation_id
-        before = [self.lexicon.vocabulary.bos_id, *self.lexicon.vocabulary.encode(" a")]
+        wanted = self.control_tokens.vocabulary.relation_id
+        before = [self.control_tokens.vocabulary.bos_id, *self.control_tokens.vocabulary.encode(" a")]
         body = self.body(before, 1, DecodingSettings(), bias={wanted: _BIAS})
         pieces = server.whole(body)
         tells_ids = any(piece.ids for piece in pieces)
@@ -92,7 +92,7 @@ class Dialect:
     def _more(self) -> dict[str, Any]:
         """Fields that some servers know and others pass over."""
         return {
-            "stop_token_ids": [self.lexicon.vocabulary.return_id],
+            "stop_token_ids": [self.control_tokens.vocabulary.return_id],
             "include_stop_str_in_output": True,  # vLLM
             "no_stop_trim": True,  # SGLang
             "skip_special_tokens": False,
@@ -108,10 +108,10 @@ class Dialect:
         text = ""
         for is_text, run in self._runs(ids):
             if not is_text:
-                text += "".join(self.lexicon.special[token] for token in run)
+                text += "".join(self.control_tokens.special[token] for token in run)
                 continue
-            plain = b"".join(self.lexicon.bytes_of[token] for token in run).decode(errors="ignore")
-            if any(special in plain for special in self.lexicon.special.values()):
+            plain = b"".join(self.control_tokens.bytes_of[token] for token in run).decode(errors="ignore")
+            if any(special in plain for special in self.control_tokens.special.values()):
                 raise LamLamError(
                     "the server takes text alone, and would read as a control token what stands as plain characters "
                     "in a prompt, a text or a value"
@@ -122,9 +122,9 @@ class Dialect:
     def _runs(self, ids: Sequence[int]) -> Iterable[tuple[bool, list[int]]]:
         run: list[int] = []
         for token in ids:
-            if run and (token in self.lexicon.bytes_of) != (run[-1] in self.lexicon.bytes_of):
-                yield run[-1] in self.lexicon.bytes_of, run
+            if run and (token in self.control_tokens.bytes_of) != (run[-1] in self.control_tokens.bytes_of):
+                yield run[-1] in self.control_tokens.bytes_of, run
                 run = []
             run.append(token)
         if run:
-            yield run[-1] in self.lexicon.bytes_of, run
+            yield run[-1] in self.control_tokens.bytes_of, run

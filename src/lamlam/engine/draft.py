@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from weakref import WeakKeyDictionary
 
-from lamlam.engine.sequence import Sequence as TokenSequence
-from lamlam.engine.sequence import State
+from lamlam.engine.sequence import DecodingSequence, State
 from lamlam.vocab import Vocabulary
 
 __all__ = ["Draft", "Drafter", "Guess"]
@@ -61,10 +60,10 @@ class Drafter:
         self._entity_id, self._last_ids = vocabulary.entity_id, {vocabulary.return_id, vocabulary.eos_id}
         self._longest = longest
         self._habits: OrderedDict[tuple[int, ...], Counter[int]] = OrderedDict()
-        self._copies: WeakKeyDictionary[TokenSequence, _Copies] = WeakKeyDictionary()
+        self._copies: WeakKeyDictionary[DecodingSequence, _Copies] = WeakKeyDictionary()
         self._rates: dict[tuple[Guess, bool], tuple[float, float]] = {}
 
-    def draft(self, sequence: TokenSequence, least: float, room: int) -> Draft:
+    def draft(self, sequence: DecodingSequence, least: float, room: int) -> Draft:
         """At most `room` tokens that may follow a sequence's ids, all of them with a probability of `least`."""
         draft, room = Draft(), min(room, self._longest)
         in_name = sequence.state is State.ENTITY
@@ -89,7 +88,7 @@ class Drafter:
         del draft.tokens[max(room, 0) :], draft.guesses[max(room, 0) :]
         return draft
 
-    def learn(self, sequence: TokenSequence) -> None:
+    def learn(self, sequence: DecodingSequence) -> None:
         """Remember what followed what in the part of the trail that is new."""
         trail = sequence.trail
         for at in range(sequence.learnt, len(trail)):
@@ -124,7 +123,7 @@ class Drafter:
         draft.guesses.append((guess, first))
         draft.probability *= probability
 
-    def _next(self, sequence: TokenSequence, trail: list[int], last: list[int]) -> tuple[int, Guess, float] | None:
+    def _next(self, sequence: DecodingSequence, trail: list[int], last: list[int]) -> tuple[int, Guess, float] | None:
         if habit := self._habit(trail):
             return habit[0], Guess.HABIT, habit[1]
         copies = self._copies.get(sequence)

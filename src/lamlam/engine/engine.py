@@ -1,8 +1,8 @@
 """Decoding with lookups: a running batch, which requests join and leave, and each step reads on in every sequence.
 
-The sequences keep the grammar and the texts, the batch runs the model, the drafter guesses ahead, the desk asks the
-knowledge base. Calls that end in one step are looked up together, and their values enter as token ids, so that nothing
-is read twice (decoding interleaved with lookups: arXiv 2505.15962).
+The sequences keep the grammar and the texts, the batch runs the model, the drafter guesses ahead, the dispatcher asks
+the knowledge base. Calls that end in one step are looked up together, and their values enter as token ids, so that
+nothing is read twice (decoding interleaved with lookups: arXiv 2505.15962).
 """
 
 from collections import Counter, deque
@@ -16,14 +16,13 @@ from transformers import PreTrainedModel
 from lamlam.engine.batch import Batch
 from lamlam.engine.constraint import CallConstraint
 from lamlam.engine.context import context_of
-from lamlam.engine.desk import Desk
+from lamlam.engine.control_tokens import ControlTokens
+from lamlam.engine.dispatcher import LookupDispatcher
 from lamlam.engine.draft import Draft, Drafter, Guess
 from lamlam.engine.generation import Event, Generation
-from lamlam.engine.lexicon import Lexicon
 from lamlam.engine.prompt import Prompt
 from lamlam.engine.sampling import Sampler
-from lamlam.engine.sequence import Sequence as TokenSequence
-from lamlam.engine.sequence import State
+from lamlam.engine.sequence import DecodingSequence, State
 from lamlam.engine.settings import DecodingSettings
 from lamlam.engine.source import FactSource
 from lamlam.errors import LamLamError
@@ -91,17 +90,17 @@ class Engine:
         self.counters = Counters()
         self._slots = batch_size
         self._context = context_of(model.config)
-        self._lexicon = Lexicon(vocabulary, width, self.model.device)
+        self._control_tokens = ControlTokens(vocabulary, width, self.model.device)
         self._batch = Batch(self.model, batch_size, compile=compile)
         self._drafter = Drafter(vocabulary) if speculate else None
         self._tokens_a_pass = _TOKENS_A_PASS.get(self.model.device.type, _TOKENS_A_PASS_ELSEWHERE)
-        self._desk = Desk(kb, open_source)
-        self._waiting: deque[TokenSequence] = deque()
-        self._running: list[TokenSequence] = []  # each in the slot of its place
+        self._dispatcher = LookupDispatcher(kb, open_source)
+        self._waiting: deque[DecodingSequence] = deque()
+        self._running: list[DecodingSequence] = []  # each in the slot of its place
 
     # A running batch
 
-    def submit(self, prompt: str | Prompt, settings: DecodingSettings | None = None) -> TokenSequence:
+    def submit(self, prompt: str | Prompt, settings: DecodingSettings | None = None) -> DecodingSequence:
         """Let a prompt be continued by the next steps. White space at its end is not read.
 
         Raises `LamLamError` when the prompt fills the model's context or is no valid Unicode.
@@ -110,13 +109,13 @@ class Engine:
         self._waiting.append(sequence)
         return sequence
 
-    def cancel(self, sequence: TokenSequence) -> None:
+    def cancel(self, sequence: DecodingSequence) -> None:
         """Let a sequence go at once, wherever it stands; its slot is free for the next one."""
         if sequence in self._waiting:
             self._waiting.remove(sequence)
         elif sequence in self._running:
             self._leave(self._running.index(sequence))
-        self._desk.forget(sequence)
+        self._dispatcher.forget(sequence)
 
     def step(self) -> bool:
         """Read on in every sequence, and look up what was asked for; False where there is nothing to do."""
@@ -127,14 +126,14 @@ class Engine:
         ready = [slot for slot, sequence in enumerate(self._running) if sequence.is_ready]
         if ready:
             self._read(ready, [self._draft(self._running[slot], len(ready)) for slot in ready])
-        self._desk.ask([sequence for sequence in self._running if sequence.state is State.WAITING])
+        self._dispatcher.ask([sequence for sequence in self._running if sequence.state is State.WAITING])
         self._enter_values()
         self._retire()
         return bool(self._running or self._waiting)
 
     def close(self) -> None:
         """End the thread that asks a slow knowledge base, and its connection."""
-        self._desk.close()
+        self._dispatcher.close()
 
     # Whole texts
 
@@ -150,7 +149,7 @@ class Engine:
         self.run(sequences)
         return [sequence.generation() for sequence in sequences]
 
-    def run(self, sequences: Sequence[TokenSequence]) -> None:
+    def run(self, sequences: Sequence[DecodingSequence]) -> None:
         """Step until these have ended; where that is interrupted, they are cancelled."""
         self._waiting.extend(sequences)
         try:
@@ -202,7 +201,7 @@ class Engine:
                 self.counters.tokens += len(piece)
 
     def _enter_values(self, *, wait: bool = False) -> None:
-        for sequence, resolution in self._desk.answers(wait=wait):
+        for sequence, resolution in self._dispatcher.answers(wait=wait):
             sequence.answer(resolution)
 
     def _retire(self) -> None:
@@ -210,7 +209,7 @@ class Engine:
             if self._running[slot].done:
                 self._leave(slot)
 
-    def _draft(self, sequence: TokenSequence, ready: int) -> Draft:
+    def _draft(self, sequence: DecodingSequence, ready: int) -> Draft:
         """Guesses for one of `ready` sequences; a right one saves its part of a pass, a wrong one is read in vain."""
         if self._drafter is None:
             return Draft()
@@ -240,7 +239,7 @@ class Engine:
         self.counters.passes += 1
         self.counters.tokens += sum(map(len, pieces))
 
-    def _sequence(self, prompt: str | Prompt, settings: DecodingSettings) -> TokenSequence:
-        constraint = CallConstraint(self._lexicon, self.kb, settings)
+    def _sequence(self, prompt: str | Prompt, settings: DecodingSettings) -> DecodingSequence:
+        constraint = CallConstraint(self._control_tokens, self.kb, settings)
         sampler = Sampler(settings, self.model.device)
-        return TokenSequence(prompt, settings, self._lexicon, constraint, self._context, sampler)
+        return DecodingSequence(prompt, settings, self._control_tokens, constraint, self._context, sampler)

@@ -17,10 +17,10 @@ import torch
 
 from lamlam.engine.completions import Completions
 from lamlam.engine.constraint import CallConstraint
-from lamlam.engine.desk import Desk
+from lamlam.engine.control_tokens import ControlTokens
 from lamlam.engine.dialect import Dialect
+from lamlam.engine.dispatcher import LookupDispatcher
 from lamlam.engine.generation import Event, Generation
-from lamlam.engine.lexicon import Lexicon
 from lamlam.engine.remote_sequence import RemoteSequence
 from lamlam.engine.sequence import State
 from lamlam.engine.settings import DecodingSettings
@@ -60,7 +60,9 @@ class RemoteEngine:
     ) -> None:
         self.vocabulary, self.kb = vocabulary, kb
         self._server = Completions(url, api_key=api_key, timeout=timeout, retries=retries, pause=pause)
-        self._lexicon = Lexicon(vocabulary, 1 + max(vocabulary.tokenizer.get_vocab().values()), torch.device("cpu"))
+        self._control_tokens = ControlTokens(
+            vocabulary, 1 + max(vocabulary.tokenizer.get_vocab().values()), torch.device("cpu")
+        )
         self._model, self._context, self._concurrency = model, context, concurrency
         self._known: Dialect | None = None
 
@@ -90,26 +92,26 @@ class RemoteEngine:
         Closing the iterator hangs up, which lets the server stop.
         """
         sequence = self._sequence(prompt, settings or DecodingSettings(entities="free"))
-        desk = Desk(self.kb)
+        dispatcher = LookupDispatcher(self.kb)
         while not sequence.done:
             with closing(self._write_on(sequence)) as steps:
                 for _ in steps:
                     yield from sequence.take_events()
-            _look_up(desk, [sequence])
+            _look_up(dispatcher, [sequence])
             yield from sequence.take_events()
         yield from sequence.take_events()  # of one that had nothing to write
         sequence.check()
 
     def _run(self, sequences: Sequence[RemoteSequence]) -> None:
         """Let threads wait for the server while this one asks the knowledge base."""
-        desk, stopped = Desk(self.kb), threading.Event()
+        dispatcher, stopped = LookupDispatcher(self.kb), threading.Event()
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="lamlam-remote")
         try:
             running = {pool.submit(self._until_it_waits, sequence, stopped): sequence for sequence in sequences}
             while running:
                 done, _ = wait_for(running, return_when=FIRST_COMPLETED)
                 paused = [_checked(future, running.pop(future)) for future in done]
-                _look_up(desk, paused)
+                _look_up(dispatcher, paused)
                 for sequence in paused:
                     sequence.check()
                     if not sequence.done:
@@ -152,7 +154,7 @@ class RemoteEngine:
             banned=sequence.banned,
         )
         sequence.requests += 1
-        transcript = Transcript(self._lexicon, from_ids=dialect.tells_ids)
+        transcript = Transcript(self._control_tokens, from_ids=dialect.tells_ids)
         with closing(self._server.pieces(body)) as pieces:
             for piece in pieces:
                 for token in transcript.tokens(piece):
@@ -177,13 +179,13 @@ class RemoteEngine:
                 self._model = self._model or str(said.get("id", "default"))
                 length = said.get("max_model_len")
                 self._context = self._context or (length if isinstance(length, int) else None)
-            self._known = Dialect.of(self._server, self._lexicon, self._model)
+            self._known = Dialect.of(self._server, self._control_tokens, self._model)
         return self._known
 
     def _sequence(self, prompt: str, settings: DecodingSettings) -> RemoteSequence:
         self._refuse_what_cannot_be(settings)
-        constraint = CallConstraint(self._lexicon, self.kb, settings)
-        return RemoteSequence(prompt, settings, self._lexicon, constraint, self._context)
+        constraint = CallConstraint(self._control_tokens, self.kb, settings)
+        return RemoteSequence(prompt, settings, self._control_tokens, constraint, self._context)
 
     def _refuse_what_cannot_be(self, settings: DecodingSettings) -> None:
         if settings.entities != "free" or settings.relations != "free":
@@ -207,7 +209,7 @@ def _checked(future: "Future[None]", sequence: RemoteSequence) -> RemoteSequence
     return sequence
 
 
-def _look_up(desk: Desk, sequences: Sequence[RemoteSequence]) -> None:
-    desk.ask([sequence for sequence in sequences if sequence.state is State.WAITING])
-    for sequence, resolution in desk.answers(wait=True):
+def _look_up(dispatcher: LookupDispatcher, sequences: Sequence[RemoteSequence]) -> None:
+    dispatcher.ask([sequence for sequence in sequences if sequence.state is State.WAITING])
+    for sequence, resolution in dispatcher.answers(wait=True):
         sequence.answer(resolution)

@@ -4,10 +4,10 @@ import torch
 
 from lamlam.engine.completions import Piece
 from lamlam.engine.constraint import CallConstraint
+from lamlam.engine.control_tokens import ControlTokens
 from lamlam.engine.generation import Lookup
-from lamlam.engine.lexicon import Lexicon
 from lamlam.engine.sampling import Sampler
-from lamlam.engine.sequence import Sequence, State
+from lamlam.engine.sequence import DecodingSequence, State
 from lamlam.engine.settings import DecodingSettings
 from lamlam.kb.fact import Resolution
 from lamlam.markup.tokens import RETURN
@@ -18,18 +18,18 @@ _NO_LOGITS = torch.empty(0)  # a server tells none; free names need none
 _ENDLESS = 2**31  # tokens of a context of which nothing is known
 
 
-class RemoteSequence(Sequence):
+class RemoteSequence(DecodingSequence):
     """A prompt and what the server writes after it."""
 
     def __init__(
         self,
         prompt: str,
         settings: DecodingSettings,
-        lexicon: Lexicon,
+        control_tokens: ControlTokens,
         constraint: CallConstraint,
         context: int | None,
     ) -> None:
-        super().__init__(prompt, settings, lexicon, constraint, context or _ENDLESS, Sampler(settings))
+        super().__init__(prompt, settings, control_tokens, constraint, context or _ENDLESS, Sampler(settings))
         self.settings = settings
         self.requests = self.offered = 0  # requests made, tokens offered
         self._banned_here: frozenset[int] = frozenset()  # in place of the next token alone
@@ -39,7 +39,7 @@ class RemoteSequence(Sequence):
         """Tokens that the next request must not be answered with."""
         if self._banned_here or self.may_ever_call or self.state is not State.TEXT:
             return self._banned_here
-        return frozenset(self._lexicon.special) - {self._vocabulary.eos_id}
+        return frozenset(self._control_tokens.special) - {self._vocabulary.eos_id}
 
     @property
     def most_tokens(self) -> int:
@@ -72,7 +72,7 @@ class RemoteSequence(Sequence):
         elif token in asked_before:
             self._cut()
         else:
-            no_place = frozenset(i for i in self._lexicon.special if not allowed[i])
+            no_place = frozenset(i for i in self._control_tokens.special if not allowed[i])
             self._banned_here = asked_before | no_place | {token}
         return False
 
@@ -92,7 +92,7 @@ class RemoteSequence(Sequence):
     def drop(self, resolution: Resolution) -> None:
         self._record(Lookup(*self.query, resolution, "", query_cut=self._query_cut))
         self._undo_call()
-        self._banned_here = frozenset(self._lexicon.special) - {self._vocabulary.eos_id}
+        self._banned_here = frozenset(self._control_tokens.special) - {self._vocabulary.eos_id}
 
     def _cut(self) -> None:
         """End where the model wants what has no place, and the server cannot keep it from that."""

@@ -11,7 +11,7 @@ Choosing tokens is the sampler's concern, running the model the batch's, looking
 V is the width of the logits, K the number of places that were read with a wish for their logits.
 """
 
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum, auto
 from itertools import takewhile
@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 
 from lamlam.engine.constraint import CallConstraint, Names
+from lamlam.engine.control_tokens import ControlTokens
+from lamlam.engine.detokenizer import Detokenizer
 from lamlam.engine.generation import (
     CallBegun,
     CallResolved,
@@ -31,17 +33,15 @@ from lamlam.engine.generation import (
     TextWritten,
     TokenLogProb,
 )
-from lamlam.engine.lexicon import Lexicon
 from lamlam.engine.prompt import Prompt
 from lamlam.engine.sampling import Sampler, token_log_probs
 from lamlam.engine.settings import DecodingSettings
-from lamlam.engine.writing import Writing
 from lamlam.errors import LamLamError
 from lamlam.kb.fact import Resolution
 from lamlam.markup import UNKNOWN
 from lamlam.vocab import Encoded, Kind
 
-__all__ = ["Sequence", "State"]
+__all__ = ["DecodingSequence", "State"]
 
 
 class State(Enum):
@@ -56,7 +56,7 @@ class State(Enum):
     DONE = auto()
 
 
-class Sequence:
+class DecodingSequence:
     """A prompt and what follows; `context` is how many tokens the model can read.
 
     Where the prompt ends with white space, what follows has none in front. The ids of a prompt whose likelihood is to
@@ -68,12 +68,12 @@ class Sequence:
         self,
         prompt: str | Prompt,
         settings: DecodingSettings,
-        lexicon: Lexicon,
+        control_tokens: ControlTokens,
         constraint: CallConstraint,
         context: int,
         sampler: Sampler,
     ) -> None:
-        prompt = Prompt.of(prompt, lexicon.vocabulary) if isinstance(prompt, str) else prompt
+        prompt = Prompt.of(prompt, control_tokens.vocabulary) if isinstance(prompt, str) else prompt
         self.prompt = prompt.text
         self.state = State.PROMPT
         self.read = 0  # how many of the ids the model has read
@@ -81,15 +81,20 @@ class Sequence:
         self.learnt = 0  # how much of the trail the drafter knows
         self._sampler = sampler
         self._events: list[Event] = []
-        self._settings, self._lexicon, self._constraint, self._context = settings, lexicon, constraint, context
-        self._vocabulary = lexicon.vocabulary
+        self._settings, self._control_tokens, self._constraint, self._context = (
+            settings,
+            control_tokens,
+            constraint,
+            context,
+        )
+        self._vocabulary = control_tokens.vocabulary
         self._encoded = Encoded()
         self._encoded.add([self._vocabulary.bos_id], Kind.BOS)
         self._encoded.add(prompt.ids, Kind.TEXT)
         if (length := 1 + max(len(prompt.ids), len(prompt.whole))) >= context:
             raise LamLamError(f"the prompt's {length} tokens leave no room in the model's context of {context}")
         self._said = bytearray(prompt.text.rstrip().encode())  # what a reader of prompt, text and values has read
-        self._text = Writing(settings.stop, opens=not prompt.text or prompt.text[-1].isspace())
+        self._text = Detokenizer(settings.stop, opens=not prompt.text or prompt.text[-1].isspace())
         self._text_tokens = self._calls = 0
         self._lookups: list[Lookup] = []
         self._log_probs: dict[int, TokenLogProb] = {}  # by the index of the id
@@ -146,7 +151,7 @@ class Sequence:
         """Entity and relation of the call that waits for the knowledge base."""
         return self._entity, self._relation
 
-    def advance(self, logits: Tensor, drafted: SequenceOf[int], likeliest: SequenceOf[int]) -> int:
+    def advance(self, logits: Tensor, drafted: Sequence[int], likeliest: Sequence[int]) -> int:
         """Go on after the model has read all ids and then `drafted` tokens; logits [K, V], K = 1 + drafted tokens.
 
         `likeliest` are the tokens of the greatest logits [K], which spare most choices a mask. Every token is chosen
@@ -240,13 +245,13 @@ class Sequence:
             return self._allowed_in_text()
         close = self._close
         if self._field_tokens >= self._settings.max_query_tokens:
-            return self._lexicon.mask([close])
+            return self._control_tokens.mask([close])
         if self._names is not None:
             following = self._names.after(bytes(self._written), logits)
             if following.ids or following.complete:
-                return self._lexicon.mask([*following.ids, *([close] if following.complete else [])])
+                return self._control_tokens.mask([*following.ids, *([close] if following.complete else [])])
             self._names = None  # the vocabulary can write none of the names
-        return self._lexicon.text_and(*([close] if self._written.strip() else []))
+        return self._control_tokens.text_and(*([close] if self._written.strip() else []))
 
     @property
     def _close(self) -> int:
@@ -255,7 +260,7 @@ class Sequence:
 
     def surely_allows(self, token: int) -> bool:
         """Whether `allowed` marks a token, told without a mask; where that takes a mask, False."""
-        text = self._lexicon.bytes_of.get(token)
+        text = self._control_tokens.bytes_of.get(token)
         if self.state is State.TEXT:
             if self._must_call:
                 return token == self._vocabulary.entity_id
@@ -303,10 +308,10 @@ class Sequence:
         cut = len(ids) > self._settings.max_value_tokens
         if cut:
             ids = ids[: self._settings.max_value_tokens]
-            value = b"".join(self._lexicon.bytes_of[token] for token in ids).decode(errors="ignore")[1:]
+            value = b"".join(self._control_tokens.bytes_of[token] for token in ids).decode(errors="ignore")[1:]
         self._record(Lookup(*self.query, resolution, value, cut, self._query_cut))
         self._text.after_call()
-        self._said += b"".join(self._lexicon.bytes_of[token] for token in ids)
+        self._said += b"".join(self._control_tokens.bytes_of[token] for token in ids)
         self._echo = self._vocabulary.encode(" " + resolution.values[0]) if len(resolution.facts) > 1 else list(ids)
         for token, kind in (*((token, Kind.VALUE) for token in ids), (self._vocabulary.end_id, Kind.END)):
             if not self.done:
@@ -359,8 +364,8 @@ class Sequence:
     def _allowed_in_text(self) -> Tensor:
         call = [self._vocabulary.entity_id]
         if self._must_call:
-            return self._lexicon.mask(call)
-        return self._lexicon.text_and(self._vocabulary.eos_id, *(call if self._may_call else []))
+            return self._control_tokens.mask(call)
+        return self._control_tokens.text_and(self._vocabulary.eos_id, *(call if self._may_call else []))
 
     @property
     def _must_call(self) -> bool:
@@ -389,7 +394,7 @@ class Sequence:
         return self._field_tokens >= self._settings.max_query_tokens
 
     def _write(self, token: int) -> None:
-        text = self._lexicon.bytes_of[token]
+        text = self._control_tokens.bytes_of[token]
         self._said += text
         self._text_tokens += 1
         self._call_refused, self._calls_in_a_row = False, 0
@@ -423,7 +428,7 @@ class Sequence:
             self._relation = self._field()
             self._append(token, Kind.CONTROL, then=State.WAITING)
         else:
-            self._written += self._lexicon.bytes_of[token]
+            self._written += self._control_tokens.bytes_of[token]
             self._field_tokens += 1
             self._append(token, Kind.ENTITY if self.state is State.ENTITY else Kind.RELATION, then=self.state)
 

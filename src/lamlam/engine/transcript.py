@@ -3,7 +3,7 @@
 import re
 
 from lamlam.engine.completions import Piece
-from lamlam.engine.lexicon import Lexicon
+from lamlam.engine.control_tokens import ControlTokens
 
 __all__ = ["Transcript"]
 
@@ -14,9 +14,9 @@ class Transcript:
     A server that tells text alone does not tell a control token from its characters, nor how a word was cut.
     """
 
-    def __init__(self, lexicon: Lexicon, *, from_ids: bool) -> None:
-        self._lexicon, self._from_ids = lexicon, from_ids
-        self._id_of = {text: token for token, text in lexicon.special.items()}
+    def __init__(self, control_tokens: ControlTokens, *, from_ids: bool) -> None:
+        self._control_tokens, self._from_ids = control_tokens, from_ids
+        self._id_of = {text: token for token, text in control_tokens.special.items()}
         self._specials = re.compile("|".join(re.escape(text) for text in sorted(self._id_of, key=len, reverse=True)))
         self._held = ""
 
@@ -35,4 +35,4 @@ class Transcript:
 
     def _encoded(self, end: int) -> list[int]:
         text, self._held = self._held[:end], self._held[end:]
-        return self._lexicon.vocabulary.encode(text) if text else []
+        return self._control_tokens.vocabulary.encode(text) if text else []

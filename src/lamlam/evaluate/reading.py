@@ -19,12 +19,11 @@ from torch import Tensor
 
 from lamlam.batches import batches
 from lamlam.engine.constraint import CallConstraint
+from lamlam.engine.control_tokens import ControlTokens
 from lamlam.engine.draft import Draft, Guess
 from lamlam.engine.engine import Engine
-from lamlam.engine.lexicon import Lexicon
 from lamlam.engine.sampling import Sampler
-from lamlam.engine.sequence import Sequence as TokenSequence
-from lamlam.engine.sequence import State
+from lamlam.engine.sequence import DecodingSequence, State
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError
 from lamlam.evaluate.completion import tracked
@@ -39,7 +38,7 @@ _LONGEST_DRAFT = 32
 _OF_CALLS = {"max_query_tokens", "max_value_tokens", "entities", "relations", "on_miss", "lookups"}
 
 
-class Reading(TokenSequence):
+class Reading(DecodingSequence):
     """A sequence whose text is given; only its calls are the model's. `log_probs` are those of the given ids, in nats.
 
     The prompt is read like any prompt, without calls, and has no log p.
@@ -50,11 +49,11 @@ class Reading(TokenSequence):
         prompt: str,
         given: Sequence[int],
         settings: DecodingSettings,
-        lexicon: Lexicon,
+        control_tokens: ControlTokens,
         constraint: CallConstraint,
         context: int,
     ) -> None:
-        super().__init__(prompt, settings, lexicon, constraint, context, Sampler(settings))
+        super().__init__(prompt, settings, control_tokens, constraint, context, Sampler(settings))
         self._given = given
         self._calls_here = 0
         self.log_probs: list[float] = []
@@ -72,7 +71,7 @@ class Reading(TokenSequence):
 
     def choose(self, logits: Tensor, likeliest: int | None = None) -> int:
         """Choose as any sequence does; if the model would write text (known without a mask), the given token."""
-        if self.state is not State.TEXT or likeliest not in self._lexicon.bytes_of:
+        if self.state is not State.TEXT or likeliest not in self._control_tokens.bytes_of:
             return super().choose(logits, likeliest)
         token = self._given[len(self.log_probs)]
         self.take(token, logits)
@@ -86,7 +85,7 @@ class Reading(TokenSequence):
         entity = self._vocabulary.entity_id
         preferred = int(logits.float().masked_fill(~allowed, -torch.inf).argmax())
         calls = preferred == entity and self._calls_here < _CALLS_AT_ONE_PLACE
-        return self._lexicon.mask([entity if calls else self._given[len(self.log_probs)]])
+        return self._control_tokens.mask([entity if calls else self._given[len(self.log_probs)]])
 
     def surely_allows(self, token: int) -> bool:
         return self.state is not State.TEXT and super().surely_allows(token)
@@ -119,14 +118,19 @@ class Reader(Engine):
         endless = DecodingSettings(**most, **settings.model_dump(include=_OF_CALLS))
         readings = [
             Reading(
-                prompt, given, endless, self._lexicon, CallConstraint(self._lexicon, self.kb, endless), self._context
+                prompt,
+                given,
+                endless,
+                self._control_tokens,
+                CallConstraint(self._control_tokens, self.kb, endless),
+                self._context,
             )
             for prompt, given in texts
         ]
         self.run(readings)
         return readings
 
-    def _draft(self, sequence: TokenSequence, ready: int) -> Draft:
+    def _draft(self, sequence: DecodingSequence, ready: int) -> Draft:
         assert isinstance(sequence, Reading)
         room = min(_LONGEST_DRAFT, self._context - len(sequence.ids) - 1)
         tokens = sequence.next_given(room) if room > 0 else []

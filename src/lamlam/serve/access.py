@@ -149,7 +149,7 @@ _WHO = {"WWW-Authenticate": "Bearer"}
 
 def _require(role: Role) -> Any:
     async def check(request: Request, _: _Given) -> Actor:
-        access: Access = request.app.state.site.access
+        access: Access = request.app.state.lamlam.access
         actor = access.actor(request.headers.get("authorization"))
         if actor is None and access.open_reads and role is Role.READER:
             actor = Actor("", Role.READER)  # OpenAI's clients must send some token: where none is needed, any will do
@@ -180,7 +180,7 @@ class Whoever(BaseModel):
 @router.get("/access", openapi_extra={"security": [{}, {_BEARER.scheme_name: []}]})
 async def whoever(request: Request) -> Whoever:
     """Tell who asks, and what they may do. Takes no token."""
-    access: Access = request.app.state.site.access
+    access: Access = request.app.state.lamlam.access
     actor = access.actor(request.headers.get("authorization"))
     role = actor.role if actor else Role.READER if access.open_reads else None
     return Whoever(name=actor.name if actor else "", role=role, open_reads=access.open_reads)

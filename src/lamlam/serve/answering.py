@@ -21,7 +21,7 @@ from lamlam.engine import Lookup as Call
 from lamlam.errors import LamLamError
 from lamlam.serve.errors import Fault, fault_of, told
 from lamlam.serve.protocol import DecodingRequest, Lookup, Usage
-from lamlam.serve.site import Site
+from lamlam.serve.state import AppState
 
 __all__ = ["EVENTS", "Answer", "answer_to", "check_length", "check_model", "settings_of"]
 
@@ -34,9 +34,9 @@ _CLIENT_LEFT = 499  # nobody reads it, but it is counted
 class Answer(ABC):
     """Puts generations into a protocol's words, each prompt continued as often as the request asks."""
 
-    def __init__(self, asked: DecodingRequest, prompts: Sequence[Prompt], site: Site, prefix: str) -> None:
+    def __init__(self, asked: DecodingRequest, prompts: Sequence[Prompt], state: AppState, prefix: str) -> None:
         self.asked, self.prompts = asked, prompts
-        self.model, self.vocabulary = site.served.name, site.served.vocabulary
+        self.model, self.vocabulary = state.served.name, state.served.vocabulary
         self.id, self.created = f"{prefix}-{secrets.token_hex(12)}", int(time.time())
 
     @abstractmethod
@@ -64,39 +64,39 @@ def lookups_of(lookups: Iterable[Call], shift: int = 0) -> list[Lookup]:
     return [each.model_copy(update={"start": each.start + shift, "end": each.end + shift}) for each in said]
 
 
-def settings_of(asked: DecodingRequest, site: Site) -> DecodingSettings:
+def settings_of(asked: DecodingRequest, state: AppState) -> DecodingSettings:
     """The settings of decoding. Raises `Fault` for what the server does not allow, `InputError` for contradictions."""
-    check_model(asked.model, site)
-    settings, most = asked.decoding(site.served.generation_config), site.settings.max_tokens
+    check_model(asked.model, state)
+    settings, most = asked.decoding(state.served.generation_config), state.settings.max_tokens
     if settings.max_tokens > most and asked.most_tokens is not None:
         raise Fault(422, f"max_tokens may be {most} at most", field="max_tokens")
     return settings
 
 
-def check_model(name: str | None, site: Site) -> None:
-    if name not in (None, site.served.name):
-        raise Fault(404, f"there is no such model: this server has '{site.served.name}'", field="model")
+def check_model(name: str | None, state: AppState) -> None:
+    if name not in (None, state.served.name):
+        raise Fault(404, f"there is no such model: this server has '{state.served.name}'", field="model")
 
 
-def check_length(length: int, site: Site, field: str) -> None:
+def check_length(length: int, state: AppState, field: str) -> None:
     """Raises `Fault` for a prompt of more characters than the server takes."""
-    if length > site.settings.max_prompt:
-        raise Fault(422, f"a prompt may have {site.settings.max_prompt} characters", field=field)
+    if length > state.settings.max_prompt:
+        raise Fault(422, f"a prompt may have {state.settings.max_prompt} characters", field=field)
 
 
-async def answer_to(request: Request, answer: Answer, settings: DecodingSettings, site: Site) -> Response:
+async def answer_to(request: Request, answer: Answer, settings: DecodingSettings, state: AppState) -> Response:
     """Write what is asked for, whole or as a stream. A client that leaves meanwhile ends it."""
     if answer.asked.stream:
-        chunks = _chunks(answer, settings, site)
+        chunks = _chunks(answer, settings, state)
         first = await anext(chunks)  # before it, a refusal is an answer of its own and no broken stream
         return StreamingResponse(_stream(first, chunks), media_type="text/event-stream", headers=_STREAMED)
-    writing = asyncio.ensure_future(site.batch.generate(answer.prompts, settings))
+    writing = asyncio.ensure_future(state.batch.generate(answer.prompts, settings))
     leaving = asyncio.ensure_future(_left(request))
     try:
         await asyncio.wait((writing, leaving), return_when=asyncio.FIRST_COMPLETED)
         if not writing.done():
             return Response(status_code=_CLIENT_LEFT)
-        whole = answer.whole(writing.result(), _counted(answer, writing.result(), site))
+        whole = answer.whole(writing.result(), _counted(answer, writing.result(), state))
         return Response(whole.model_dump_json(), media_type="application/json")
     finally:
         writing.cancel()
@@ -109,23 +109,23 @@ async def _left(request: Request) -> None:
         pass
 
 
-async def _chunks(answer: Answer, settings: DecodingSettings, site: Site) -> AsyncIterator[BaseModel]:
+async def _chunks(answer: Answer, settings: DecodingSettings, state: AppState) -> AsyncIterator[BaseModel]:
     done: dict[int, Generation] = {}
-    with site.batch.writing(answer.prompts, settings) as events:
+    with state.batch.writing(answer.prompts, settings) as events:
         async for number, event in events:
             if isinstance(event, Done):
                 done[number] = event.generation
             if (piece := answer.piece(number, event)) is not None:
                 yield piece
-    usage = _counted(answer, list(done.values()), site)
+    usage = _counted(answer, list(done.values()), state)
     if answer.asked.stream_options and answer.asked.stream_options.include_usage:
         yield answer.ending(usage)
 
 
-def _counted(answer: Answer, generations: list[Generation], site: Site) -> Usage:
+def _counted(answer: Answer, generations: list[Generation], state: AppState) -> Usage:
     """What the texts took, once it is in the metrics."""
     usage = answer.usage(generations)
-    site.metrics.count(generations, usage.completion_tokens)
+    state.metrics.count(generations, usage.completion_tokens)
     return usage
 
 

@@ -17,15 +17,15 @@ from lamlam.serve import access as tokens
 from lamlam.serve import chat, completions, facts
 from lamlam.serve.access import Access, Reader
 from lamlam.serve.batch import RunningBatch
-from lamlam.serve.bodies import Bodies
+from lamlam.serve.bodies import BodyMiddleware
 from lamlam.serve.documents import Documents
-from lamlam.serve.errors import ANSWERS, Faults, Stopped, handle_faults
+from lamlam.serve.errors import ANSWERS, ErrorMiddleware, Stopped, handle_faults
 from lamlam.serve.knowledge import Knowledge
 from lamlam.serve.limits import Limits
-from lamlam.serve.metrics import Counted, Metrics
-from lamlam.serve.origins import LocalNames, SafeHeaders
+from lamlam.serve.metrics import Metrics, MetricsMiddleware
+from lamlam.serve.origins import LocalNamesMiddleware, SafeHeaders
 from lamlam.serve.settings import ServeSettings
-from lamlam.serve.site import Served, Site, SiteOf
+from lamlam.serve.state import AppState, Served, StateOf
 
 __all__ = ["build_app"]
 
@@ -38,7 +38,7 @@ def build_app(served: Served, access: Access, settings: ServeSettings | None = N
     Raises `InputError` when the knowledge base or the documents are not there; the model is opened as it starts.
     """
     settings = settings or ServeSettings()
-    site = Site(
+    state = AppState(
         served=served,
         settings=settings,
         batch=RunningBatch(served.open_engine, settings.max_waiting),
@@ -50,10 +50,10 @@ def build_app(served: Served, access: Access, settings: ServeSettings | None = N
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        site.batch.start()
+        state.batch.start()
         yield
-        site.batch.close()
-        site.knowledge.close()
+        state.batch.close()
+        state.knowledge.close()
 
     # Whoever may read may read the description; FastAPI's pages for it would load scripts from elsewhere.
     app = FastAPI(
@@ -64,9 +64,9 @@ def build_app(served: Served, access: Access, settings: ServeSettings | None = N
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        middleware=_guards(site),
+        middleware=_guards(state),
     )
-    app.state.site = site
+    app.state.lamlam = state
     handle_faults(app)
     app.include_router(tokens.router)
     app.include_router(completions.router)
@@ -92,32 +92,32 @@ class _Page(StaticFiles):
         return found
 
 
-def _guards(site: Site) -> list[Middleware]:
+def _guards(state: AppState) -> list[Middleware]:
     """What each request passes on its way to a route, and each answer on its way back, the outermost first."""
     return [
         Middleware(SafeHeaders),
-        Middleware(Counted, metrics=site.metrics),
-        Middleware(Faults),
-        Middleware(LocalNames, open_reads=site.access.open_reads),
-        Middleware(Limits, access=site.access, settings=site.settings),
-        Middleware(Bodies, settings=site.settings),
+        Middleware(MetricsMiddleware, metrics=state.metrics),
+        Middleware(ErrorMiddleware),
+        Middleware(LocalNamesMiddleware, open_reads=state.access.open_reads),
+        Middleware(Limits, access=state.access, settings=state.settings),
+        Middleware(BodyMiddleware, settings=state.settings),
     ]
 
 
 def _watching(app: FastAPI) -> None:
     @app.get("/healthz", tags=["watching"])
-    async def healthz(site: SiteOf) -> dict[str, str]:
+    async def healthz(state: StateOf) -> dict[str, str]:
         """Whether the model runs and the knowledge base answers; 503 otherwise. Takes no token."""
-        if not site.batch.writes:
+        if not state.batch.writes:
             raise Stopped()
-        await site.knowledge.watch()
+        await state.knowledge.watch()
         return {"status": "ok"}
 
     @app.get("/metrics", tags=["watching"], response_class=Response)
-    async def metrics(site: SiteOf, _: Reader) -> Response:
+    async def metrics(state: StateOf, _: Reader) -> Response:
         """Figures for Prometheus."""
-        revision = await site.knowledge.watch()
-        figures = site.metrics.text(held=site.batch.held, batch_size=site.settings.batch_size, revision=revision)
+        revision = await state.knowledge.watch()
+        figures = state.metrics.text(held=state.batch.held, batch_size=state.settings.batch_size, revision=revision)
         return Response(figures, media_type="text/plain; version=0.0.4")
 
     @app.get("/openapi.json", tags=["watching"])

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
 from lamlam.engine import DecodingSettings, Done, Engine, Event, Generation, Prompt
-from lamlam.engine.sequence import Sequence as TokenSequence
+from lamlam.engine.sequence import DecodingSequence
 from lamlam.errors import InputError, LamLamError, StoreError
 from lamlam.serve.errors import Full, Stopped
 
@@ -31,7 +31,7 @@ class _Text:
     number: int
     inbox: "_Inbox"
     whole: bool
-    sequence: TokenSequence | None = None
+    sequence: DecodingSequence | None = None
     anew: bool = False  # whether it met a lost connection, and is begun over another
 
 

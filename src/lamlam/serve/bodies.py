@@ -1,4 +1,4 @@
-"""Bodies of requests: read whole, bounded in size and time, and taken when they are JSON or a table, in plain Unicode.
+"""Request bodies: read whole, bounded in size and time, and taken when they are JSON or a table, in plain Unicode.
 
 Nothing is done with a request before its body is there. What passes is safe to parse again: no lone surrogates, which
 no database keeps and no answer can hold; numbers that a machine has; no field twice; nothing nested without end.
@@ -16,14 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lamlam.serve.errors import Fault
 from lamlam.serve.settings import ServeSettings
 
-__all__ = ["Bodies"]
+__all__ = ["BodyMiddleware"]
 
 _JSON, _CSV = "application/json", "text/csv"
 _DEEPEST = 16
 _CLOSE = {"Connection": "close"}  # what is still to come of the body is not waited for
 
 
-class Bodies:
+class BodyMiddleware:
     """Raises `Fault`: 400 for a length that is none, 408, 413, 415, and 422 for what is neither JSON nor Unicode."""
 
     def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:

@@ -28,7 +28,7 @@ from lamlam.serve.chat_protocol import (
 from lamlam.serve.errors import Fault
 from lamlam.serve.log_probs import Speller
 from lamlam.serve.protocol import Lookup, Usage
-from lamlam.serve.site import Site, SiteOf
+from lamlam.serve.state import AppState, StateOf
 
 __all__ = ["router"]
 
@@ -36,23 +36,23 @@ router = APIRouter(prefix="/v1", tags=["chat"])
 
 
 @router.post("/chat/completions", response_model=Chat, responses={200: {"content": EVENTS}})
-async def chat(asked: ChatRequest, site: SiteOf, _: Reader, request: Request) -> Response:
+async def chat(asked: ChatRequest, state: StateOf, _: Reader, request: Request) -> Response:
     """Answer the last message. Facts are looked up on the way, each answer in one revision of the facts."""
-    settings = settings_of(asked, site)
-    if settings.samples > site.settings.max_texts:
-        raise Fault(422, f"a request may ask for 1 to {site.settings.max_texts} texts", field="n")
+    settings = settings_of(asked, state)
+    if settings.samples > state.settings.max_texts:
+        raise Fault(422, f"a request may ask for 1 to {state.settings.max_texts} texts", field="n")
     messages = [message.said for message in asked.messages]
-    check_length(sum(len(text) for _, text in messages), site, "messages")
-    prompt, stops = chat_prompt(messages, site.served.vocabulary)
+    check_length(sum(len(text) for _, text in messages), state, "messages")
+    prompt, stops = chat_prompt(messages, state.served.vocabulary)
     settings = settings.model_copy(update={"stop": (*settings.stop, *stops)})
-    return await answer_to(request, _Answer(asked, prompt, site), settings, site)
+    return await answer_to(request, _Answer(asked, prompt, state), settings, state)
 
 
 class _Answer(Answer):
     asked: ChatRequest
 
-    def __init__(self, asked: ChatRequest, prompt: Prompt, site: Site) -> None:
-        super().__init__(asked, [prompt], site, "chatcmpl")
+    def __init__(self, asked: ChatRequest, prompt: Prompt, state: AppState) -> None:
+        super().__init__(asked, [prompt], state, "chatcmpl")
         self._speller = Speller(self.vocabulary)
         self._begun: set[int] = set()
 

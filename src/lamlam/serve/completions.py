@@ -14,7 +14,7 @@ from lamlam.serve.answering import EVENTS, Answer, answer_to, check_length, chec
 from lamlam.serve.errors import Fault
 from lamlam.serve.log_probs import Speller, log_probs_of
 from lamlam.serve.protocol import Choice, Completion, CompletionRequest, LogProbs, Model, Models, Usage
-from lamlam.serve.site import Site, SiteOf
+from lamlam.serve.state import AppState, StateOf
 from lamlam.vocab import Vocabulary
 
 __all__ = ["router"]
@@ -23,43 +23,43 @@ router = APIRouter(prefix="/v1", tags=["completions"])
 
 
 @router.get("/models")
-def models(site: SiteOf, _: Reader) -> Models:
+def models(state: StateOf, _: Reader) -> Models:
     """List what is served: one model."""
-    return Models(data=[Model(id=site.served.name, created=site.started)])
+    return Models(data=[Model(id=state.served.name, created=state.started)])
 
 
 @router.get("/models/{name:path}")
-def model(name: str, site: SiteOf, _: Reader) -> Model:
+def model(name: str, state: StateOf, _: Reader) -> Model:
     """Describe the model that is served."""
-    check_model(name, site)
-    return Model(id=name, created=site.started)
+    check_model(name, state)
+    return Model(id=name, created=state.started)
 
 
 @router.post("/completions", response_model=Completion, responses={200: {"content": EVENTS}})
-async def complete(asked: CompletionRequest, site: SiteOf, _: Reader, request: Request) -> Response:
+async def complete(asked: CompletionRequest, state: StateOf, _: Reader, request: Request) -> Response:
     """Continue a text. Facts are looked up on the way, for each text in one revision of the knowledge base."""
-    settings = settings_of(asked, site)
-    return await answer_to(request, _Answer(asked, _prompts(asked, site), site), settings, site)
+    settings = settings_of(asked, state)
+    return await answer_to(request, _Answer(asked, _prompts(asked, state), state), settings, state)
 
 
-def _prompts(asked: CompletionRequest, site: Site) -> list[Prompt]:
+def _prompts(asked: CompletionRequest, state: AppState) -> list[Prompt]:
     """The prompts as the model reads them. Raises `Fault` for too many or too long ones."""
-    most = site.settings.max_texts
+    most = state.settings.max_texts
     if asked.best_of not in (None, asked.n or 1):
         raise Fault(422, "best_of must equal n: nothing is chosen among", field="best_of")
     if not asked.prompts or len(asked.prompts) * (asked.n or 1) > most:
         raise Fault(422, f"a request may ask for 1 to {most} texts", field="prompt")
     for prompt in asked.prompts:
-        check_length(len(prompt), site, "prompt")
-    return [_prompt(prompt, site) for prompt in asked.prompts]
+        check_length(len(prompt), state, "prompt")
+    return [_prompt(prompt, state) for prompt in asked.prompts]
 
 
-def _prompt(prompt: str | list[int], site: Site) -> Prompt:
-    vocabulary = site.served.vocabulary
+def _prompt(prompt: str | list[int], state: AppState) -> Prompt:
+    vocabulary = state.served.vocabulary
     if isinstance(prompt, str):
         return Prompt.of(prompt, vocabulary)
     text = _text_of(prompt, vocabulary)
-    check_length(len(text), site, "prompt")
+    check_length(len(text), state, "prompt")
     return Prompt.of(text, vocabulary, cut=True)
 
 
@@ -75,8 +75,8 @@ def _text_of(ids: Sequence[int], vocabulary: Vocabulary) -> str:
 class _Answer(Answer):
     asked: CompletionRequest
 
-    def __init__(self, asked: CompletionRequest, prompts: Sequence[Prompt], site: Site) -> None:
-        super().__init__(asked, prompts, site, "cmpl")
+    def __init__(self, asked: CompletionRequest, prompts: Sequence[Prompt], state: AppState) -> None:
+        super().__init__(asked, prompts, state, "cmpl")
         self._speller = Speller(self.vocabulary)
         self._begun: set[int] = set()
 

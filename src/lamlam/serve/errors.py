@@ -15,7 +15,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lamlam.errors import InputError, LamLamError, StoreError
 
-__all__ = ["ANSWERS", "Fault", "Faults", "Full", "Stopped", "Told", "fault_of", "handle_faults", "told"]
+__all__ = [
+    "ANSWERS",
+    "ErrorMiddleware",
+    "ErrorResponse",
+    "Fault",
+    "Full",
+    "Stopped",
+    "fault_of",
+    "handle_faults",
+    "told",
+]
 
 _RETRY = {"Retry-After": "1"}  # seconds
 _FIELD = 200  # characters of a field's name, which may be the client's invention
@@ -53,7 +63,7 @@ class _Error(BaseModel):
     code: int = Field(description="The status of the answer.")
 
 
-class Told(BaseModel):
+class ErrorResponse(BaseModel):
     """Why a request was refused."""
 
     error: _Error
@@ -82,12 +92,12 @@ _MEANINGS = {
     503: "The model or the knowledge base cannot be used now.",
 }
 ANSWERS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Told, "description": meaning} for status, meaning in _MEANINGS.items()
+    status: {"model": ErrorResponse, "description": meaning} for status, meaning in _MEANINGS.items()
 }
 """What any route may answer instead, for the OpenAPI description."""
 
 
-class Faults:
+class ErrorMiddleware:
     """Answers what is raised outside of the routes, and whatever nobody foresaw, which the server's log then tells."""
 
     def __init__(self, app: ASGIApp) -> None:

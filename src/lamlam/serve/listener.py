@@ -69,9 +69,9 @@ class _Server(uvicorn.Server):
     stopped = False
 
     async def on_tick(self, counter: int) -> bool:
-        self.stopped = not self.config.app.state.site.batch.alive  # type: ignore[union-attr]
+        self.stopped = not self.config.app.state.lamlam.batch.alive  # type: ignore[union-attr]
         return await super().on_tick(counter) or self.stopped
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await asyncio.to_thread(self.config.app.state.site.batch.close)  # type: ignore[union-attr]
+        await asyncio.to_thread(self.config.app.state.lamlam.batch.close)  # type: ignore[union-attr]
         await super().shutdown(sockets)

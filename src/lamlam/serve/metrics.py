@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lamlam.engine import Generation
 
-__all__ = ["Counted", "Metrics"]
+__all__ = ["Metrics", "MetricsMiddleware"]
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _OTHER = "other"  # the page's files, what there is not, what was refused before it was looked at
@@ -57,7 +57,7 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-class Counted:
+class MetricsMiddleware:
     """Counts each request when it has been answered."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

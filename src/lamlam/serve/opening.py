@@ -7,13 +7,13 @@ from lamlam.engine import Engine
 from lamlam.kb.connect import is_url
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
-from lamlam.serve.places import Places
-from lamlam.serve.site import Served
+from lamlam.serve.places import ServePaths
+from lamlam.serve.state import Served
 
 __all__ = ["open_served"]
 
 
-def open_served(places: Places, batch_size: int) -> Served:
+def open_served(places: ServePaths, batch_size: int) -> Served:
     """Read the checkpoint; so many texts will be written at a time. Raises `InputError` when it cannot be read."""
     checkpoint = Checkpoint.load(places.checkpoint, base=places.base)
 

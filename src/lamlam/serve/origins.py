@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lamlam.serve.errors import Fault
 
-__all__ = ["LocalNames", "SafeHeaders", "is_loopback"]
+__all__ = ["LocalNamesMiddleware", "SafeHeaders", "is_loopback"]
 
 _SAFE = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
@@ -42,7 +42,7 @@ class SafeHeaders:
         await self._app(scope, receive, sending)
 
 
-class LocalNames:
+class LocalNamesMiddleware:
     """Refuses to be asked by a name other than this machine's own, where reading takes no token (`open_reads`)."""
 
     def __init__(self, app: ASGIApp, open_reads: bool) -> None:

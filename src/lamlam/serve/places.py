@@ -22,7 +22,7 @@ from lamlam.kb.database import Database
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.folder import check_ended, holds_checkpoint
 
-__all__ = ["DEMO", "SHIPPED", "Places"]
+__all__ = ["DEMO", "SHIPPED", "ServePaths"]
 
 DEMO = Path("runs/demo/lmlm")
 SHIPPED = Path(__file__).parents[1] / "shipped"
@@ -32,7 +32,7 @@ _MOST_EXAMPLES = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class ServePaths:
     """A model's name and folder, its facts' address, their texts if there are any, the tokens' file, and prompts.
 
     `base` is where an adapter's base is, if not where it was.
@@ -47,7 +47,7 @@ class Places:
     base: str | None = None
 
     @classmethod
-    def of_run(cls, run: Path) -> "Places":
+    def of_run(cls, run: Path) -> "ServePaths":
         """Those of a run. Raises `InputError` when the folder holds no checkpoint, or its training has not ended."""
         check_ended(run)
         if not holds_checkpoint(run):
@@ -64,7 +64,7 @@ class Places:
         )
 
     @classmethod
-    def of_shipped(cls, data: Path | None = None, kb: str | None = None, *, shipped: Path = SHIPPED) -> "Places":
+    def of_shipped(cls, data: Path | None = None, kb: str | None = None, *, shipped: Path = SHIPPED) -> "ServePaths":
         """The shipped model's, with what is the user's under `data`, by default where the system keeps such things.
 
         With `kb`, a file or an address, the facts stand there, and are put there where nothing was ever written.

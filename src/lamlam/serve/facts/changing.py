@@ -17,7 +17,7 @@ from lamlam.serve.facts.messages import (
 )
 from lamlam.serve.facts.reading import Id, known_fact
 from lamlam.serve.protocol import Fact
-from lamlam.serve.site import SiteOf
+from lamlam.serve.state import StateOf
 
 __all__ = ["router"]
 
@@ -25,21 +25,21 @@ router = APIRouter(prefix="/kb", tags=["changes"])
 
 
 @router.post("/facts")
-async def add_facts(asked: NewFacts, site: SiteOf, actor: Editor) -> Added:
+async def add_facts(asked: NewFacts, state: StateOf, actor: Editor) -> Added:
     """Add facts, all of them or none. What is known gains a source; what was forgotten is refused and told."""
-    if len(asked.facts) > site.settings.max_facts:
-        raise Fault(422, f"a request may add {site.settings.max_facts} facts", field="facts")
+    if len(asked.facts) > state.settings.max_facts:
+        raise Fault(422, f"a request may add {state.settings.max_facts} facts", field="facts")
 
     def change(kb: KnowledgeBase) -> Added:
         report = kb.add((fact.as_record() for fact in asked.facts), actor=actor.name, reason=asked.reason)
         refused = [Statement(entity=each.entity, relation=each.relation, value=each.value) for each in report.refused]
         return Added(added=report.added, known=report.known, refused=refused, revision=kb.written or 0)
 
-    return await site.knowledge.write(change)
+    return await state.knowledge.write(change)
 
 
 @router.patch("/facts/{fact}")
-async def edit_fact(fact: Id, asked: Edit, site: SiteOf, actor: Editor) -> Fact:
+async def edit_fact(fact: Id, asked: Edit, state: StateOf, actor: Editor) -> Fact:
     """Edit a fact: it ends, and a new one with another value takes its place. The answer is the new one."""
 
     def change(kb: KnowledgeBase) -> Fact:
@@ -47,26 +47,26 @@ async def edit_fact(fact: Id, asked: Edit, site: SiteOf, actor: Editor) -> Fact:
         source = None if asked.source is None else asked.source.as_source()
         return said([kb.edit(fact, value=asked.value, source=source, actor=actor.name, reason=asked.reason)])[0]
 
-    return await site.knowledge.write(change)
+    return await state.knowledge.write(change)
 
 
 @router.post("/facts/{fact}/retract")
-async def retract_fact(fact: Id, site: SiteOf, actor: Editor, asked: Reasoned | None = None) -> Fact:
+async def retract_fact(fact: Id, state: StateOf, actor: Editor, asked: Reasoned | None = None) -> Fact:
     """Retract a fact: it does not hold any more; its history stays."""
 
     def change(kb: KnowledgeBase) -> Fact:
         known_fact(kb, fact)
         return said([kb.retract(fact, actor=actor.name, reason=asked.reason if asked else "")])[0]
 
-    return await site.knowledge.write(change)
+    return await state.knowledge.write(change)
 
 
 @router.post("/aliases")
-async def add_alias(asked: NewAlias, site: SiteOf, actor: Editor) -> AliasAnswer:
+async def add_alias(asked: NewAlias, state: StateOf, actor: Editor) -> AliasAnswer:
     """Let a name stand for an entity, a relation, or a value as well."""
     target = {"entity": asked.entity, "relation": asked.relation, "value": asked.value}
 
     def change(kb: KnowledgeBase) -> bool:
         return kb.alias(asked.name, **target, actor=actor.name, reason=asked.reason)
 
-    return AliasAnswer(added=await site.knowledge.write(change))
+    return AliasAnswer(added=await state.knowledge.write(change))

@@ -12,7 +12,7 @@ from lamlam.serve.errors import Fault
 from lamlam.serve.facts.log import Number
 from lamlam.serve.facts.messages import MOST, Certificates, Forgotten, ForgottenFact, ToForget, said
 from lamlam.serve.facts.reading import known_fact
-from lamlam.serve.site import SiteOf
+from lamlam.serve.state import StateOf
 
 __all__ = ["router"]
 
@@ -22,13 +22,13 @@ _SHOWN = 500
 
 
 @router.post("/forget")
-async def forget(asked: ToForget, site: SiteOf, actor: Editor) -> Forgotten:
+async def forget(asked: ToForget, state: StateOf, actor: Editor) -> Forgotten:
     """Show what would be forgotten; with `dry_run` false, which takes the role eraser, erase it for good.
 
     The answer comes when the files were searched and the certificate is kept.
     """
     if asked.dry_run:
-        return await site.knowledge.read(lambda kb: _planned(kb, asked))
+        return await state.knowledge.read(lambda kb: _planned(kb, asked))
     if not actor.role.allows(Role.ERASER):
         raise Fault(403, f"erasing takes a token of the role {Role.ERASER}", headers={"WWW-Authenticate": "Bearer"})
 
@@ -36,13 +36,13 @@ async def forget(asked: ToForget, site: SiteOf, actor: Editor) -> Forgotten:
         _check(kb, asked)
         return kb.forget(**asked.described(), actor=actor.name, reason=asked.reason)
 
-    certificate = await site.knowledge.write(change)
+    certificate = await state.knowledge.write(change)
     return Forgotten(certificate=certificate.as_json(), facts=[], related=[])
 
 
 @router.get("/certificates")
 async def list_certificates(
-    site: SiteOf,
+    state: StateOf,
     _: Reader,
     before: Annotated[int | None, Query(ge=1, le=MOST)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
@@ -55,13 +55,13 @@ async def list_certificates(
         more = revisions[limit - 1] if len(revisions) > limit else None
         return Certificates(certificates=[each for each in shown if each is not None], next=more)
 
-    return await site.knowledge.read(ask)
+    return await state.knowledge.read(ask)
 
 
 @router.get("/certificates/{revision}", response_model=dict[str, Any])
-async def show_certificate(revision: Number, site: SiteOf, _: Reader) -> JSONResponse:
+async def show_certificate(revision: Number, state: StateOf, _: Reader) -> JSONResponse:
     """Download the certificate of a revision that forgot."""
-    certificate = await site.knowledge.read(lambda kb: kb.certificate(revision))
+    certificate = await state.knowledge.read(lambda kb: kb.certificate(revision))
     if certificate is None:
         raise Fault(404, f"there is no certificate of revision {revision}")
     name = f"certificate-{revision}.json"

@@ -8,7 +8,7 @@ from lamlam.kb import KnowledgeBase
 from lamlam.serve.access import Editor, Reader
 from lamlam.serve.errors import Fault
 from lamlam.serve.facts.messages import MOST, Log, LogEntry, Reasoned, RevisionChanges, Undone, said
-from lamlam.serve.site import SiteOf
+from lamlam.serve.state import StateOf
 
 __all__ = ["Number", "router"]
 
@@ -19,19 +19,19 @@ Number = Annotated[int, Path(ge=1, le=MOST, description="A revision's number.")]
 
 @router.get("/log")
 async def show_log(
-    site: SiteOf,
+    state: StateOf,
     _: Reader,
     before: Annotated[int | None, Query(ge=1, le=MOST)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Log:
     """Show the writes, the newest first, page by page."""
-    entries = await site.knowledge.read(lambda kb: kb.log_page(before, limit))
+    entries = await state.knowledge.read(lambda kb: kb.log_page(before, limit))
     more = entries[-1].id if entries and entries[-1].id > 1 else None
     return Log(revisions=[LogEntry.model_validate(entry, from_attributes=True) for entry in entries], next=more)
 
 
 @router.get("/revisions/{revision}")
-async def show_revision(revision: Number, site: SiteOf, _: Reader) -> RevisionChanges:
+async def show_revision(revision: Number, state: StateOf, _: Reader) -> RevisionChanges:
     """Show one write, and the facts that began and ended with it."""
 
     def ask(kb: KnowledgeBase) -> RevisionChanges:
@@ -39,11 +39,11 @@ async def show_revision(revision: Number, site: SiteOf, _: Reader) -> RevisionCh
         began, ended = kb.changes_of(revision)
         return RevisionChanges(revision=entry, began=said(began), ended=said(ended))
 
-    return await site.knowledge.read(ask)
+    return await state.knowledge.read(ask)
 
 
 @router.post("/revisions/{revision}/undo")
-async def undo_revision(revision: Number, site: SiteOf, actor: Editor, asked: Reasoned | None = None) -> Undone:
+async def undo_revision(revision: Number, state: StateOf, actor: Editor, asked: Reasoned | None = None) -> Undone:
     """Undo a write by a new one. What was forgotten cannot be brought back, nor what was changed again since."""
 
     def change(kb: KnowledgeBase) -> Undone:
@@ -51,7 +51,7 @@ async def undo_revision(revision: Number, site: SiteOf, actor: Editor, asked: Re
         changed = kb.undo(revision, actor=actor.name, reason=asked.reason if asked else "")
         return Undone(changed=changed, revision=kb.written or 0)
 
-    return await site.knowledge.write(change)
+    return await state.knowledge.write(change)
 
 
 def _entry(kb: KnowledgeBase, revision: int) -> LogEntry:

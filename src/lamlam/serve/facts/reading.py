@@ -29,7 +29,7 @@ from lamlam.serve.facts.messages import (
     said,
 )
 from lamlam.serve.protocol import Fact
-from lamlam.serve.site import Site, SiteOf
+from lamlam.serve.state import AppState, StateOf
 
 __all__ = ["Id", "known_fact", "router"]
 
@@ -52,21 +52,21 @@ def known_fact(kb: KnowledgeBase, fact_id: int) -> kb.Fact:
 
 
 @router.get("")
-async def count(site: SiteOf, _: Reader) -> Counts:
+async def count(state: StateOf, _: Reader) -> Counts:
     """Count what the knowledge base holds, and give prompts to begin with.
 
     Where counting takes long, counts may be those of a minute ago.
     """
-    stats = await site.knowledge.count("stats", lambda kb: kb.stats())
+    stats = await state.knowledge.count("stats", lambda kb: kb.stats())
     frequent = [{"name": name, "facts": facts} for name, facts in stats.frequent]
-    revision = await site.knowledge.read(lambda kb: kb.revision)
-    more = {"frequent": frequent, "revision": revision, "examples": site.served.examples}
+    revision = await state.knowledge.read(lambda kb: kb.revision)
+    more = {"frequent": frequent, "revision": revision, "examples": state.served.examples}
     return Counts.model_validate(asdict(stats) | more)
 
 
 @router.get("/lookup")
 async def look_up(
-    site: SiteOf,
+    state: StateOf,
     _: Reader,
     entity: Entity,
     relation: Kind,
@@ -87,21 +87,24 @@ async def look_up(
             candidates=list(found.candidates),
         )
 
-    return await site.knowledge.read(ask)
+    return await state.knowledge.read(ask)
 
 
 @router.get("/search")
 async def search_names(
-    site: SiteOf, _: Reader, q: Annotated[str, Query(max_length=NAME)], limit: Annotated[int, Query(ge=1, le=100)] = 20
+    state: StateOf,
+    _: Reader,
+    q: Annotated[str, Query(max_length=NAME)],
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Search:
     """Search names and aliases of entities as they are typed: those that begin so."""
-    found = await site.knowledge.read(lambda kb: kb.names_starting(q, limit))
+    found = await state.knowledge.read(lambda kb: kb.names_starting(q, limit))
     return Search(entities=[FoundName(name=name, entity=entity) for name, entity in found])
 
 
 @router.get("/facts")
 async def list_facts(
-    site: SiteOf,
+    state: StateOf,
     _: Reader,
     entity: Entity | None = None,
     relation: Kind | None = None,
@@ -116,50 +119,50 @@ async def list_facts(
     `next` at which to go on.
     """
     wanted = {"entity": entity, "relation": relation, "source": source, "text": text}
-    page = await site.knowledge.read(lambda kb: kb.page(**wanted, after=after, limit=limit))
+    page = await state.knowledge.read(lambda kb: kb.page(**wanted, after=after, limit=limit))
     return Page(facts=said(page.facts), next=page.next)
 
 
 @router.get("/relations")
-async def list_relations(site: SiteOf, _: Reader) -> Relations:
+async def list_relations(state: StateOf, _: Reader) -> Relations:
     """List the thousand most frequent relations with the number of facts that hold in each, counted as for `/kb`."""
-    found = await site.knowledge.count("relations", lambda kb: kb.relation_counts()[:_RELATIONS])
+    found = await state.knowledge.count("relations", lambda kb: kb.relation_counts()[:_RELATIONS])
     return Relations(relations=[Relation(name=name, facts=facts) for name, facts in found])
 
 
 @router.get("/facts/{fact}")
-async def show_fact(fact: Id, site: SiteOf, _: Reader) -> Fact:
+async def show_fact(fact: Id, state: StateOf, _: Reader) -> Fact:
     """Show one fact by its id, whether or not it still holds."""
-    return await site.knowledge.read(lambda kb: said([known_fact(kb, fact)])[0])
+    return await state.knowledge.read(lambda kb: said([known_fact(kb, fact)])[0])
 
 
 @router.get("/facts/{fact}/history")
-async def show_history(fact: Id, site: SiteOf, _: Reader) -> Facts:
+async def show_history(fact: Id, state: StateOf, _: Reader) -> Facts:
     """Show what stood in a fact's place before and after it, in the order of ids."""
 
     def ask(kb: KnowledgeBase) -> Facts:
         return Facts(facts=said(kb.history(known_fact(kb, fact).id)))
 
-    return await site.knowledge.read(ask)
+    return await state.knowledge.read(ask)
 
 
 @router.get("/facts/{fact}/passages")
-async def show_passages(fact: Id, site: SiteOf, _: Reader) -> Passages:
+async def show_passages(fact: Id, state: StateOf, _: Reader) -> Passages:
     """Show the text around each place where a fact was read. What was forgotten has none."""
-    return await site.knowledge.read(lambda kb: Passages(passages=_passages(site, known_fact(kb, fact))))
+    return await state.knowledge.read(lambda kb: Passages(passages=_passages(state, known_fact(kb, fact))))
 
 
 @router.get("/aliases")
-async def list_aliases(site: SiteOf, _: Reader, entity: Entity) -> Aliases:
+async def list_aliases(state: StateOf, _: Reader, entity: Entity) -> Aliases:
     """List the other names of an entity, each with the revision that gave it."""
-    found = await site.knowledge.read(lambda kb: kb.aliases_of(entity))
+    found = await state.knowledge.read(lambda kb: kb.aliases_of(entity))
     return Aliases(aliases=[Alias(name=name, since=since) for name, since in found])
 
 
-def _passages(site: Site, fact: kb.Fact) -> list[Passage]:
+def _passages(state: AppState, fact: kb.Fact) -> list[Passage]:
     found = []
     for source in fact.sources:
-        text = site.documents.text(source.document)
+        text = state.documents.text(source.document)
         begin = max(0, (source.start or 0) - _AROUND)
         end = (source.end or source.start or 0) + _AROUND
         excerpt = "" if text is None else text[begin:end]

@@ -12,7 +12,7 @@ from lamlam.serve.errors import Fault
 from lamlam.serve.facts.messages import TableReport, Why
 from lamlam.serve.facts.reading import Entity, Kind
 from lamlam.serve.facts.table import change_by_table, read_table, written
-from lamlam.serve.site import SiteOf
+from lamlam.serve.state import StateOf
 
 __all__ = ["router"]
 
@@ -23,18 +23,18 @@ _CSV = {"text/csv": {"schema": {"type": "string"}}}
 
 @router.get("/facts.csv", responses={200: {"content": _CSV}}, response_class=StreamingResponse)
 async def download_table(
-    site: SiteOf, _: Reader, entity: Entity | None = None, relation: Kind | None = None
+    state: StateOf, _: Reader, entity: Entity | None = None, relation: Kind | None = None
 ) -> StreamingResponse:
     """Download the facts of an entity, or in a relation, as CSV: id, entity, relation, value, all of one revision.
 
     More facts than the server takes back in one table are refused.
     """
-    most = site.settings.max_facts
+    most = state.settings.max_facts
 
     def ask(kb: KnowledgeBase) -> FactPage:
         return kb.page(entity=entity, relation=relation, limit=most)
 
-    page = await site.knowledge.read(ask)
+    page = await state.knowledge.read(ask)
     if page.next is not None:
         raise Fault(422, f"there are more than {most} such facts: name an entity or a relation of fewer")
     headers = {"Content-Disposition": 'attachment; filename="facts.csv"'}
@@ -44,7 +44,7 @@ async def download_table(
 @router.post("/facts.csv", openapi_extra={"requestBody": {"content": _CSV}})
 async def upload_table(
     request: Request,
-    site: SiteOf,
+    state: StateOf,
     actor: Editor,
     dry_run: Annotated[bool, Query(description="Tell what would change, and change nothing.")] = True,
     reason: Annotated[Why, Query()] = "",
@@ -54,5 +54,5 @@ async def upload_table(
     The columns are id, entity, relation and value, in any order. All of it is one revision; where a row is refused,
     nothing is written, and a dry run tells which are, and why. Every cell is taken as it stands.
     """
-    rows = read_table(await request.body(), site.settings.max_facts)
-    return await site.knowledge.write(lambda kb: change_by_table(kb, rows, dry_run, actor.name, reason))
+    rows = read_table(await request.body(), state.settings.max_facts)
+    return await state.knowledge.write(lambda kb: change_by_table(kb, rows, dry_run, actor.name, reason))

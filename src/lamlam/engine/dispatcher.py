@@ -9,28 +9,28 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from typing import cast
 
-from lamlam.engine.sequence import Sequence as TokenSequence
+from lamlam.engine.sequence import DecodingSequence
 from lamlam.engine.source import FactSource, as_of
 from lamlam.errors import LamLamError
 from lamlam.kb.fact import Resolution
 
-__all__ = ["Desk"]
+__all__ = ["LookupDispatcher"]
 
-Answer = tuple[TokenSequence, Resolution | LamLamError]
+Answer = tuple[DecodingSequence, Resolution | LamLamError]
 
 
-class Desk:
+class LookupDispatcher:
     """Questions and answers. `open_source`, where it is given, opens the connection of the thread that asks."""
 
     def __init__(self, kb: FactSource, open_source: Callable[[], FactSource] | None = None) -> None:
         self._kb = kb
-        self._asked: dict[TokenSequence, None] = {}
+        self._asked: dict[DecodingSequence, None] = {}
         self._answered: list[Answer] = []
         self._futures: list[Future[list[Answer]]] = []
         self._thread = ThreadPoolExecutor(1) if open_source else None
         self._opened = self._thread.submit(open_source) if self._thread and open_source else None
 
-    def ask(self, sequences: Sequence[TokenSequence]) -> None:
+    def ask(self, sequences: Sequence[DecodingSequence]) -> None:
         """Ask for those that have not been asked for yet."""
         new = [sequence for sequence in sequences if sequence not in self._asked]
         if not new:
@@ -42,7 +42,7 @@ class Desk:
             opened = cast(Future[FactSource], self._opened)
             self._futures.append(self._thread.submit(_answers_of_opened, opened, new))
 
-    def answers(self, *, wait: bool) -> Iterator[tuple[TokenSequence, Resolution]]:
+    def answers(self, *, wait: bool) -> Iterator[tuple[DecodingSequence, Resolution]]:
         """What has been answered; with `wait` not before something has, if something was asked.
 
         A sequence whose call the knowledge base could not answer fails, and is left out.
@@ -60,7 +60,7 @@ class Desk:
                 else:
                     yield sequence, resolution
 
-    def forget(self, sequence: TokenSequence) -> None:
+    def forget(self, sequence: DecodingSequence) -> None:
         """Throw the answer for a sequence away."""
         self._asked.pop(sequence, None)
 
@@ -72,7 +72,7 @@ class Desk:
             self._thread.shutdown()
 
 
-def _answers_of_opened(opened: Future[FactSource], sequences: Sequence[TokenSequence]) -> list[Answer]:
+def _answers_of_opened(opened: Future[FactSource], sequences: Sequence[DecodingSequence]) -> list[Answer]:
     try:
         source = opened.result()
     except LamLamError as error:
@@ -80,13 +80,13 @@ def _answers_of_opened(opened: Future[FactSource], sequences: Sequence[TokenSequ
     return _answers(source, sequences)
 
 
-def _answers(source: FactSource, sequences: Sequence[TokenSequence]) -> list[Answer]:
+def _answers(source: FactSource, sequences: Sequence[DecodingSequence]) -> list[Answer]:
     """Look up the calls of some sequences, those of one revision together.
 
     Where that fails, each is asked for alone, so that the fault is told to those alone whom it concerns.
     """
     try:
-        by_revision: dict[int | None, list[TokenSequence]] = {}
+        by_revision: dict[int | None, list[DecodingSequence]] = {}
         for sequence in sequences:
             by_revision.setdefault(sequence.revision, []).append(sequence)
         return [answer for revision, of in by_revision.items() for answer in _found(as_of(source, revision), of)]
@@ -96,7 +96,7 @@ def _answers(source: FactSource, sequences: Sequence[TokenSequence]) -> list[Ans
         return [answer for sequence in sequences for answer in _answers(source, [sequence])]
 
 
-def _found(source: FactSource, sequences: Sequence[TokenSequence]) -> list[Answer]:
+def _found(source: FactSource, sequences: Sequence[DecodingSequence]) -> list[Answer]:
     """What the source answers; a miss becomes the nearest fact where that is asked for."""
     found = source.lookup_many([sequence.query for sequence in sequences])
     return [

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from lamlam.engine.generation import Lookup
 
-__all__ = ["Writing"]
+__all__ = ["Detokenizer"]
 
 
-class Writing:
+class Detokenizer:
     """A text that grows by bytes and ends before the first of the `stop` strings.
 
     A text that `opens` has the space in front that every encoded text is given; it is left out.

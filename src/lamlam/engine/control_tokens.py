@@ -10,10 +10,10 @@ from torch import Tensor
 
 from lamlam.vocab import Vocabulary
 
-__all__ = ["Lexicon"]
+__all__ = ["ControlTokens"]
 
 
-class Lexicon:
+class ControlTokens:
     """Tokens by their bytes, without control and special tokens."""
 
     def __init__(self, vocabulary: Vocabulary, width: int, device: torch.device) -> None:

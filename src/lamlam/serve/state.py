@@ -19,7 +19,7 @@ from lamlam.serve.metrics import Metrics
 from lamlam.serve.settings import ServeSettings
 from lamlam.vocab import Vocabulary
 
-__all__ = ["Served", "Site", "SiteOf"]
+__all__ = ["AppState", "Served", "StateOf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class AppState:
     """All that a request needs."""
 
     served: Served
@@ -54,8 +54,8 @@ class Site:
     started: int = field(default_factory=lambda: int(time.time()))
 
 
-def _site(request: Request) -> Site:
-    return cast(Site, request.app.state.site)
+def _state(request: Request) -> AppState:
+    return cast(AppState, request.app.state.lamlam)
 
 
-SiteOf = Annotated[Site, Depends(_site)]
+StateOf = Annotated[AppState, Depends(_state)]
