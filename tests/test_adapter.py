@@ -321,6 +321,22 @@ def test_another_base_is_refused_until_its_digest_is_accepted(moved, tmp_path):
     assert Checkpoint.load(folder, base=file).model
 
 
+def test_a_base_on_the_hub_is_accepted_by_its_name_where_the_adapter_says_so(moved, base, tmp_path, monkeypatch):
+    folder, _ = moved
+    other = load_model(base)
+    with torch.no_grad():
+        other.lm_head.weight.mul_(1.001)  # as another precision changes weights
+    other.save_pretrained(shutil.copytree(base, tmp_path / "snapshot"))
+    monkeypatch.setattr("lamlam.pretrained._downloaded", lambda name: str(tmp_path / "snapshot"))
+    with pytest.raises(InputError, match="someone/small: not the adapter's base"):
+        Checkpoint.load(folder, base="someone/small")
+    record = json.loads((folder / "base.json").read_text())
+    (folder / "base.json").write_text(json.dumps(record | {"digests": [*record["digests"], "someone/small"]}))
+    assert Checkpoint.load(folder, base="someone/small").model
+    with pytest.raises(InputError, match="someone/else: not the adapter's base"):
+        Checkpoint.load(folder, base="someone/else")
+
+
 def test_the_same_base_as_a_gguf_file_is_taken(moved, tmp_path):
     folder, elsewhere = moved
     file = gguf_of(elsewhere, tmp_path / "base.gguf")

@@ -1,7 +1,7 @@
 """The folder of an adapter: what `lora` keeps, the run's tokenizer, and `base.json`, which tells its base from another.
 
 An adapter on another model writes plausible nonsense. Therefore the digest of the base's weights is kept beside it, and
-a base with another is refused.
+any other model is refused.
 """
 
 import json
@@ -33,7 +33,11 @@ _FILE = "base.json"
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A base model: its place or name, the digests of its weights that are accepted, and how many tokens it knows."""
+    """A base model: its place or name, which weights are accepted, and how many tokens it knows.
+
+    `digests` has the digests of weights, and names on the hub that are accepted whatever their digest, as those of the
+    same weights in another precision are.
+    """
 
     model: str
     digests: tuple[str, ...]
@@ -56,10 +60,16 @@ class Base:
             json.dump(asdict(self), out, indent=1)
 
     def check(self, digest: str, source: str | Path) -> None:
-        """Raises `InputError` when a model with this digest, read from `source`, is another than was adapted."""
+        """Raise `InputError` when the model with this digest, read from `source`, isn't the one that was adapted.
+
+        A model is known by the digest of its weights; one on the hub by its name too, if that is accepted.
+        """
+        if is_hub_name(source) and str(source) in self.digests:
+            return
         if digest not in self.digests:
-            known = ", ".join(each[:12] for each in self.digests)
-            raise InputError(f"not the adapter's base: its weights have the digest {digest}, not {known}…", path=source)
+            known = ", ".join(accepted[:12] for accepted in self.digests if not is_hub_name(accepted))
+            reason = f"not the adapter's base: its weights have the digest {digest}, not {known}…"
+            raise InputError(reason, path=source)
 
 
 def load_whole(source: str | Path, base: str | Path | None = None, *, ended: bool = True) -> PreTrainedModel:
