@@ -9,7 +9,7 @@ RUN python -m venv /opt/lamlam
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src ./src
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
-    /opt/lamlam/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[postgres]'
+    /opt/lamlam/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[postgres,serve]'
 
 FROM python:3.11-slim
 COPY --from=build /opt/lamlam /opt/lamlam

@@ -26,13 +26,15 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# An install without the dev extras must import every module, answer --help and hold the model that comes with it. It
-# runs from another folder, so that it is the wheel that is tried and not the working tree.
+# An install without extras must import every module but those of the server and the report, say which extra these need,
+# answer --help and hold the model that comes with it. It runs from another folder, so that it is the wheel that is tried
+# and not the working tree.
 BARE := $(CURDIR)/.venv-bare/bin
 bare: .venv-bare/.installed
 	$(BARE)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
 	cd / && $(BARE)/lamlam --help > /dev/null
-	cd / && $(BARE)/python -c "import lamlam, pkgutil as p; [__import__(m.name) for m in p.walk_packages(lamlam.__path__, 'lamlam.')]"
+	cd / && $(BARE)/python -c "import lamlam, pkgutil as p; [__import__(m.name) for m in p.walk_packages(lamlam.__path__, 'lamlam.') if m.name.split('.')[1] not in ('demo', 'report', 'serve')]"
+	cd / && ! $(BARE)/lamlam serve 2> $(CURDIR)/.venv-bare/serve.txt && grep -q "lamlam\[serve\]" $(CURDIR)/.venv-bare/serve.txt
 	cd / && $(BARE)/python -c "from lamlam.model.checkpoint import Checkpoint; from lamlam.serve.places import SHIPPED; Checkpoint.load(SHIPPED)"
 
 .venv-bare/.installed: pyproject.toml constraints.txt

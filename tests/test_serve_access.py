@@ -11,7 +11,7 @@ from guarded import ROUTES_WITHOUT_A_TOKEN, Guarded, ask, guarded, routes
 from lamlam.cli.app import app as lamlam
 from lamlam.errors import InputError
 from lamlam.serve.access import Access, Role
-from lamlam.serve.origins import is_loopback
+from lamlam.serve.middleware import is_loopback
 
 READS_BY_POST = {("POST", "/v1/completions"), ("POST", "/v1/chat/completions")}
 

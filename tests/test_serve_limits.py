@@ -11,7 +11,7 @@ from guarded import Guarded, ask, guarded
 from lamlam.cli.app import app as lamlam
 from lamlam.errors import InputError
 from lamlam.serve.access import Role
-from lamlam.serve.limits import Limits, Rates
+from lamlam.serve.middleware import LimitsMiddleware, Rates
 from lamlam.serve.settings import ServeSettings
 
 JSON = [("host", "localhost"), ("content-type", "application/json")]
@@ -157,7 +157,7 @@ def test_more_requests_than_may_be_at_a_time_are_told_to_come_again(tmp_path: Pa
         await ended.wait()
 
     async def run() -> None:
-        limits = Limits(app, server.access, ServeSettings(max_requests=2))  # type: ignore[arg-type]
+        limits = LimitsMiddleware(app, server.access, ServeSettings(max_requests=2))  # type: ignore[arg-type]
         scope = {"type": "http", "path": "/kb", "headers": [], "client": None}
         running = [asyncio.create_task(limits(scope, None, None)) for _ in range(2)]  # type: ignore[arg-type]
         await asyncio.sleep(0)
@@ -181,7 +181,7 @@ def test_a_client_that_stops_reading_loses_its_place(tmp_path: Path) -> None:
         await asyncio.Event().wait()
 
     async def run() -> None:
-        limits = Limits(app, server.access, ServeSettings(max_requests=1, read_seconds=0.01))  # type: ignore[arg-type]
+        limits = LimitsMiddleware(app, server.access, ServeSettings(max_requests=1, read_seconds=0.01))  # type: ignore[arg-type]
         scope = {"type": "http", "path": "/kb", "headers": [], "client": None}
         for _ in range(3):
             await limits(scope, None, never)  # type: ignore[arg-type]

@@ -3,9 +3,11 @@
 Everything derives from `LamLamError`; the command line prints its message as one sentence and exits with 2.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["InputError", "LamLamError", "StoreError"]
+__all__ = ["InputError", "LamLamError", "StoreError", "needs_extra"]
 
 
 class LamLamError(Exception):
@@ -30,3 +32,14 @@ class StoreError(LamLamError):
     def __init__(self, name: object, reason: str) -> None:
         super().__init__(f"{name} {reason}")
         self.name, self.reason = name, reason
+
+
+@contextmanager
+def needs_extra(extra: str, what: str) -> Iterator[None]:
+    """Around imports: raise `LamLamError` with the extra that brings a library which isn't installed."""
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "lamlam":
+            raise
+        raise LamLamError(f"{what} needs the extra '{extra}': pip install 'lamlam[{extra}]'") from error

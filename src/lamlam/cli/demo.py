@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lamlam.errors import needs_extra
+
 if TYPE_CHECKING:
     from lamlam.report.run import RunResults
 
@@ -25,7 +27,8 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> None:
         """Make a world, pretrain both arms, look facts up, edit, forget, and write a report."""
-        from lamlam.demo import run_demo
+        with needs_extra("report", "a report"):
+            from lamlam.demo import run_demo
         from lamlam.report.run import RunResults
 
         run_demo(out, changes=set_ or ())

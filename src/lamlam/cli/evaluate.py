@@ -56,6 +56,7 @@ def register(app: typer.Typer) -> None:
 
         from lamlam.corpus.files import load_corpus
         from lamlam.engine.settings import DecodingSettings
+        from lamlam.errors import needs_extra
         from lamlam.evaluate.evaluation import Evaluation
         from lamlam.evaluate.suite import Suite
         from lamlam.evaluate.tasks import HARNESS
@@ -63,9 +64,10 @@ def register(app: typer.Typer) -> None:
         from lamlam.model.checkpoint import Checkpoint
         from lamlam.model.folder import is_adapter
         from lamlam.pretrain.recipe import arm_of
-        from lamlam.report.report import write_report
         from lamlam.report.run import RunResults
 
+        with needs_extra("report", "a report"):
+            from lamlam.report.report import write_report
         settings = DecodingSettings.checked(
             max_tokens=max_tokens, entities=entities, relations=relations, on_miss=on_miss
         )

@@ -16,7 +16,8 @@ def register(app: typer.Typer) -> None:
         name: Annotated[str, typer.Option(help="What others know the base model by: its name on the hub.")],
         license: Annotated[str, typer.Option(help="The licence, as in SPDX's list.")] = "apache-2.0",
         accept: Annotated[
-            list[str] | None, typer.Option(help="The digest of another form of the base to accept, or its name on the hub; can be repeated.")
+            list[str] | None,
+            typer.Option(help="A digest or a name on the hub to accept as the base too; can be repeated."),
         ] = None,
     ) -> None:
         """Write a run's adapter, tokenizer and recipe, without its corpus, its facts and the places on this machine."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lamlam.cli.base import BaseOption
-from lamlam.errors import InputError
+from lamlam.errors import InputError, needs_extra
 
 if TYPE_CHECKING:
     from lamlam.serve.access import Access
@@ -58,9 +58,10 @@ def register(app: typer.Typer) -> None:
         """Serve a model and its knowledge base: an API, and a page on which facts can be changed and forgotten."""
         from lamlam.checked import checked
         from lamlam.cli.pairs import pairs
-        from lamlam.serve.listener import Listener
         from lamlam.serve.settings import ServeSettings
 
+        with needs_extra("serve", "the server"):
+            from lamlam.serve.listener import Listener
         settings = checked(ServeSettings, pairs(set_ or ()))
         with closing(Listener(host, port)) as listener:
             places, told = _places(run, kb, data)

@@ -25,8 +25,10 @@ def register(app: typer.Typer) -> None:
         role: Annotated[str, typer.Option(help="reader, editor or eraser; each may do what those before it may.")],
     ) -> None:
         """Make a token and print it, this once: only a digest is kept."""
-        from lamlam.errors import InputError
-        from lamlam.serve.access import Role
+        from lamlam.errors import InputError, needs_extra
+
+        with needs_extra("serve", "a server's token"):
+            from lamlam.serve.access import Role
 
         if role not in list(Role):
             raise InputError(f"must be one of {', '.join(Role)}, not '{role}'", field="role")
@@ -46,8 +48,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _access(place: Path) -> "Access":
-    from lamlam.errors import InputError
-    from lamlam.serve.access import Access
+    from lamlam.errors import InputError, needs_extra
+
+    with needs_extra("serve", "a server's token"):
+        from lamlam.serve.access import Access
 
     if not place.exists():
         raise InputError("no such folder, nor file of tokens: a server makes it when it is first started", path=place)

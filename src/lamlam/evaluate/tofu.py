@@ -20,7 +20,7 @@ from lamlam.corpus.questions import QUESTION_MARKS, prompt_of
 from lamlam.engine.engine import Engine
 from lamlam.engine.generation import Generation
 from lamlam.engine.settings import DecodingSettings
-from lamlam.errors import LamLamError
+from lamlam.errors import LamLamError, needs_extra
 from lamlam.evaluate.completion import tracked
 from lamlam.evaluate.reading import Reader
 from lamlam.evaluate.results import EXAMPLES, Proportion
@@ -298,10 +298,8 @@ def rouge_recall(texts: Sequence[str], answers: Sequence[str]) -> list[float]:
 
     Raises `LamLamError` if rouge-score is not installed.
     """
-    try:
+    with needs_extra("evaluate", "TOFU"):
         from rouge_score.rouge_scorer import RougeScorer
-    except ImportError as error:
-        raise LamLamError(NEEDS_EXTRA) from error
     scorer = RougeScorer(["rougeL"], use_stemmer=True)
     pairs = zip(answers, texts, strict=True)
     return [float(scorer.score(answer.strip(), text.strip())["rougeL"].recall) for answer, text in pairs]
@@ -322,10 +320,8 @@ def forget_quality(ratios: Sequence[float], never_saw: Sequence[float]) -> float
     """
     if not ratios or not never_saw:
         raise LamLamError("forget quality compares two models on questions, and there are none")
-    try:
+    with needs_extra("evaluate", "TOFU"):
         from scipy.stats import ks_2samp
-    except ImportError as error:
-        raise LamLamError(NEEDS_EXTRA) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the exact p-value is out of reach, and the asymptotic one is returned
         return float(ks_2samp(ratios, never_saw).pvalue)

@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from lamlam.corpus.lines import read_object
-from lamlam.errors import InputError, LamLamError
+from lamlam.errors import InputError, needs_extra
 from lamlam.model.rows import train_rows, trained_rows
 from lamlam.pretrained import reason_of
 
@@ -121,8 +121,6 @@ def _quiet() -> Iterator[None]:
 
 
 def _library() -> ModuleType:
-    try:
+    with needs_extra("lora", "an adapter"):
         import peft
-    except ImportError as error:
-        raise LamLamError("adapters need the extra 'lora': pip install 'lamlam[lora]'") from error
     return peft

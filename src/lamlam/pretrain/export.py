@@ -33,8 +33,8 @@ bring, and says where each came from. The base model is not in this folder.
 lamlam generate {title} --base PATH --kb FACTS "A prompt"
 ```
 
-`PATH` is the base model: its name on the Hugging Face hub, or a folder or GGUF file whose weights have one of the digests
-in `base.json`. `recipe.yaml` says how the adapter was trained.
+`PATH` is the base model, which `base.json` must accept: a name on the Hugging Face hub, a folder or a GGUF file.
+`recipe.yaml` says how the adapter was trained.
 """
 
 

@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, Field
+from starlette.datastructures import Headers
+from starlette.types import Scope
 
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
@@ -27,6 +29,7 @@ from lamlam.serve.errors import Fault
 __all__ = ["Access", "Actor", "Editor", "Eraser", "Reader", "Role", "router"]
 
 _LONGEST_NAME, _LONGEST_TOKEN = 100, 200  # characters
+_ACTOR = "lamlam.actor"  # where a request's scope has it
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LOG = logging.getLogger(__name__)
 
@@ -64,7 +67,10 @@ class Access:
         self._tokens = _read(path)
 
     def create(self, name: str, role: Role) -> str:
-        """A new token, which is nowhere kept and told once. Raises `InputError` when the name is taken or is none."""
+        """Create a token. It is returned once; only its digest is stored.
+
+        Raises `InputError` when the name is taken or isn't valid.
+        """
         known = self._known()
         if not name.isprintable() or name != name.strip() or not 0 < len(name) <= _LONGEST_NAME:
             raise InputError(f"a token's name has 1 to {_LONGEST_NAME} printable characters")
@@ -99,6 +105,12 @@ class Access:
         digest = _digest(token.strip())
         found = [actor for known, actor in self._known().items() if hmac.compare_digest(known, digest)]
         return found[0] if found else None
+
+    def actor_of(self, scope: Scope) -> Actor | None:
+        """Whose token a request bears, found out once for each request."""
+        if _ACTOR not in scope:
+            scope[_ACTOR] = self.actor(Headers(scope=scope).get("authorization"))
+        return cast(Actor | None, scope[_ACTOR])
 
     def _known(self) -> dict[str, Actor]:
         if (stamp := _stamp(self.path)) != self._stamp:
@@ -150,7 +162,7 @@ _WHO = {"WWW-Authenticate": "Bearer"}
 def _require(role: Role) -> Any:
     async def check(request: Request, _: _Given) -> Actor:
         access: Access = request.app.state.lamlam.access
-        actor = access.actor(request.headers.get("authorization"))
+        actor = access.actor_of(request.scope)
         if actor is None and access.open_reads and role is Role.READER:
             actor = Actor("", Role.READER)  # OpenAI's clients must send some token: where none is needed, any will do
         if actor is None:
@@ -181,6 +193,6 @@ class Whoever(BaseModel):
 async def whoever(request: Request) -> Whoever:
     """Tell who asks, and what they may do. Takes no token."""
     access: Access = request.app.state.lamlam.access
-    actor = access.actor(request.headers.get("authorization"))
+    actor = access.actor_of(request.scope)
     role = actor.role if actor else Role.READER if access.open_reads else None
     return Whoever(name=actor.name if actor else "", role=role, open_reads=access.open_reads)

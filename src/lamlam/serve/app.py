@@ -17,13 +17,18 @@ from lamlam.serve import access as tokens
 from lamlam.serve import chat, completions, facts
 from lamlam.serve.access import Access, Reader
 from lamlam.serve.batch import RunningBatch
-from lamlam.serve.bodies import BodyMiddleware
 from lamlam.serve.documents import Documents
-from lamlam.serve.errors import ANSWERS, ErrorMiddleware, Stopped, handle_faults
+from lamlam.serve.errors import ANSWERS, Stopped, handle_faults
 from lamlam.serve.knowledge import Knowledge
-from lamlam.serve.limits import Limits
-from lamlam.serve.metrics import Metrics, MetricsMiddleware
-from lamlam.serve.origins import LocalNamesMiddleware, SafeHeaders
+from lamlam.serve.metrics import Metrics
+from lamlam.serve.middleware import (
+    BodyMiddleware,
+    ErrorMiddleware,
+    LimitsMiddleware,
+    LocalNamesMiddleware,
+    MetricsMiddleware,
+    SafeHeadersMiddleware,
+)
 from lamlam.serve.settings import ServeSettings
 from lamlam.serve.state import AppState, Served, StateOf
 
@@ -95,11 +100,11 @@ class _Page(StaticFiles):
 def _guards(state: AppState) -> list[Middleware]:
     """What each request passes on its way to a route, and each answer on its way back, the outermost first."""
     return [
-        Middleware(SafeHeaders),
+        Middleware(SafeHeadersMiddleware),
         Middleware(MetricsMiddleware, metrics=state.metrics),
         Middleware(ErrorMiddleware),
         Middleware(LocalNamesMiddleware, open_reads=state.access.open_reads),
-        Middleware(Limits, access=state.access, settings=state.settings),
+        Middleware(LimitsMiddleware, access=state.access, settings=state.settings),
         Middleware(BodyMiddleware, settings=state.settings),
     ]
 

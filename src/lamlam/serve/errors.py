@@ -1,4 +1,4 @@
-"""Faults as the API tells them: OpenAI's error object, one sentence, never a stack trace nor the name of a file.
+"""Faults as the API reports them: OpenAI's error object, one sentence, never a stack trace nor the name of a file.
 
 Where the server itself is at fault, its log says what the answer does not.
 """
@@ -11,17 +11,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lamlam.errors import InputError, LamLamError, StoreError
 
 __all__ = [
     "ANSWERS",
-    "ErrorMiddleware",
     "ErrorResponse",
     "Fault",
     "Full",
     "Stopped",
+    "answer_fault",
     "fault_of",
     "handle_faults",
     "told",
@@ -97,48 +96,22 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 """What any route may answer instead, for the OpenAPI description."""
 
 
-class ErrorMiddleware:
-    """Answers what is raised outside of the routes, and whatever nobody foresaw, which the server's log then tells."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
-
-        async def sending(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, sending)
-        except Fault as fault:
-            if begun:
-                raise
-            await _answer(fault)(scope, receive, send)
-        except Exception:
-            if not begun:
-                await _answer(Fault(500, "a fault within the server; its log says more"))(scope, receive, send)
-            raise
-
-
 def handle_faults(app: FastAPI) -> None:
     """Answer what a route raises and could be foreseen."""
 
     @app.exception_handler(LamLamError)
     async def foreseen(_: Request, error: LamLamError) -> JSONResponse:
-        return _answer(fault_of(error))
+        return answer_fault(fault_of(error))
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"][1:])[:_FIELD] or None
-        return _answer(Fault(422, first["msg"], field=field))
+        return answer_fault(Fault(422, first["msg"], field=field))
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> JSONResponse:
-        return _answer(Fault(error.status_code, str(error.detail), headers=dict(error.headers or {})))
+        return answer_fault(Fault(error.status_code, str(error.detail), headers=dict(error.headers or {})))
 
 
 def fault_of(error: LamLamError) -> Fault:
@@ -153,5 +126,5 @@ def fault_of(error: LamLamError) -> Fault:
     return Fault(409, str(error))
 
 
-def _answer(fault: Fault) -> JSONResponse:
+def answer_fault(fault: Fault) -> JSONResponse:
     return JSONResponse(told(fault.status, fault.reason, fault.field), fault.status, fault.headers)

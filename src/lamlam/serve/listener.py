@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from lamlam.errors import InputError, LamLamError
-from lamlam.serve.origins import is_loopback
+from lamlam.serve.middleware import is_loopback
 
 __all__ = ["Listener"]
 

@@ -3,19 +3,16 @@
 Labels have few values whatever clients send: routes by their template, methods that there are, the rest under one name.
 """
 
-import time
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lamlam.engine import Generation
 
-__all__ = ["Metrics", "MetricsMiddleware"]
+__all__ = ["OTHER", "Metrics"]
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-_OTHER = "other"  # the page's files, what there is not, what was refused before it was looked at
-_CLIENT_LEFT = 499
+OTHER = "other"  # the page's files, what there is not, what was refused before it was looked at
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 2, 10, 60)
 
 
@@ -46,7 +43,7 @@ class Metrics:
                 self._lookups.labels(str(lookup.resolution.status)).inc()
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        self._requests.labels(route, method if method in _METHODS else _OTHER, str(status)).inc()
+        self._requests.labels(route, method if method in _METHODS else OTHER, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def text(self, *, held: int, batch_size: int, revision: int) -> bytes:
@@ -55,27 +52,3 @@ class Metrics:
         self._held.labels("waiting").set(max(held - batch_size, 0))
         self._revision.set(revision)
         return generate_latest(self._registry)
-
-
-class MetricsMiddleware:
-    """Counts each request when it has been answered."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        began, status = time.monotonic(), _CLIENT_LEFT
-
-        async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, sending)
-        finally:
-            route = getattr(scope.get("route"), "path", _OTHER)
-            self._metrics.answered(route, scope["method"], status, time.monotonic() - began)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lamlam.corpus import FactRecord
 from lamlam.corpus.shown import fact_line
-from lamlam.errors import LamLamError
+from lamlam.errors import needs_extra
 from lamlam.evaluate.arms.prompts import Prompt
 from lamlam.kb.folding.encoder import load_encoder
 from lamlam.kb.names import normalise
@@ -51,10 +51,8 @@ class BM25:
 
 
 def _library() -> ModuleType:
-    try:
+    with needs_extra("evaluate", "retrieval by BM25"):
         import bm25s
-    except ImportError as error:
-        raise LamLamError("retrieval by BM25 needs the extra 'evaluate': pip install 'lamlam[evaluate]'") from error
     return bm25s
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from lamlam.engine.context import context_of
 from lamlam.engine.engine import Engine
 from lamlam.engine.settings import DecodingSettings
-from lamlam.errors import InputError, LamLamError
+from lamlam.errors import InputError, LamLamError, needs_extra
 from lamlam.evaluate.evaluation import Evaluation
 from lamlam.evaluate.results import Result
 from lamlam.kb.store import KnowledgeBase
@@ -35,13 +35,9 @@ def harness(task: str, evaluation: Evaluation) -> dict[str, Result]:
     Raises `InputError` if the harness knows no such task, `LamLamError` if it is not installed, or the task's data is
     not available.
     """
-    try:
+    with needs_extra("harness", "a task of lm-evaluation-harness"):
         import lm_eval
         from lm_eval.tasks import TaskManager
-    except ImportError as error:
-        raise LamLamError(
-            "tasks of lm-evaluation-harness need the extra 'harness': pip install 'lamlam[harness]'"
-        ) from error
     is_file = task.endswith((".yaml", ".yml"))
     name = str(Path(task).resolve()) if is_file else task
     manager = TaskManager(include_defaults=not is_file)
