@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from lamlam.annotate.clean import Cleaner, CleaningTally
-from lamlam.corpus.holdout import hold_out_documents
-from lamlam.corpus.paper import documents_from_paper
+from lamlam.corpus.documents import documents_from_paper
+from lamlam.corpus.split import hold_out_documents
 from lamlam.evaluate.results import Provenance
 from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument, Call

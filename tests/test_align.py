@@ -10,8 +10,8 @@ from lamlam.annotate.align import Aligner, Reason
 from lamlam.annotate.candidates import CandidateFacts
 from lamlam.annotate.forms import Strength, spellings, surface_forms
 from lamlam.annotate.mentions import MentionFinder
-from lamlam.annotate.words import words
 from lamlam.corpus import FactRecord
+from lamlam.text import words
 
 
 def fact(entity: str, relation: str, value: str) -> FactRecord:

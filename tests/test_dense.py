@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 
 import pytest
+from lamlam.annotate.clean.cleaner import Tally
 
 from lamlam.annotate.align import Aligner
 from lamlam.annotate.aligning import AlignAnnotator
 from lamlam.annotate.clean import Cleaner
-from lamlam.annotate.clean.cleaner import Tally
 from lamlam.annotate.introduced import Introductions
 from lamlam.annotate.spans import facts_in
 from lamlam.corpus import FactRecord

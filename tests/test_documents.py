@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamlam.corpus.columns import Columns
 from lamlam.corpus.documents import read_documents, write_documents
+from lamlam.corpus.rows import Columns
 from lamlam.errors import InputError
 from lamlam.markup import AnnotatedDocument, Call
 

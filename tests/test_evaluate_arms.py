@@ -13,7 +13,7 @@ from fakes_evaluate import lookup, said
 from fakes_model import tiny_llama
 from lamlam.corpus import FactRecord, Probe
 from lamlam.corpus.lines import read_entries, write_objects
-from lamlam.corpus.shown import shown, with_facts
+from lamlam.corpus.prompts import shown, with_facts
 from lamlam.engine import Engine
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError

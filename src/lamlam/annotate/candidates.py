@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from lamlam.annotate.forms import Strength, surface_forms
 from lamlam.annotate.mentions import MentionFinder
-from lamlam.annotate.words import words
 from lamlam.corpus import FactRecord
+from lamlam.text import words
 
 __all__ = ["CandidateFacts"]
 

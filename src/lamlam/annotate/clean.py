@@ -17,12 +17,12 @@ from random import Random
 from lamlam.annotate.forms import Strength
 from lamlam.annotate.mentions import MentionFinder
 from lamlam.annotate.spans import value_span
-from lamlam.annotate.words import words
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.kb.matching.phrase import parse
 from lamlam.kb.names import normalise
 from lamlam.markup import UNKNOWN, AnnotatedDocument, Call
+from lamlam.text import words
 
 __all__ = ["RULES", "CallInContext", "Cleaner", "CleaningTally", "DroppedCall", "RelationCounts", "triple_of"]
 

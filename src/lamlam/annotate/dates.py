@@ -6,12 +6,10 @@ Punctuation, "of" and "the" do not count (`words`), so that few orders are left 
 import re
 from collections.abc import Iterator
 
+from lamlam.text import MONTHS
+
 __all__ = ["date_forms"]
 
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _MONTH = r"(?P<month>[A-Z][a-z]{2,8})\.?"
 _YEAR = r"(?P<year>\d{4})"
@@ -52,7 +50,7 @@ def _date(text: str) -> tuple[int, int, int] | None:
 
 def _month(name: str) -> int:
     """From 1; 0 for no month's name or abbreviation."""
-    return next((at for at, each in enumerate(_MONTHS, 1) if name in _named(each)), 0)
+    return next((at for at, each in enumerate(MONTHS, 1) if name in _named(each)), 0)
 
 
 def _named(month: str) -> tuple[str, ...]:
@@ -60,7 +58,7 @@ def _named(month: str) -> tuple[str, ...]:
 
 
 def _days(year: int, month: int, day: int) -> Iterator[tuple[str, bool]]:
-    for named in _named(_MONTHS[month - 1]):
+    for named in _named(MONTHS[month - 1]):
         for each in (str(day), f"{day}{_ordinal(day)}"):
             yield f"{named} {each}, {year}", True
             yield f"{each} {named} {year}", True
@@ -77,7 +75,7 @@ def _days(year: int, month: int, day: int) -> Iterator[tuple[str, bool]]:
 
 
 def _months(year: int, month: int) -> Iterator[tuple[str, bool]]:
-    for named in _named(_MONTHS[month - 1]):
+    for named in _named(MONTHS[month - 1]):
         yield f"{named} {year}", True
         yield f"{named} in {year}", True
     yield f"{year}-{month:02}", True

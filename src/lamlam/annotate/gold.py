@@ -7,9 +7,9 @@ the file, the order or the annotator.
 import hashlib
 from enum import StrEnum
 
-from lamlam.corpus.titles import title_of
 from lamlam.kb.names import normalise
 from lamlam.markup import AnnotatedDocument
+from lamlam.text import title_of
 
 __all__ = ["Split", "gold_split"]
 

@@ -4,8 +4,8 @@ from functools import lru_cache
 
 from lamlam.annotate.forms import Strength
 from lamlam.annotate.mentions import MentionFinder
-from lamlam.annotate.words import words
 from lamlam.markup import AnnotatedDocument, Call
+from lamlam.text import words
 
 __all__ = ["Introductions"]
 

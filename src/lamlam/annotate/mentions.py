@@ -12,7 +12,7 @@ from typing import NamedTuple
 from rapidfuzz import fuzz, process
 
 from lamlam.annotate.forms import Strength, surface_forms
-from lamlam.annotate.words import words
+from lamlam.text import words
 
 __all__ = ["Mention", "MentionFinder"]
 

@@ -14,7 +14,7 @@ from lamlam.annotate.annotator import Annotator
 from lamlam.annotate.blocks import Counts
 from lamlam.annotate.engines import this_process
 from lamlam.annotate.shardwork import Progress, ShardWork
-from lamlam.corpus.hub import PREFIX
+from lamlam.corpus.tables import PREFIX
 from lamlam.errors import InputError, LamLamError
 
 __all__ = ["run_on_ray"]

@@ -1,6 +1,6 @@
 """Annotates questions and their answers by rule: what an answer adds to its question is the value of a call.
 
-The text of a document is that of `corpus.questions`, its title whom or what the pair is about. The call's entity is the
+The text of a document is that of `corpus.prompts`, its title whom or what the pair is about. The call's entity is the
 one quoted title in the question, else the document's title where the question names it, else the longest name in the
 question; else the document's title, for what the answer says behind its name. The relation are the question's words of
 content, less the entity. Values are the names, dates and titles in the answer that the question does not hold, or else
@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from lamlam.annotate.tagger.names import Name, names
-from lamlam.annotate.words import Word, words
-from lamlam.corpus.questions import pair_of
+from lamlam.corpus.prompts import pair_of
 from lamlam.markup import AnnotatedDocument, Call
+from lamlam.text import Word, words
 
 __all__ = ["QuestionAnnotator"]
 
@@ -46,7 +46,7 @@ class _Span(NamedTuple):
 
 
 class QuestionAnnotator:
-    """An annotator (see `annotate.annotator`) for texts of `corpus.questions`; others come back without calls."""
+    """An annotator (see `annotate.annotator`) for texts of `corpus.prompts`; others come back without calls."""
 
     name = "questions"
 

@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from lamlam.annotate.transfer import opened_by, text_words
+from lamlam.annotate.transfer import opened_by
 from lamlam.annotate.vetting import Vetting
 from lamlam.markup import Call
+from lamlam.text import plain_words
 
 __all__ = ["QuotedCall", "propose_quoted"]
 
@@ -50,7 +51,7 @@ def propose_quoted(vetting: Vetting, text: str, calls: Iterable[QuotedCall], off
 
 class _Places:
     def __init__(self, text: str) -> None:
-        self._text, self._words = text, text_words(text)
+        self._text, self._words = text, plain_words(text)
         self._keys = [word.key for word in self._words]
         self._ends: dict[str, list[int]] = defaultdict(list)
         for index, key in enumerate(self._keys, start=1):
@@ -58,7 +59,7 @@ class _Places:
 
     def find(self, before: str, value: str, behind: int) -> tuple[int, int] | None:
         """The word and character of the text that come behind the words `before`; None where these are not there."""
-        told, wanted = [word.key for word in text_words(before)], [word.key for word in text_words(value)]
+        told, wanted = [word.key for word in plain_words(before)], [word.key for word in plain_words(value)]
         if wanted and told[-len(wanted) :] == wanted:  # some quote the value as well
             del told[-len(wanted) :]
         told = told[-_TOLD:]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lamlam.corpus import Corpus
-from lamlam.corpus.holdout import hold_out_documents
 from lamlam.corpus.lines import Entry, read_entries
+from lamlam.corpus.split import hold_out_documents
 from lamlam.markup import AnnotatedDocument, Call
 
 __all__ = ["read_redocred", "redocred_corpus"]

@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lamlam.corpus.columns import Columns
 from lamlam.corpus.documents import SHARD_ENDINGS, TEXT_ENDINGS, files_of, read_documents
-from lamlam.corpus.hub import PREFIX, hub_name
-from lamlam.corpus.ids import Ids
 from lamlam.corpus.lines import Entry, read_entries
-from lamlam.corpus.rows import document_of
+from lamlam.corpus.rows import Columns, Ids, document_of
+from lamlam.corpus.tables import PREFIX, hub_name
 from lamlam.corpus.webnlg import stated_document
 from lamlam.errors import InputError
 from lamlam.files import file_digest, refuse_stream

@@ -9,17 +9,15 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from lamlam.annotate.alignment import same_words
 from lamlam.annotate.vetting import Vetted, Vetting
-from lamlam.annotate.words import fold
 from lamlam.markup import AnnotatedDocument, dblookup
+from lamlam.text import Word, plain_words
 
-__all__ = ["TextWord", "WordMap", "opened_by", "propose_copied", "text_words", "transfer"]
+__all__ = ["WordMap", "opened_by", "propose_copied", "transfer"]
 
 _MARKS = re.compile(r"[^\w\s]*")
-_WORD = re.compile(r"[^\W_]+")
 _AROUND = 4  # words on either side of a call that tell whether its surroundings are the document's
 _OPENER = "dblookup("
 
@@ -50,20 +48,7 @@ def propose_copied(vetting: Vetting, text: str, copy: str, offset: int = 0) -> N
         vetting.reject(call)
 
 
-class TextWord(NamedTuple):
-    """A word under which its spellings in upper and lower case meet, and its characters [start, end)."""
-
-    key: str
-    start: int
-    end: int
-
-
-def text_words(text: str) -> list[TextWord]:
-    """All words of a text, without punctuation."""
-    return [TextWord(fold(match.group()), match.start(), match.end()) for match in _WORD.finditer(text)]
-
-
-def opened_by(text: str, words: Sequence[TextWord], index: int, opening: str) -> int:
+def opened_by(text: str, words: Sequence[Word], index: int, opening: str) -> int:
     """Where word `index` of a text starts, with the brackets and quotation marks before it that begin `opening`."""
     if index == len(words):
         return len(text)
@@ -80,7 +65,7 @@ class WordMap:
 
     def __init__(self, text: str, copy: str) -> None:
         self._text, self._copy = text, copy
-        self._words, self._copied = text_words(text), text_words(copy)
+        self._words, self._copied = plain_words(text), plain_words(copy)
         self._same = same_words([word.key for word in self._words], [word.key for word in self._copied])
         self._next = _following(self._same, len(self._words))
         self._starts = [word.start for word in self._copied]

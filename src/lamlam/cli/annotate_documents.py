@@ -69,7 +69,7 @@ def register(app: typer.Typer) -> None:
         from lamlam.annotate.shards import find_shards
         from lamlam.cli.annotate_estimate import print_estimate
         from lamlam.cli.pairs import pairs
-        from lamlam.corpus.columns import Columns
+        from lamlam.corpus.rows import Columns
 
         shards = find_shards(source, Columns(text=text_column, id=id_column, title=title_column))
         cache = _cache(with_, cache, out)

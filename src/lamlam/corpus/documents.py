@@ -1,7 +1,7 @@
 """Documents from files and folders, and annotated documents into files.
 
-Readers are iterators, so that a corpus need not fit into memory. JSON Lines are told here; what `paper`, `parquet` and
-`hub` read is left to them.
+Readers are iterators, so a corpus need not fit into memory. JSON Lines, texts and the paper's JSON are read here;
+Parquet and Hugging Face datasets in `tables`.
 """
 
 import bz2
@@ -9,23 +9,28 @@ import gzip
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
 
-from lamlam.corpus.columns import Columns
-from lamlam.corpus.hub import PREFIX, hub_documents
-from lamlam.corpus.ids import Ids
-from lamlam.corpus.lines import read_entries, read_text
-from lamlam.corpus.opened import PACKED
-from lamlam.corpus.paper import documents_from_paper
-from lamlam.corpus.parquet import parquet_documents, write_parquet_documents
-from lamlam.corpus.rows import document_object, document_of
-from lamlam.corpus.titles import title_of
+from lamlam.corpus.lines import PACKED, Entry, read_entries, read_object, read_text
+from lamlam.corpus.rows import Columns, Ids, document_object, document_of
+from lamlam.corpus.tables import PREFIX, hub_documents, parquet_documents, write_parquet_documents
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
-from lamlam.markup import AnnotatedDocument
+from lamlam.markup import AnnotatedDocument, dblookup
+from lamlam.text import title_of
 
-__all__ = ["SHARD_ENDINGS", "TEXT_ENDINGS", "files_of", "read_documents", "read_lines", "write_documents"]
+__all__ = [
+    "SHARD_ENDINGS",
+    "TEXT_ENDINGS",
+    "documents_from_paper",
+    "documents_to_paper",
+    "files_of",
+    "read_documents",
+    "read_lines",
+    "write_documents",
+]
 
 TEXT_ENDINGS = (".txt", ".md")
 SHARD_ENDINGS = (".jsonl", ".parquet", *(f".jsonl{packed}" for packed in PACKED))
@@ -126,3 +131,48 @@ def _packed(file: IO[bytes], ending: str) -> Iterator[IO[bytes]]:
             yield cast(IO[bytes], packed)
     else:
         yield file
+
+
+def documents_from_paper(path: str | Path, ids: Ids | None = None) -> Iterator[AnnotatedDocument]:
+    """The documents of a file in the paper's JSON; an id is the example's own, or the file's name and its index.
+
+    An example without `annotated_text` is its `text`, without calls. Raises `InputError` when the file cannot be read,
+    is no JSON, has no `examples`, holds no documents, or has an id twice; `ids` are those of other files.
+    """
+    if ids is None:
+        with Ids() as own:
+            yield from documents_from_paper(path, own)
+        return
+    source = Path(path)
+    root = read_object(source)
+    index = -1
+    for index, example in enumerate(root.entries("examples")):
+        id = example.text("id") if example.has("id") else f"{source.stem}-{index}"
+        ids.add(id, source, field=f"{example.prefix}id")
+        if example.has("annotated_text"):
+            document = dblookup.parse(example.text("annotated_text"), id=id, lenient=True)
+            yield replace(document, title=_title(example))
+        else:
+            yield AnnotatedDocument(id, example.text("text"), title=_title(example))
+    if index < 0:
+        raise InputError("holds no documents", path=source)
+
+
+def documents_to_paper(documents: Iterable[AnnotatedDocument], path: str | Path) -> int:
+    """Write documents in the paper's JSON, with their ids; how many."""
+    count = 0
+    with atomic_write(path) as file:
+        file.write('{"examples": [')
+        for document in documents:
+            title = {"title": document.title} if document.title else {}
+            example = {"id": document.id, **title, "annotated_text": dblookup.render(document), "text": document.text}
+            file.write((",\n" if count else "\n") + json.dumps(example, ensure_ascii=False))
+            count += 1
+        file.write('\n], "metadata": {}}\n')
+    return count
+
+
+def _title(example: Entry) -> str:
+    if example.has("title"):
+        return example.text("title")
+    return title_of(example.text("text")) if example.has("text") else ""

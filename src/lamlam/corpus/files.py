@@ -10,12 +10,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from lamlam.corpus.columns import Columns
 from lamlam.corpus.corpus import Corpus, FactRecord, Probe
-from lamlam.corpus.documents import read_documents, read_lines, write_documents
-from lamlam.corpus.ids import Ids
+from lamlam.corpus.documents import (
+    documents_from_paper,
+    documents_to_paper,
+    read_documents,
+    read_lines,
+    write_documents,
+)
 from lamlam.corpus.lines import Entry, read_entries, write_objects
-from lamlam.corpus.paper import documents_from_paper, documents_to_paper
+from lamlam.corpus.rows import Columns, Ids
 from lamlam.errors import InputError, LamLamError
 from lamlam.markup import AnnotatedDocument
 

@@ -1,23 +1,45 @@
-"""JSON Lines, an object a line, and files of one JSON object, read with errors that name file, line and field.
+"""JSON Lines, an object per line, and files of one JSON object, read with errors that name file, line and field.
 
-What the objects mean is left to `files`.
+Packed files (`.gz`, `.bz2`) are unpacked while they are read. What the objects mean is left to `files` and `rows`.
 """
 
+import bz2
 import codecs
+import gzip
+import io
 import json
+import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO, cast
 
-from lamlam.corpus.fields import meant
-from lamlam.corpus.opened import opened
+from rapidfuzz.distance import OSA
+
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 
-__all__ = ["Entry", "once", "parse_entries", "parse_line", "read_entries", "read_object", "read_text", "write_objects"]
+__all__ = [
+    "PACKED",
+    "Entry",
+    "intended_field",
+    "once",
+    "opened",
+    "parse_entries",
+    "parse_line",
+    "read_entries",
+    "read_object",
+    "read_text",
+    "write_objects",
+]
 
 _KINDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
+_LONG = 5  # letters, from which on one wrong letter is a slip
+_PLURALS = (("ies", "y"), ("es", ""), ("s", ""))
+PACKED = (".gz", ".bz2")
+_BUFFER = 1 << 17
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -48,7 +70,7 @@ class Entry:
         """The fields that are not among the known ones. Raises `InputError` for one that is a misspelling of these."""
         others = sorted(self.value.keys() - known)
         for field in others:
-            if name := meant(field, known):
+            if name := intended_field(field, known):
                 raise self.error(f"is not known: it must be called '{name}'", field)
         return others
 
@@ -173,3 +195,71 @@ def _parsed(line: str, path: Path, number: int) -> Entry:
     if not isinstance(value, dict):
         raise InputError("is no JSON object", path=path, line=number)
     return Entry(value, path, number)
+
+
+def intended_field(name: str, known: Iterable[str]) -> str | None:
+    """The known field that a name is a misspelling of: by case, signs, plural, or one letter; None where it is none."""
+    return next((field for field in known if _alike(_letters(name), _letters(field))), None)
+
+
+def _alike(a: str, b: str) -> bool:
+    if _forms(a) & _forms(b):
+        return True
+    return min(len(a), len(b)) >= _LONG and OSA.distance(a, b, score_cutoff=1) <= 1
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()
+
+
+def _forms(name: str) -> set[str]:
+    """A name, and what it may be the plural of."""
+    return {name, *(name.removesuffix(plural) + single for plural, single in _PLURALS if name.endswith(plural))}
+
+
+@contextmanager
+def opened(path: Path, seen: Callable[[int], object] = lambda read: None) -> Iterator[BinaryIO]:
+    """The bytes of a file; `seen` is told how many were read. Raises `InputError` where it cannot be read."""
+    try:
+        with path.open("rb", buffering=0) as raw, _unpacked(path, raw, seen) as file:
+            yield file
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError("is no whole packed file", path=path) from error
+    except OSError as error:
+        reason = (
+            "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror or error})"
+        )
+        raise InputError(reason, path=path) from error
+
+
+def _unpacked(path: Path, raw: IO[bytes], seen: Callable[[int], object]) -> BinaryIO:
+    counted = io.BufferedReader(_Counted(raw, seen), _BUFFER)
+    if path.suffix == ".gz":
+        return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=counted)), _BUFFER))
+    if path.suffix == ".bz2":
+        return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, bz2.BZ2File(counted)), _BUFFER))
+    return cast(BinaryIO, counted)
+
+
+class _Counted(io.RawIOBase):
+    """A file that tells how much is read from it."""
+
+    def __init__(self, raw: IO[bytes], seen: Callable[[int], object]) -> None:
+        self._raw, self._seen = raw, seen
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count = cast(io.RawIOBase, self._raw).readinto(buffer) or 0
+        self._seen(count)
+        return count
+
+    def seekable(self) -> bool:
+        return self._raw.seekable()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._raw.tell()

@@ -1,14 +1,60 @@
-"""A document as an object of JSON, and as a row of a table, be it of Parquet or of a dataset."""
+"""A document as a JSON object or a row of a table: its fields' names, its unique id, and both directions."""
 
+import sqlite3
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-from lamlam.corpus.columns import Columns
 from lamlam.corpus.lines import Entry
+from lamlam.errors import InputError
 from lamlam.markup import AnnotatedDocument, Call
 
-__all__ = ["document_object", "document_of", "document_of_row"]
+__all__ = ["Columns", "Ids", "document_object", "document_of", "document_of_row"]
+
+_TABLE = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA cache_size = -32768;
+CREATE TABLE id (id TEXT PRIMARY KEY, place TEXT NOT NULL) WITHOUT ROWID;
+BEGIN;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """The fields of a JSON Lines file, or the columns of a table, that hold a document's text, id and title."""
+
+    text: str = "text"
+    id: str = "id"
+    title: str = "title"
+
+
+class Ids:
+    """Ids and where they stand, on the disk where they are many. A context manager."""
+
+    def __init__(self) -> None:
+        # Readers are iterators, which may go on in another thread; a nameless file is removed by SQLite itself.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.executescript(_TABLE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    def add(self, id: str, path: str | Path, line: int | None = None, field: str = "id") -> None:
+        """Take the id of a document. Raises `InputError` where another one has it."""
+        place = f"{path}:{line}" if line else str(path)
+        sql = "INSERT INTO id VALUES (?, ?) ON CONFLICT DO NOTHING"
+        if self._database.execute(sql, (id, place)).rowcount == 0:
+            [first] = self._database.execute("SELECT place FROM id WHERE id = ?", (id,)).fetchone()
+            where = first if first != place else "another document"
+            raise InputError(f"'{id}' is the id of {where} already", path=path, line=line, field=field)
 
 
 def document_of_row(row: Mapping[str, Any], columns: Columns, path: Path, number: int) -> AnnotatedDocument:

@@ -1,12 +1,12 @@
-"""Splits stated documents by subject, so that what is held out was never read, only looked up.
+"""Splits a collection into training documents, held-out documents and probes.
 
-One subject in so many, by hash, stands in no training text, neither as a subject nor by name. How a text is annotated
-and how else a value may be written is given by the caller.
+`split_by_subject` holds out one subject in so many, by hash: it occurs in no training text, neither as a subject nor by
+name, and can only be looked up. `hold_out_documents` holds out every so many documents. How a text is annotated and how
+else a value may be written is passed in.
 """
 
 import hashlib
 import random
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -16,8 +16,9 @@ from lamlam.corpus.corpus import Corpus, FactRecord, Probe
 from lamlam.corpus.webnlg import StatedDocument
 from lamlam.errors import InputError
 from lamlam.markup import AnnotatedDocument
+from lamlam.text import plain_words
 
-__all__ = ["NameSearch", "is_held_out", "split_by_subject"]
+__all__ = ["NameSearch", "hold_out_documents", "is_held_out", "split_by_subject"]
 
 _MOST_PROBES = 600
 
@@ -67,7 +68,7 @@ def split_by_subject(
             "seen": [annotated[document.id].document for document in seen],
             "unseen": [annotated[document.id].document for document in unseen],
         },
-        facts=_facts(every, annotated),
+        facts=_facts_with_places(every, annotated),
         probes=[
             *probes.group("seen", (annotated[document.id] for document in seen), known),
             *probes.group("unseen", (annotated[document.id] for document in unseen), held),
@@ -101,9 +102,7 @@ class NameSearch:
 
 
 def _plain(text: str) -> list[str]:
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    words = "".join(c if c.isalnum() else " " for c in decomposed if not unicodedata.combining(c)).split()
-    return [word.removesuffix("s") or word for word in words]
+    return [word.key.removesuffix("s") or word.key for word in plain_words(text)]
 
 
 def _mentions(document: StatedDocument, subjects: set[str], names: NameSearch) -> bool:
@@ -111,7 +110,7 @@ def _mentions(document: StatedDocument, subjects: set[str], names: NameSearch) -
     return bool((document.subjects | values) & subjects) or names.found_in(document.text)
 
 
-def _facts(documents: Iterable[StatedDocument], annotated: dict[str, _Annotated]) -> list[FactRecord]:
+def _facts_with_places(documents: Iterable[StatedDocument], annotated: dict[str, _Annotated]) -> list[FactRecord]:
     """Every fact with each of its places; a fact placed nowhere stands once, without a source."""
     placed = [fact for document in documents for fact in annotated[document.id].placed]
     sourced = {_key(fact) for fact in placed}
@@ -159,3 +158,46 @@ class _Probes:
         answers = dict.fromkeys([fact.value, written, *(each for value in true for each in self._spellings(value))])
         mentions = self._stated[_key(fact)]
         return Probe("", prompt, fact.entity, fact.relation, tuple(answers), group, mentions)
+
+
+def hold_out_documents(documents: Sequence[AnnotatedDocument], *, every: int) -> Corpus:
+    """The corpus of `documents` with each `every`-th one held out; its calls are the facts and, held out, the probes.
+
+    A probe is "seen" when its entity has a call in training. Raises `InputError` when nothing is left to train on.
+    """
+    train = [document for number, document in enumerate(documents) if number % every]
+    heldout = [document for number, document in enumerate(documents) if not number % every]
+    if not train:
+        raise InputError("holds too few documents to hold one out and train on the rest")
+    values: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for document in documents:
+        for call in document.calls:
+            values[call.entity, call.relation][call.value] = None
+    stated = Counter((call.entity, call.relation) for document in train for call in document.calls)
+    known = {entity for entity, _ in stated}
+    probes = [
+        Probe(
+            id=f"{document.id}-{number}",
+            prompt=document.text[: call.at].rstrip(),
+            entity=call.entity,
+            relation=call.relation,
+            answers=tuple(values[call.entity, call.relation]),
+            group="seen" if call.entity in known else "unseen",
+            mentions=stated[call.entity, call.relation],
+        )
+        for document in heldout
+        for number, call in enumerate(document.calls)
+        if call.entity in document.text[: call.at]
+    ]
+    return Corpus(
+        train, {"heldout": heldout}, [fact for document in documents for fact in _facts_of_calls(document)], probes
+    )
+
+
+def _facts_of_calls(document: AnnotatedDocument) -> list[FactRecord]:
+    """A document's calls as facts, with the span of the value where the text goes on with it."""
+    facts = []
+    for call in document.calls:
+        end = call.at + len(call.value) if document.text.startswith(call.value, call.at) else call.at
+        facts.append(FactRecord(call.entity, call.relation, call.value, document.id, call.at, end))
+    return facts

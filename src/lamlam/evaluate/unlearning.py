@@ -24,7 +24,7 @@ from lamlam.annotate.annotator import Annotator
 from lamlam.annotate.spans import facts_in
 from lamlam.batches import batches
 from lamlam.corpus import Corpus
-from lamlam.corpus.questions import prompt_of, text_of
+from lamlam.corpus.prompts import prompt_of, text_of
 from lamlam.evaluate.tofu import QuestionPair
 from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument

@@ -8,7 +8,7 @@ from lamlam.annotate.redocred import redocred_corpus
 from lamlam.annotate.webnlg import webnlg_corpus
 from lamlam.corpus import Corpus
 from lamlam.corpus.files import documents_from_paper, load_corpus
-from lamlam.corpus.holdout import hold_out_documents
+from lamlam.corpus.split import hold_out_documents
 from lamlam.markup import AnnotatedDocument
 from lamlam.pretrain.offloading import offload
 from lamlam.pretrain.questions import ask_about

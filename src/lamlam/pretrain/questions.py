@@ -7,7 +7,7 @@ find nothing, and the answer says so.
 import random
 from dataclasses import replace
 
-from lamlam.corpus.questions import prompt_of, text_of
+from lamlam.corpus.prompts import prompt_of, text_of
 from lamlam.markup import UNKNOWN, AnnotatedDocument, Call
 
 __all__ = ["DONT_KNOW", "ask_about"]

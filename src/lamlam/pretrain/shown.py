@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from lamlam.corpus.corpus import FactRecord
-from lamlam.corpus.shown import shown
+from lamlam.corpus.prompts import shown
 from lamlam.markup import UNKNOWN, AnnotatedDocument
 
 __all__ = ["ShownFacts"]

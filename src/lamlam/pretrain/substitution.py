@@ -17,10 +17,10 @@ from collections.abc import Collection, Iterable, Mapping
 from pydantic import BaseModel, ConfigDict, Field
 
 from lamlam.markup import UNKNOWN, AnnotatedDocument, Call
+from lamlam.text import WORD
 
 __all__ = ["Substitution", "SubstitutionSettings"]
 
-_WORD = re.compile(r"[^\W_]+")
 _ORDER = 3
 
 
@@ -40,10 +40,10 @@ class Substitution:
     def __init__(self, settings: SubstitutionSettings, names: Iterable[str]) -> None:
         self.settings = settings
         names = sorted(set(names))
-        counts = Counter(word.casefold() for name in names for word in set(_WORD.findall(name)))
+        counts = Counter(word.casefold() for name in names for word in set(WORD.findall(name)))
         # A word that many names share says what kind of thing is named ("Airport", "University"): it stays.
         self._common = {word for word, count in counts.items() if count > max(3, len(names) // 500)}
-        self._words = [w for name in names for w in _WORD.findall(name) if self._is_distinct(w) and not w.isdigit()]
+        self._words = [w for name in names for w in WORD.findall(name) if self._is_distinct(w) and not w.isdigit()]
         self._letters = _letter_chain(self._words)
 
     def apply(self, document: AnnotatedDocument, rng: random.Random) -> AnnotatedDocument:
@@ -56,13 +56,13 @@ class Substitution:
     def _mapping(self, document: AnnotatedDocument, rng: random.Random) -> dict[str, str]:
         subjects = list(dict.fromkeys(call.entity for call in document.calls))
         values = list(dict.fromkeys(call.value for call in document.calls if call.value not in subjects))
-        written = {word.casefold() for word in _WORD.findall(document.text)}
+        written = {word.casefold() for word in WORD.findall(document.text)}
         mapping: dict[str, str] = {}
         for names, probability in ((subjects, self.settings.subjects), (values, self.settings.values)):
             for name in names:
                 if rng.random() >= probability:
                     continue
-                words = [word for word in _WORD.findall(name) if self._is_distinct(word)]
+                words = [word for word in WORD.findall(name) if self._is_distinct(word)]
                 # What the text never writes could not be copied from it: no half names, no values spelt otherwise.
                 stated = [word for word in words if word.casefold() in written]
                 if names is values or len(stated) == len(words):
@@ -111,11 +111,11 @@ def _rename(document: AnnotatedDocument, mapping: Mapping[str, str]) -> Annotate
 
     text, calls, position = "", [], 0
     for call in document.calls:
-        text += _WORD.sub(replace, document.text[position : call.at])
+        text += WORD.sub(replace, document.text[position : call.at])
         position = call.at
-        entity, value = _WORD.sub(replace, call.entity), _WORD.sub(replace, call.value)
+        entity, value = WORD.sub(replace, call.entity), WORD.sub(replace, call.value)
         calls.append(Call(entity, call.relation, value, len(text)))
-    text += _WORD.sub(replace, document.text[position:])
+    text += WORD.sub(replace, document.text[position:])
     return AnnotatedDocument(document.id, text, tuple(calls))
 
 

@@ -7,6 +7,7 @@ bound to them: its facts have seen entities and plain words as values.
 from math import ceil
 from random import Random
 
+from lamlam.text import MONTHS
 from lamlam.world.names import NameForge
 from lamlam.world.schema import Entity, Kind, Literal, Relation, relations
 from lamlam.world.settings import WorldSettings
@@ -17,20 +18,6 @@ __all__ = ["Population"]
 _PEOPLE_PER = {Kind.CITY: 10, Kind.COMPANY: 10, Kind.UNIVERSITY: 30}
 _FEWEST = 8
 _ALIVE = (1930, 1999)  # years of birth
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 _TRADES = (
     "bridge brass canal cellar cheese copper court ferry flower forest garden glass harbour horse lamp market paper "
     "piano river roof ship silver stage stone tower timber village wagon water wool",
@@ -176,7 +163,7 @@ class Population:
         if isinstance(value, Kind):
             return rng.choice((self._seen if entity.seen else self.entities)[value]).name
         if value is Literal.DATE:
-            return f"{rng.randint(1, 28)} {rng.choice(_MONTHS)} {rng.randint(*_ALIVE)}"
+            return f"{rng.randint(1, 28)} {rng.choice(MONTHS)} {rng.randint(*_ALIVE)}"
         if value is Literal.YEAR:
             return str(rng.randint(_ALIVE[0] + 20, _ALIVE[1] + 25))
         if value is Literal.NUMBER:

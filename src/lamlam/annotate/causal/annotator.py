@@ -16,9 +16,9 @@ from lamlam.annotate.causal.coder import Coder
 from lamlam.annotate.causal.model import CausalModel
 from lamlam.annotate.transfer import propose_copied
 from lamlam.annotate.vetting import Vetting
-from lamlam.annotate.windows import windows
 from lamlam.batches import batches
 from lamlam.markup import AnnotatedDocument
+from lamlam.text import windows
 
 __all__ = ["CausalAnnotator"]
 

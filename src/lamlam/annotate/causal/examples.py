@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from lamlam.annotate.causal.coder import Coder
-from lamlam.annotate.windows import windows
 from lamlam.markup import AnnotatedDocument
+from lamlam.text import windows
 from lamlam.vocab import IGNORE_INDEX
 
 __all__ = ["Examples", "examples_of", "pieces"]

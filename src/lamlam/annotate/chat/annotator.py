@@ -17,8 +17,8 @@ from lamlam.annotate.chat.answer import propose
 from lamlam.annotate.chat.client import ChatClient
 from lamlam.annotate.chat.prompt import messages
 from lamlam.annotate.vetting import Vetting
-from lamlam.annotate.windows import windows
 from lamlam.markup import AnnotatedDocument
+from lamlam.text import windows
 
 __all__ = ["ChatAnnotator"]
 

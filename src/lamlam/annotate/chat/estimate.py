@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from lamlam.annotate.chat.client import ChatClient
-from lamlam.annotate.windows import windows
 from lamlam.markup import AnnotatedDocument
+from lamlam.text import windows
 
 __all__ = ["Estimate", "estimate"]
 

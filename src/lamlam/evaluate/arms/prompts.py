@@ -22,7 +22,7 @@ from typing import Any, Literal
 from lamlam.annotate.introductions import bare_name
 from lamlam.corpus import FactRecord
 from lamlam.corpus.lines import Entry
-from lamlam.corpus.questions import prompt_of
+from lamlam.corpus.prompts import prompt_of
 from lamlam.corpus.webnlg import readable
 from lamlam.evaluate.outcome import Asked, Outcome, outcome
 

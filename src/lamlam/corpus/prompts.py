@@ -1,8 +1,10 @@
-"""How a question and its answer stand in a text: "Question: …" and, on the next line, "Answer: …"."""
+"""How prompts are written: questions with their answers, chats, and facts shown before a text."""
 
 from collections.abc import Iterable
 
-__all__ = ["QUESTION_MARKS", "conversation", "pair_of", "prompt_of", "text_of"]
+from lamlam.corpus.corpus import FactRecord
+
+__all__ = ["QUESTION_MARKS", "conversation", "fact_line", "pair_of", "prompt_of", "shown", "text_of", "with_facts"]
 
 _QUESTION, _ANSWER = "Question:", "\nAnswer:"
 QUESTION_MARKS = (f"\n{_QUESTION}", _ANSWER)
@@ -45,3 +47,19 @@ def conversation(messages: Iterable[tuple[str, str]]) -> str:
         raise ValueError("the last message must be the user's")
     told = [text_of("\n".join(asked), "\n".join(answered)) for asked, answered in turns[:-1]]
     return "\n".join([*instructions, *told, prompt_of("\n".join(turns[-1][0]))])
+
+
+def fact_line(fact: FactRecord) -> str:
+    """A fact as a prompt tells it, and as it is searched for."""
+    return f"{fact.entity}, {fact.relation}: {fact.value}"
+
+
+def shown(facts: Iterable[FactRecord]) -> str:
+    """The facts as they stand before a text, which follows after a space; nothing for none."""
+    lines = [fact_line(fact) for fact in facts]
+    return "\n".join(["Facts:", *lines, "", "Text:"]) if lines else ""
+
+
+def with_facts(facts: Iterable[FactRecord], text: str) -> str:
+    """A text behind facts; without any, the text."""
+    return f"{shown(facts)} {text}".lstrip()

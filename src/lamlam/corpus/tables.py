@@ -1,6 +1,6 @@
-"""Documents in Parquet: the columns of text, id and title, and of calls where there are.
+"""Documents in Parquet files and Hugging Face datasets, streamed.
 
-Row groups are streamed. The library is optional: the extra `parquet` brings it.
+The libraries are optional: the extras `parquet` and `datasets` bring them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,17 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from lamlam.batches import batches
-from lamlam.corpus.columns import Columns
-from lamlam.corpus.ids import Ids
-from lamlam.corpus.opened import opened
-from lamlam.corpus.rows import document_object, document_of_row
+from lamlam.corpus.lines import opened
+from lamlam.corpus.rows import Columns, Ids, document_object, document_of_row
 from lamlam.errors import InputError, LamLamError
 from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument
 
-__all__ = ["parquet_documents", "parquet_library", "refuse_doubled", "write_parquet_documents"]
+__all__ = [
+    "PREFIX",
+    "hub_documents",
+    "hub_name",
+    "parquet_documents",
+    "parquet_library",
+    "refuse_doubled",
+    "write_parquet_documents",
+]
 
 _BATCH = 1 << 10
+PREFIX = "hf:"
 
 
 def parquet_library() -> tuple[Any, Any]:
@@ -75,3 +82,39 @@ def write_parquet_documents(documents: Iterable[AnnotatedDocument], path: str | 
             writer.write_table(arrow.Table.from_pylist(batch, schema))
             count += len(batch)
     return count
+
+
+def hub_documents(address: str, columns: Columns, ids: Ids) -> Iterator[AnnotatedDocument]:
+    """The documents of `hf:NAME[:SPLIT[:CONFIG]]`, a row each; the split is "train" where none is named.
+
+    NAME is a dataset's name or a folder. Raises `InputError` where there is no such dataset or it has no such column.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise LamLamError("Hugging Face datasets need the extra 'datasets': pip install 'lamlam[datasets]'") from error
+    name, split, config = _parts(address)
+    try:
+        rows = datasets.load_dataset(name, config, split=split, streaming=True)
+        if rows.column_names is not None and columns.text not in rows.column_names:
+            raise InputError("there is no such column", path=address, field=columns.text)
+        for number, row in enumerate(rows, start=1):
+            document = document_of_row(row, columns, Path(hub_name(address)), number)
+            ids.add(document.id, address, number, columns.id)
+            yield document
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"cannot be read ({str(error).strip().splitlines()[0]})", path=address) from error
+
+
+def hub_name(address: str) -> str:
+    """A name for files: that of the dataset and its split."""
+    name, split, config = _parts(address)
+    return "-".join(part for part in (Path(name).name, config, split) if part)
+
+
+def _parts(address: str) -> tuple[str, str, str | None]:
+    name, _, rest = address.removeprefix(PREFIX).partition(":")
+    split, _, config = rest.partition(":")
+    if not name:
+        raise InputError("names no dataset: hf:NAME[:SPLIT[:CONFIG]]", path=address)
+    return name, split or "train", config or None
