@@ -18,9 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lamlam.annotate.gold import Split, gold_split
-from lamlam.annotate.quotes import QuotedCall, propose_quoted
-from lamlam.annotate.transfer import transfer
+from lamlam.annotate.score import Split, gold_split
+from lamlam.annotate.transfer import QuotedCall, propose_quoted, transfer
 from lamlam.annotate.vetting import Vetted, Vetting
 from lamlam.corpus.lines import read_object
 from lamlam.evaluate.results import Provenance

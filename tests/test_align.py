@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamlam.annotate.align import Aligner, Reason
-from lamlam.annotate.candidates import CandidateFacts
+from lamlam.annotate.align import Aligner, CandidateFacts, Reason
 from lamlam.annotate.forms import Strength, spellings, surface_forms
 from lamlam.annotate.mentions import MentionFinder
 from lamlam.corpus import FactRecord

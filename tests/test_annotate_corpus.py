@@ -16,9 +16,9 @@ import typer
 from typer.testing import CliRunner
 
 from fakes_annotate import Marker
-from lamlam.annotate.aligning import AlignAnnotator
+from lamlam.annotate.align import AlignAnnotator
 from lamlam.annotate.annotator import Annotator
-from lamlam.annotate.corpus import Tally, annotate_corpus
+from lamlam.annotate.corpus import CorpusTally, annotate_corpus
 from lamlam.annotate.shards import find_shards
 from lamlam.corpus.files import read_documents, write_documents
 from lamlam.errors import InputError, LamLamError
@@ -40,7 +40,7 @@ def lines(path: Path, rows: Iterable[dict]) -> Path:
     return path
 
 
-def annotate(source: object, out: Path, annotator: Annotator | None = None, **options: object) -> Tally:
+def annotate(source: object, out: Path, annotator: Annotator | None = None, **options: object) -> CorpusTally:
     return annotate_corpus(find_shards(str(source)), out, annotator or Marker(), **options)  # type: ignore[arg-type]
 
 

@@ -12,12 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from lamlam.annotate.gold import Split, gold_split
-from lamlam.annotate.introduced import Introductions
-from lamlam.annotate.score import Score, ScoreSettings, score
-from lamlam.annotate.score.files import score_files
-from lamlam.annotate.score.relations import relation_likeness
-from lamlam.annotate.score.textmap import TextMap
+from lamlam.annotate.score import (
+    Score,
+    ScoreSettings,
+    Split,
+    TextMap,
+    gold_split,
+    relation_likeness,
+    score,
+    score_files,
+)
+from lamlam.annotate.spans import Introductions
 from lamlam.corpus.files import read_documents, write_documents
 from lamlam.errors import InputError, LamLamError
 from lamlam.markup import AnnotatedDocument, Call, dblookup

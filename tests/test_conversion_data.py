@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lamlam.annotate.introductions import bare_name, introductions_corpus, opening_name
-from lamlam.annotate.redocred import read_redocred
+from lamlam.annotate.public_corpora import bare_name, introductions_corpus, opening_name, read_redocred
 from lamlam.errors import InputError
 from lamlam.markup import UNKNOWN, AnnotatedDocument, Call
 from lamlam.pretrain.questions import DONT_KNOW, ask_about

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamlam.annotate.quotes import QuotedCall, propose_quoted
-from lamlam.annotate.transfer import transfer
+from lamlam.annotate.transfer import QuotedCall, propose_quoted, transfer
 from lamlam.annotate.vetting import Drop, Vetted, Vetting
 from lamlam.markup import AnnotatedDocument, Call, dblookup
 from lamlam.text import title_of

@@ -1,23 +1,27 @@
-"""Distant supervision: puts a call before each place where a text states a known fact.
+"""Distant supervision: place a call before each mention by which a text states a known fact.
 
-A fact is stated where its value is mentioned after its entity was. The text itself is never altered. Which facts a
-text may state is given from outside; how names are written and found is left to `forms` and `mentions`.
+A fact is stated where its value is mentioned after its entity. The text is never altered. How names are written and
+found is left to `forms` and `mentions`, which mention is the best to `scene`.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
+from typing import Self
 
-from lamlam.annotate.forms import Strength
+from lamlam.annotate.forms import Strength, surface_forms
 from lamlam.annotate.mentions import Mention, MentionFinder
-from lamlam.annotate.scene import Scene, text_before
+from lamlam.annotate.scene import MentionIndex, Scene, ValueMentions, text_before
 from lamlam.annotate.spans import with_article
-from lamlam.annotate.standing import Enclosing, Standing
 from lamlam.corpus import FactRecord
+from lamlam.corpus.files import read_facts
+from lamlam.files import file_digest
 from lamlam.markup import AnnotatedDocument, Call
+from lamlam.text import words
 
-__all__ = ["Aligner", "Alignment", "Reason"]
+__all__ = ["AlignAnnotator", "Aligner", "Alignment", "CandidateFacts", "Reason"]
 
 
 class Reason(StrEnum):
@@ -59,7 +63,9 @@ class Aligner:
         mentions = _mentions(finder, facts, self._stated)
         entities = {entity: mentions[entity] or _nested(finder, entity) for entity in {fact.entity for fact in facts}}
         scene = _scene(finder, facts, entities, mentions)
-        values = {value: Standing(mentions[value], scene, stated=self._stated) for value in {f.value for f in facts}}
+        values = {
+            value: ValueMentions(mentions[value], scene, stated=self._stated) for value in {f.value for f in facts}
+        }
         taken: set[int] = set()
         placed: list[FactRecord] = []
         unplaced: list[tuple[FactRecord, Reason]] = []
@@ -80,7 +86,7 @@ class Aligner:
         return Alignment(AnnotatedDocument(id, text, calls), placed, unplaced)
 
 
-def _place(value: Standing, entity: str, named: list[Mention], taken: set[int]) -> Mention | Reason:
+def _place(value: ValueMentions, entity: str, named: list[Mention], taken: set[int]) -> Mention | Reason:
     """The best mention of the value behind the first of the entity.
 
     Best is also what is not taken, since each stated fact is likely stated at a place of its own.
@@ -96,11 +102,11 @@ def _mentions(finder: MentionFinder, facts: Sequence[FactRecord], weaker: bool) 
     """Mentions of every entity and value: sure ones first, weaker ones only for names that have none, where free."""
     names = dict.fromkeys(name for fact in facts for name in (fact.entity, fact.value))
     found = {name: finder.find(name, Strength.NAME, Strength.VARIANT) for name in names}
-    enclosing = Enclosing()
+    enclosing = MentionIndex()
     for mentions in found.values():
         enclosing.add(mentions)
     found = {name: _unhidden(mentions, enclosing, finder.text) for name, mentions in found.items()}
-    enclosing = Enclosing()
+    enclosing = MentionIndex()
     for mentions in found.values():
         enclosing.add(mentions)
     searches: tuple[Callable[[str], list[Mention]], ...] = (
@@ -133,7 +139,7 @@ def _scene(
     return Scene(finder, entities, holders, values)
 
 
-def _unhidden(mentions: list[Mention], enclosing: Enclosing, text: str) -> list[Mention]:
+def _unhidden(mentions: list[Mention], enclosing: MentionIndex, text: str) -> list[Mention]:
     """Those that are not only a piece of a longer name; an item of a list, such as "Abilene, Texas", is no piece."""
     return [
         mention for mention in mentions if all(_is_item(mention, other, text) for other in enclosing.around(mention))
@@ -157,3 +163,67 @@ def _nested(finder: MentionFinder, entity: str) -> list[Mention]:
 def _order(entity: list[Mention], value: list[Mention]) -> tuple[int, int]:
     """Facts with fewer places to choose from go first, then those whose entity comes first."""
     return len(value), entity[0].start if entity else -1
+
+
+class AlignAnnotator:
+    """Places given facts where texts state them; without any, those that a document brings: its triples or calls.
+
+    A text is tried with the facts of every entity that it names. What a document brings itself, it is known to state.
+    """
+
+    name = "align"
+
+    def __init__(self, facts: Iterable[FactRecord] | None = None, digest: str | None = None) -> None:
+        self.facts = None if facts is None else list(facts)
+        self.settings: Mapping[str, object] = {"facts": digest}
+        self._aligner = Aligner(stated=self.facts is None)
+        self._candidates = CandidateFacts(self.facts or ())
+        self._notes: Counter[str] = Counter()
+
+    @classmethod
+    def of_file(cls, facts: Path | None) -> Self:
+        """With the facts of a file of JSON Lines, or with none. Raises `InputError`."""
+        return cls() if facts is None else cls(read_facts(facts), file_digest(facts))
+
+    def annotate(self, document: AnnotatedDocument) -> AnnotatedDocument:
+        """The document with a call before each place where it states a fact after its entity."""
+        facts = self.brought(document) if self.facts is None else self._candidates.mentioned_in(document.text)
+        alignment = self._aligner.annotate(document.text, facts, document.id)
+        self._notes.update(reason.value for _, reason in alignment.unplaced)
+        return replace(document, calls=alignment.document.calls)
+
+    def annotate_many(self, documents: Iterable[AnnotatedDocument]) -> Iterator[AnnotatedDocument]:
+        """One after the other."""
+        return map(self.annotate, documents)
+
+    def brought(self, document: AnnotatedDocument) -> list[FactRecord]:
+        """The facts that a document is known to state; none where facts were given."""
+        if self.facts is not None:
+            return []
+        return [FactRecord(call.entity, call.relation, call.value) for call in document.calls]
+
+    def take_notes(self) -> Counter[str]:
+        """Why facts found no place, counted since it was last asked."""
+        notes, self._notes = self._notes, Counter()
+        return notes
+
+
+class CandidateFacts:
+    """Facts indexed by the first words of their entities' names, so that a text is compared with few of them."""
+
+    def __init__(self, facts: Iterable[FactRecord]) -> None:
+        self._facts: dict[str, dict[FactRecord, None]] = defaultdict(dict)
+        for fact in facts:
+            self._facts[fact.entity][FactRecord(fact.entity, fact.relation, fact.value)] = None
+        self._entities: dict[str, dict[str, None]] = defaultdict(dict)
+        for entity in self._facts:
+            for form in surface_forms(entity):
+                if form.strength <= Strength.VARIANT and (first := words(form.text)):
+                    self._entities[first[0].key][entity] = None
+
+    def mentioned_in(self, text: str) -> list[FactRecord]:
+        """The facts of every entity that `text` names, by its name or another way to write it."""
+        finder = MentionFinder(text)
+        entities = dict.fromkeys(entity for key in dict.fromkeys(finder.keys) for entity in self._entities.get(key, ()))
+        named = [entity for entity in entities if finder.find(entity, Strength.NAME, Strength.VARIANT)]
+        return [fact for entity in named for fact in self._facts[entity]]

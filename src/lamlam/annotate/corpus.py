@@ -1,33 +1,51 @@
 """Annotates whole corpora: shards in, shards out, and their facts into a knowledge base.
 
-A run that was cut off goes on where it was, and leaves the same bytes as one that was not.
+An interrupted run continues where it was, and leaves the same bytes as one that was not interrupted.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
+from lamlam import __version__
 from lamlam.annotate.annotator import Annotator
-from lamlam.annotate.blocks import Counts
 from lamlam.annotate.engines import processes
-from lamlam.annotate.harvest import add_facts, check_knowledge_base
-from lamlam.annotate.ledger import Ledger, ledger_file
+from lamlam.annotate.shard_work import AnnotationCounts, Progress, ShardWork
 from lamlam.annotate.shards import Shard, is_one_file
-from lamlam.annotate.shardwork import Progress, ShardWork
+from lamlam.annotate.spans import facts_in
+from lamlam.corpus import FactRecord
+from lamlam.corpus.documents import read_documents
+from lamlam.corpus.lines import read_object
 from lamlam.errors import InputError
-from lamlam.kb import AddReport
+from lamlam.files import atomic_write, remove_torn
+from lamlam.kb import AddReport, KnowledgeBase
+from lamlam.kb.connect import is_url
+from lamlam.kb.names import normalise
+from lamlam.markup import AnnotatedDocument
 
-__all__ = ["Tally", "annotate_corpus"]
+__all__ = [
+    "BringsFacts",
+    "CorpusTally",
+    "Ledger",
+    "add_facts",
+    "annotate_corpus",
+    "check_knowledge_base",
+    "ledger_file",
+]
 
 _NO_FOLDERS = (".json", ".txt", ".md", ".csv", ".gz", ".bz2")
+_ANEW = "name another place, or give --anew to make it again"
+_LARGE = 1 << 22  # bytes of documents, from which on facts are worth another process and another file
 
 
 @dataclass(slots=True)
-class Tally:
+class CorpusTally:
     """The counts of all shards, and what the knowledge base did with the facts; None where none was named."""
 
-    counts: Counts = field(default_factory=Counts)
+    counts: AnnotationCounts = field(default_factory=AnnotationCounts)
     knowledge_base: AddReport | None = None
 
 
@@ -41,7 +59,7 @@ def annotate_corpus(
     knowledge_base: str | Path | None = None,
     anew: bool = False,
     progress: Progress | None = None,
-) -> Tally:
+) -> CorpusTally:
     """Annotate shards into `out`: one file where its name ends as one, else a folder with a file for each shard.
 
     Shards that are made already are not made again; `anew` makes all again. `engine` says who works: `workers`
@@ -49,7 +67,7 @@ def annotate_corpus(
     state, with document and span, and those that the annotator was given. Raises `InputError` for input that cannot be
     read, and where `out` holds what another annotator, other settings or other input made.
     """
-    ledger, tally = Ledger(out, annotator), Tally()
+    ledger, tally = Ledger(out, annotator), CorpusTally()
     works = _works(shards, out, ledger.maker)
     check_knowledge_base(knowledge_base)
     progress = progress or Progress()
@@ -80,9 +98,9 @@ def annotate_corpus(
 
 def _run(
     works: Sequence[ShardWork], annotator: Annotator, workers: int, engine: str, progress: Progress
-) -> Iterator[tuple[ShardWork, Counts]]:
+) -> Iterator[tuple[ShardWork, AnnotationCounts]]:
     if engine == "ray":
-        from lamlam.annotate.on_ray import run_on_ray
+        from lamlam.annotate.engines import run_on_ray
 
         yield from run_on_ray(works, annotator, workers, progress)
         return
@@ -111,3 +129,132 @@ def _works(shards: Sequence[Shard], out: Path, maker: str) -> list[ShardWork]:
         if any(place.resolve() == path.resolve() for path in shard.files):
             raise InputError("would be written over: name another place for what is made of it", path=place)
     return [ShardWork(shard, place, maker) for shard, place in zip(shards, places, strict=True)]
+
+
+def ledger_file(out: Path) -> Path:
+    """Where it stands: `OUT.annotation.json` beside one file, `annotation.json` in a folder."""
+    return out.with_name(f"{out.name}.annotation.json") if is_one_file(out) else out / "annotation.json"
+
+
+class Ledger:
+    """Annotator, version and settings, and each finished shard with a digest of its input and its counts.
+
+    While a run goes on, finished shards stand in a log beside it, a line each.
+    """
+
+    def __init__(self, out: Path, annotator: Annotator) -> None:
+        self._path = ledger_file(out)
+        self._log = self._path.with_name(f".{self._path.name}.log")
+        self._out = out
+        settings = json.loads(json.dumps(dict(annotator.settings)))
+        self._head = {"annotator": annotator.name, "version": __version__, "settings": settings}
+        self._shards: dict[str, dict[str, Any]] = {}
+
+    @property
+    def maker(self) -> str:
+        """Annotator, version and settings in one text."""
+        return json.dumps(self._head, sort_keys=True)
+
+    def begin(self, names: Iterable[str], *, anew: bool) -> None:
+        """Take up what stands there. Raises `InputError` where it is another annotator's, or holds other shards."""
+        if anew:
+            self._path.unlink(missing_ok=True)
+            self._log.unlink(missing_ok=True)
+        if not self._path.exists():
+            self._write(complete=False)
+            return
+        stored = dict(read_object(self._path).value)
+        if others := [key for key in self._head if stored.get(key) != self._head[key]]:
+            raise InputError(f"{self._told(stored, others)}: {_ANEW}", path=self._out)
+        self._shards = {**stored.get("shards", {}), **self._logged()}
+        if gone := sorted(self._shards.keys() - set(names)):
+            raise InputError(f"holds {gone[0]}, which the input lacks: {_ANEW}", path=self._out)
+
+    def finished(self, name: str, digest: str) -> AnnotationCounts | None:
+        """The counts of a shard that is made. Raises `InputError` where its input has changed since."""
+        entry = self._shards.get(name)
+        if entry is None:
+            return None
+        if entry["input"] != digest:
+            raise InputError(f"was made of {name} as it was before it changed: {_ANEW}", path=self._out)
+        return AnnotationCounts.from_json(entry)
+
+    def finish(self, name: str, digest: str, counts: AnnotationCounts) -> None:
+        """Note that a shard is made."""
+        self._shards[name] = {"input": digest, **counts.as_json()}
+        with self._log.open("a", encoding="ascii") as file:
+            file.write("\n" + json.dumps({name: self._shards[name]}) + "\n")  # behind a line that may be torn off
+
+    def complete(self, total: AnnotationCounts) -> None:
+        """Note that all shards are made."""
+        self._write(complete=True, **total.as_json(), shards=dict(sorted(self._shards.items())))
+        self._log.unlink(missing_ok=True)
+        remove_torn(self._path)
+
+    def abandon(self) -> None:
+        """Leave nothing behind where no shard was finished."""
+        if not self._shards:
+            self._path.unlink(missing_ok=True)
+            self._log.unlink(missing_ok=True)
+
+    def _told(self, stored: dict[str, Any], others: list[str]) -> str:
+        if others == ["settings"]:
+            mine, theirs = self._head["settings"], stored.get("settings") or {}
+            keys = sorted(key for key in {*mine, *theirs} if mine.get(key) != theirs.get(key))
+            return f"was begun by {stored['annotator']} with other settings ({', '.join(keys)})"
+        return f"was begun by {stored.get('annotator')} of version {stored.get('version')}"
+
+    def _write(self, **more: Any) -> None:
+        with atomic_write(self._path) as file:
+            json.dump({**self._head, **more}, file, ensure_ascii=False, indent=1)
+            file.write("\n")
+
+    def _logged(self) -> dict[str, dict[str, Any]]:
+        """The lines of the log; one that was torn off counts for nothing."""
+        shards: dict[str, dict[str, Any]] = {}
+        for line in self._log.read_text(encoding="ascii").splitlines() if self._log.exists() else ():
+            with suppress(json.JSONDecodeError):
+                shards |= json.loads(line)
+        return shards
+
+
+@runtime_checkable
+class BringsFacts(Protocol):
+    """An annotator that is given facts; they go into the knowledge base whether or not a text states them."""
+
+    facts: Sequence[FactRecord] | None
+
+    def brought(self, document: AnnotatedDocument) -> Sequence[FactRecord]:
+        """The facts that a document, before it is annotated, is known to state."""
+        ...
+
+
+def check_knowledge_base(place: str | Path | None) -> None:
+    """Raises `LamLamError` where a knowledge base is named that cannot be opened."""
+    if place is not None and (is_url(place) or Path(place).exists()):
+        KnowledgeBase.open(place, create=True).close()
+
+
+def add_facts(works: Sequence[ShardWork], annotator: Annotator, place: str | Path) -> AddReport:
+    """Add the facts of all shards to a knowledge base, made where it is missing, in one transaction.
+
+    A source names the document by its id, after the shard's name where there are several: `a.jsonl#17`.
+    """
+    facts = _facts(works, annotator)
+    with KnowledgeBase.open_to_fill(place) as kb:
+        if sum(work.out.stat().st_size for work in works) < _LARGE:
+            return kb.add(facts, actor="annotate", reason=annotator.name)
+        identity = " ".join(work.digest for work in works)
+        return kb.load(facts, identity=identity, actor="annotate", reason=annotator.name)
+
+
+def _facts(works: Sequence[ShardWork], annotator: Annotator) -> Iterator[FactRecord]:
+    if isinstance(annotator, BringsFacts):
+        yield from annotator.facts or ()
+        yield from (fact for work in works for before in work.shard.read() for fact in annotator.brought(before))
+    for work in works:
+        prefix = f"{work.shard.name}#" if len(works) > 1 else ""
+        for document in read_documents(work.out):
+            for fact in facts_in(document):
+                if all(map(normalise, (fact.entity, fact.relation, fact.value))):
+                    yield replace(fact, document=prefix + document.id)

@@ -1,29 +1,30 @@
-"""Who makes the blocks of a shard: this process, or several."""
+"""What runs the work on shards: this process, several processes, or Ray.
 
+Ray is optional: the extra `ray` brings it. `RAY_ADDRESS` names a cluster; without it, Ray is started on this machine.
+"""
+
+import logging
 import multiprocessing
 import pickle
 import signal
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, cast
 
 from lamlam.annotate.annotator import Annotator
-from lamlam.annotate.blocks import Counts, annotate_block
-from lamlam.errors import LamLamError
+from lamlam.annotate.shard_work import AnnotationCounts, Engine, Progress, ShardWork, Task, annotate_block
+from lamlam.corpus.tables import PREFIX
+from lamlam.errors import InputError, LamLamError
 from lamlam.markup import AnnotatedDocument
 
-__all__ = ["Engine", "Task", "processes", "this_process"]
-
-Task = tuple[Sequence[AnnotatedDocument], Path]
-"""Documents, and the block that they are written to."""
-
-Engine = Callable[[Iterable[Task]], Iterator[Counts]]
-"""Makes blocks, in whatever order, and tells the counts of each."""
+__all__ = ["processes", "run_on_ray", "this_process"]
 
 _AHEAD = 2  # blocks for each worker that are read before they are asked for
 
@@ -61,8 +62,8 @@ def _several(annotator: Annotator, workers: int) -> Iterator[Engine]:
             pool.shutdown(cancel_futures=True)
 
 
-def _shared_out(pool: ProcessPoolExecutor, copy: Path, tasks: Iterable[Task], ahead: int) -> Iterator[Counts]:
-    waiting: deque[Future[Counts]] = deque()
+def _shared_out(pool: ProcessPoolExecutor, copy: Path, tasks: Iterable[Task], ahead: int) -> Iterator[AnnotationCounts]:
+    waiting: deque[Future[AnnotationCounts]] = deque()
     for documents, path in tasks:
         waiting.append(pool.submit(_make, copy, documents, path))
         if len(waiting) >= ahead:
@@ -75,7 +76,7 @@ def _leave_interrupts_to_the_first() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _make(copy: Path, documents: Sequence[AnnotatedDocument], path: Path) -> Counts:
+def _make(copy: Path, documents: Sequence[AnnotatedDocument], path: Path) -> AnnotationCounts:
     return annotate_block(_unpacked(copy), documents, path)
 
 
@@ -84,3 +85,77 @@ def _unpacked(copy: Path) -> Annotator:
     """The worker's own annotator, from this program's own file."""
     annotator: Annotator = pickle.loads(copy.read_bytes())
     return annotator
+
+
+def run_on_ray(
+    works: Sequence[ShardWork], annotator: Annotator, workers: int, progress: Progress
+) -> Iterator[tuple[ShardWork, AnnotationCounts]]:
+    """Make shards on `workers` workers, each with its copy of the annotator; yields those that are made.
+
+    Raises `LamLamError` where Ray is not installed, and what a worker raised.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise LamLamError("the engine ray needs the extra 'ray': pip install 'lamlam[ray]'") from error
+    if not works:
+        return
+    with _ray(ray):
+        numbers = ray.data.from_items([{"number": at} for at in range(len(works))], override_num_blocks=len(works))
+        made = numbers.map(
+            cast(Any, _RayWorker),  # a class: made once on each worker
+            fn_constructor_args=([_absolute(work) for work in works], annotator),
+            compute=ray.data.ActorPoolStrategy(size=min(workers, len(works))),
+        )
+        for row in made.iter_rows():
+            if row["error"]:
+                raise (InputError if row["input"] else LamLamError)(row["error"])
+            work, counts = works[row["number"]], AnnotationCounts.from_json(row["counts"])
+            progress.read(work.shard.bytes)
+            progress.made(counts.documents)
+            yield work, counts
+
+
+@contextmanager
+def _ray(ray: Any) -> Iterator[None]:
+    """Ray, quiet; where it does not run yet, from here to the end of the block."""
+    ours = not ray.is_initialized()
+    if ours:
+        ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    try:
+        yield
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _absolute(work: ShardWork) -> ShardWork:
+    """The same work, whose files are found from any folder of another machine that sees them."""
+    shard = work.shard
+    if shard.files and not shard.source.startswith(PREFIX):
+        shard = replace(shard, source=str(Path(shard.source).resolve()))
+    moved = ShardWork(
+        replace(shard, files=tuple(path.resolve() for path in shard.files)), work.out.resolve(), work.maker
+    )
+    moved.digest = work.digest
+    return moved
+
+
+class _RayWorker:
+    def __init__(self, works: list[ShardWork], annotator: Annotator) -> None:
+        self._works, self._annotator = works, annotator
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        told = {"number": row["number"], "counts": AnnotationCounts().as_json(), "error": "", "input": False}
+        work = self._works[row["number"]]
+        try:
+            with this_process(self._annotator) as engine:
+                counts = work.run(engine, Progress())
+        except LamLamError as error:  # told here, as Ray would show where it happened instead
+            if isinstance(error, InputError):
+                work.clear()
+            return told | {"error": str(error), "input": isinstance(error, InputError)}
+        return told | {"counts": counts.as_json()}

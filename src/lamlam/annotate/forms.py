@@ -11,8 +11,7 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from lamlam.annotate.dates import date_forms
-from lamlam.annotate.quantities import quantity_forms, respelled
+from lamlam.annotate.quantities import date_forms, quantity_forms, respelled
 
 __all__ = ["Form", "Strength", "spellings", "surface_forms"]
 

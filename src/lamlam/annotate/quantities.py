@@ -1,12 +1,15 @@
-"""Numbers, measures and ranges of years in the ways in which texts write them, and words for small numbers.
+"""Numbers, measures, years and dates in the ways in which texts write them.
 
-Thousands separators do not count (`words`). A number without its unit is only a hint of it; a currency may go.
+Punctuation, thousands separators, "of" and "the" don't count (see `lamlam.text.words`), so few orders need listing. A
+number without its unit, or a date's year, is only a hint of it; a currency may be left out.
 """
 
 import re
 from collections.abc import Iterator
 
-__all__ = ["quantity_forms", "respelled"]
+from lamlam.text import MONTHS
+
+__all__ = ["date_forms", "quantity_forms", "respelled"]
 
 _UNITS = (
     ("m", "metres", "meters"), ("km", "kilometres", "kilometers"), ("cm", "centimetres", "centimeters"),
@@ -35,6 +38,22 @@ _RANGE = re.compile(
 )
 _ORDINAL = re.compile(r"\b(\d{1,2})(?:st|nd|rd|th)\b")
 _CARDINAL = re.compile(r"(?<![\w.,/-])(\d{1,3})(?![\w.,/%-])")
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_MONTH = r"(?P<month>[A-Z][a-z]{2,8})\.?"
+_YEAR = r"(?P<year>\d{4})"
+_WRITTEN = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?P<year>\d{4})-(?P<number>\d\d)-(?P<day>\d\d)",
+        r"(?P<year>\d{4})-(?P<number>\d\d)",
+        rf"{_DAY} (?:of )?{_MONTH},? (?:of |in )?{_YEAR}",
+        rf"{_MONTH} (?:the )?{_DAY},? (?:of |in )?{_YEAR}",
+        rf"{_YEAR},? {_MONTH} {_DAY}",
+        rf"{_MONTH},? (?:of )?{_YEAR}",
+        rf"(?P<day>1[3-9]|2\d|3[01])[/.](?P<number>0?\d|1[0-2])[/.]{_YEAR}",
+        rf"(?P<number>0?\d|1[0-2])/(?P<day>1[3-9]|2\d|3[01])/{_YEAR}",
+    )
+)
 
 
 def quantity_forms(name: str) -> Iterator[tuple[str, bool]]:
@@ -151,3 +170,61 @@ _ORDINAL_NUMBERS = {_ordinal_words(number): number for number in range(1, 100)}
 _WORD_NUMBERS |= {f"{word}-hundred": 100 * number for word, number in list(_WORD_NUMBERS.items())[:9]}
 _WORDS = re.compile(rf"(?:{_any_of(list(_WORD_NUMBERS))})\b", re.IGNORECASE)
 _ORDINAL_WORDS = re.compile(rf"\b(?:{_any_of(list(_ORDINAL_NUMBERS))})\b", re.IGNORECASE)
+
+
+def date_forms(name: str) -> list[tuple[str, bool]] | None:
+    """Ways to write the date that a name is, each with whether it tells all of it; None for what is no date."""
+    date = _date(name.strip().removeprefix("the "))
+    if date is None:
+        return None
+    year, month, day = date
+    return list(_days(year, month, day) if day else _months(year, month))
+
+
+def _date(text: str) -> tuple[int, int, int] | None:
+    """Year, month, and day, which is 0 where only a month is told."""
+    for written in _WRITTEN:
+        if match := written.fullmatch(text):
+            told = match.groupdict()
+            month = int(told["number"]) if told.get("number") else _month(told["month"])
+            day = int(told.get("day") or 0)
+            return (int(told["year"]), month, day) if 1 <= month <= 12 and day <= 31 else None
+    return None
+
+
+def _month(name: str) -> int:
+    """From 1; 0 for no month's name or abbreviation."""
+    return next((at for at, each in enumerate(MONTHS, 1) if name in _named(each)), 0)
+
+
+def _named(month: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((month, month[:3], month[:4])))
+
+
+def _days(year: int, month: int, day: int) -> Iterator[tuple[str, bool]]:
+    for named in _named(MONTHS[month - 1]):
+        for each in (str(day), f"{day}{_ordinal(day)}"):
+            yield f"{named} {each}, {year}", True
+            yield f"{each} {named} {year}", True
+            yield f"{year} {named} {each}", True
+            yield f"{each} {named} in {year}", True
+            yield f"{named} {each} in {year}", True
+        yield f"{named} {year}", False
+    for a, b in ((month, day), (day, month)):
+        for shown in (year, f"{year % 100:02}"):
+            yield f"{a}/{b}/{shown}", True
+            yield f"{a:02}/{b:02}/{shown}", True
+    yield f"{year}-{month:02}-{day:02}", True
+    yield str(year), False
+
+
+def _months(year: int, month: int) -> Iterator[tuple[str, bool]]:
+    for named in _named(MONTHS[month - 1]):
+        yield f"{named} {year}", True
+        yield f"{named} in {year}", True
+    yield f"{year}-{month:02}", True
+    yield str(year), False
+
+
+def _ordinal(day: int) -> str:
+    return "th" if 11 <= day <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")

@@ -1,24 +1,27 @@
-"""Where a text states the value of a call that stands in it.
+"""What the text around a call states: the span of its value after it, and its entity before it.
 
-A call says only where it stands. Its value may be written otherwise ("14 February 1788" for "February 14, 1788"), a few
-words further on, or as a list with an "and" in it. Many values that language models write stand nowhere: they tell in
-other words what the text says, and have no span.
+A call says only where it is. Its value may be written differently ("14 February 1788" for "February 14, 1788"), a few
+words later, or as a list with an "and" in it. Many values that language models write have no span: they paraphrase.
 """
 
 import re
+from functools import lru_cache
 
 from lamlam.annotate.forms import Strength
 from lamlam.annotate.mentions import MentionFinder
 from lamlam.corpus import FactRecord
-from lamlam.markup import AnnotatedDocument
+from lamlam.markup import AnnotatedDocument, Call
+from lamlam.text import words
 
-__all__ = ["facts_in", "value_span", "with_article"]
+__all__ = ["Introductions", "facts_in", "value_span", "with_article"]
 
 _REACH = 200  # characters behind a call in which its value begins
 _SLACK = 20  # characters that a list may be longer in the text than in the value, and half as long again
 _ITEMS = re.compile(r",? (?:and|or|&) |[,;] ")
 _NOT_BEFORE, _NOT_AFTER = r"(?<!\w)(?<!\d[.,])", r"(?!\w)(?![.,]\d)"
 _ENDS = re.compile(_NOT_AFTER)
+_SHORTEST_PART = 3
+_CONNECTIVES = frozenset({"at", "by", "for", "from", "in", "on", "to", "with"})
 
 
 def value_span(text: str, value: str, at: int) -> tuple[int, int] | None:
@@ -110,3 +113,46 @@ def _loose(finder: MentionFinder, value: str) -> tuple[int, int] | None:
 def _first(finder: MentionFinder, name: str, strongest: Strength, weakest: Strength) -> tuple[int, int] | None:
     mentions = finder.find(name, strongest, weakest)
     return (mentions[0].start, mentions[0].end) if mentions else None
+
+
+class Introductions:
+    """The mentions of entities in one document; its title counts as read before its text."""
+
+    def __init__(self, document: AnnotatedDocument) -> None:
+        self._text, self._title = MentionFinder(document.text), MentionFinder(document.title)
+        self._first: dict[str, int | None] = {}
+
+    def precede(self, call: Call) -> bool:
+        """Whether the call's entity, or a usual part of its name, is mentioned in the title or left of the call.
+
+        A usual part is what `forms` knows as one ("Houston" for Houston, Texas), and the first and the last word, in
+        capitals where the name has them.
+        """
+        if call.entity not in self._first:
+            self._first[call.entity] = self._first_end(call.entity)
+        first = self._first[call.entity]
+        return first is not None and first <= call.at
+
+    def _first_end(self, entity: str) -> int | None:
+        """Where the first mention ends; 0 for one in the title, None where there is none."""
+        if _first_end(self._title, entity) is not None:
+            return 0
+        return _first_end(self._text, entity)
+
+
+def _first_end(finder: MentionFinder, entity: str) -> int | None:
+    parts = _outer_words(entity)
+    initials = entity[:1], *(word[0] for word in parts)
+    found = [
+        finder.first(entity, Strength.NAME, Strength.PART),
+        finder.first(entity, Strength.HINT, Strength.HINT, beginning=initials),
+        *(finder.first(word, Strength.NAME, Strength.NAME, beginning=initials) for word in parts),
+    ]
+    return min((mention.end for mention in found if mention is not None), default=None)
+
+
+@lru_cache(maxsize=1 << 16)
+def _outer_words(entity: str) -> tuple[str, ...]:
+    every = [entity[word.start : word.end] for word in words(entity)]
+    telling = [word for word in every if len(word) >= _SHORTEST_PART and word.casefold() not in _CONNECTIVES]
+    return tuple(dict.fromkeys((telling[0], telling[-1]))) if telling else ()

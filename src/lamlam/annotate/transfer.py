@@ -1,25 +1,34 @@
-"""Moves the calls of a model's annotated copy onto the document itself.
+"""Place a model's calls in the document: from an annotated copy of its text, or from a list with quoted contexts.
 
-Models that are asked to repeat a text with calls in it alter the text: they repeat it, leave sentences out, add words.
-Copy and document are aligned word by word, and each call goes before the words that it stands before in the copy. The
-document's text is what it was. Which calls may stand there is left to `vetting`.
+Models that copy a text alter it: they repeat, leave out and add words. Copy and document are aligned word by word, and
+each call goes before the words that it precedes in the copy. A listed call is placed by the words quoted before it.
+Which calls are kept is left to `vetting`.
 """
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
-from lamlam.annotate.alignment import same_words
+from rapidfuzz.distance import Indel
+
 from lamlam.annotate.vetting import Vetted, Vetting
-from lamlam.markup import AnnotatedDocument, dblookup
+from lamlam.markup import AnnotatedDocument, Call, dblookup
 from lamlam.text import Word, plain_words
 
-__all__ = ["WordMap", "opened_by", "propose_copied", "transfer"]
+__all__ = ["QuotedCall", "WordMap", "opened_by", "propose_copied", "propose_quoted", "same_words", "transfer"]
 
 _MARKS = re.compile(r"[^\w\s]*")
 _AROUND = 4  # words on either side of a call that tell whether its surroundings are the document's
 _OPENER = "dblookup("
+_COMPARED = 10  # words before a call that are compared
+_QUOTES = '"“„«'
+_FOLLOWS = 2  # as many words as it counts that the value follows at once
+_ENOUGH = 2  # of them must be the text's, fewer only where fewer are told
+_AT_ONCE = 25_000_000  # pairs of words that are compared: 3 MB of bits
+_RUN = 6  # words that a cut is recognised by
 
 
 def transfer(document: AnnotatedDocument, copy: str) -> Vetted:
@@ -108,3 +117,129 @@ def _following(same: Sequence[int | None], length: int) -> list[int]:
 def _marks(opening: str) -> str:
     match = _MARKS.match(opening.lstrip())
     return match.group() if match else ""
+
+
+class QuotedCall(NamedTuple):
+    """A call, and the words of a text that it follows."""
+
+    entity: str
+    relation: str
+    value: str
+    before: str
+
+
+def propose_quoted(vetting: Vetting, text: str, calls: Iterable[QuotedCall], offset: int = 0) -> None:
+    """Offer calls for the places of `text`, which stands at character `offset` of the vetted document.
+
+    Of several places it is the one that has most of the words told, and the value behind them; then the next behind the
+    call that was listed before.
+    """
+    places = _QuotedPlaces(text)
+    behind, rejected = 0, []
+    for quoted in calls:
+        place = places.find(quoted.before, quoted.value, behind)
+        call = Call(quoted.entity, quoted.relation, quoted.value, 0 if place is None else offset + place[1])
+        if place is None:
+            rejected.append(call)
+        else:
+            behind = place[0]
+            vetting.offer(call)
+    for call in rejected:
+        vetting.reject(call)
+
+
+class _QuotedPlaces:
+    def __init__(self, text: str) -> None:
+        self._text, self._words = text, plain_words(text)
+        self._keys = [word.key for word in self._words]
+        self._ends: dict[str, list[int]] = defaultdict(list)
+        for index, key in enumerate(self._keys, start=1):
+            self._ends[key].append(index)
+
+    def find(self, before: str, value: str, behind: int) -> tuple[int, int] | None:
+        """The word and character of the text that come behind the words `before`; None where these are not there."""
+        told, wanted = [word.key for word in plain_words(before)], [word.key for word in plain_words(value)]
+        if wanted and told[-len(wanted) :] == wanted:  # some quote the value as well
+            del told[-len(wanted) :]
+        told = told[-_COMPARED:]
+        ends = set(self._ends.get(told[-1], ()) if told else (0,))
+        if wanted:
+            ends.update(end - len(wanted) for end in self._ends.get(wanted[-1], ()) if end >= len(wanted))
+        best = max(ends, key=lambda end: (self._likeness(end, told, wanted), end >= behind, -end), default=None)
+        if best is None or self._shared(best, told) < min(_ENOUGH, len(told)):
+            return None
+        at = opened_by(self._text, self._words, best, value)
+        while at > 0 and self._text[at - 1] in _QUOTES:
+            at -= 1
+        return best, at
+
+    def _likeness(self, end: int, told: list[str], wanted: list[str]) -> int:
+        follows = self._keys[end : end + len(wanted)] == wanted
+        return self._shared(end, told) + _FOLLOWS * follows
+
+    def _shared(self, end: int, told: list[str]) -> int:
+        """How many of the words told stand before `end`, each in its place."""
+        stand = self._keys[max(0, end - len(told)) : end]
+        return sum(there == wanted for there, wanted in zip(reversed(stand), reversed(told), strict=False))
+
+
+def same_words(text: Sequence[str], copy: Sequence[str]) -> list[int | None]:
+    """For each word of the copy the place of the same word in the text, in order; None for a word that is none of them.
+
+    Of several repetitions the first is taken for the text.
+    """
+    same: list[int | None] = [None] * len(copy)
+    if len(text) * len(copy) <= _AT_ONCE:
+        _align(text, copy, 0, 0, same)
+        return same
+    begun, done = 0, 0
+    for place, index in [*_anchors(text, copy), (len(text), len(copy))]:
+        piece, copied = text[begun:place], copy[done:index]
+        if len(piece) * len(copied) <= _AT_ONCE:  # of a longer piece no run of words is the text's
+            _align(piece, copied, begun, done, same)
+        if index < len(copy):
+            same[index] = place
+        begun, done = place + 1, index + 1
+    return same
+
+
+def _align(text: Sequence[str], copy: Sequence[str], begun: int, done: int, same: list[int | None]) -> None:
+    """Fill in the places of a piece. It is aligned from its end, so that what stands first is matched first.
+
+    A sign before either keeps equal ends from being matched beforehand, which would take the last of repetitions.
+    """
+    for code in Indel.opcodes(["<", *text[::-1]], [">", *copy[::-1]]):
+        if code.tag == "equal":
+            for step in range(code.src_end - code.src_start):
+                same[done + len(copy) - code.dest_start - step] = begun + len(text) - code.src_start - step
+
+
+def _anchors(text: Sequence[str], copy: Sequence[str]) -> list[tuple[int, int]]:
+    """Places in text and copy where one run of words begins, that rise in both: the most that there are of these."""
+    runs = [tuple(text[start : start + _RUN]) for start in range(len(text) - _RUN + 1)]
+    counts = Counter(runs)
+    places = {run: place for place, run in enumerate(runs) if counts[run] == 1}
+    first: dict[int, int] = {}
+    for index in range(len(copy) - _RUN + 1):
+        place = places.get(tuple(copy[index : index + _RUN]))
+        if place is not None:
+            first.setdefault(place, index)
+    return _rising(list(first.items()))
+
+
+def _rising(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The longest subsequence of pairs, given by their second number, in which the first rises too."""
+    ends: list[int] = []  # the least first number with which a subsequence of each length can end
+    last: list[int] = []
+    before: list[int | None] = []
+    for number, (place, _) in enumerate(pairs):
+        length = bisect_left(ends, place)
+        before.append(last[length - 1] if length else None)
+        ends[length : length + 1] = [place]
+        last[length : length + 1] = [number]
+    chain: list[tuple[int, int]] = []
+    link = last[-1] if last else None
+    while link is not None:
+        chain.append(pairs[link])
+        link = before[link]
+    return chain[::-1]

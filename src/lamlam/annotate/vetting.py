@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from lamlam.annotate.introduced import Introductions
-from lamlam.annotate.spans import value_span
+from lamlam.annotate.spans import Introductions, value_span
 from lamlam.markup import AnnotatedDocument, Call, dblookup, tokens
 
 __all__ = ["Drop", "Vetted", "Vetting"]

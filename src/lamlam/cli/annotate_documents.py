@@ -12,8 +12,8 @@ import typer
 from lamlam.errors import InputError
 
 if TYPE_CHECKING:
-    from lamlam.annotate.corpus import Tally
-    from lamlam.annotate.shardwork import Progress
+    from lamlam.annotate.corpus import CorpusTally
+    from lamlam.annotate.shard_work import Progress
 
 __all__ = ["register"]
 
@@ -64,8 +64,8 @@ def register(app: typer.Typer) -> None:
         anew: Annotated[bool, typer.Option("--anew", help="Make again what is made already.")] = False,
     ) -> None:
         """Annotate documents: insert a lookup call where a text states a fact. A run that was cut off goes on."""
+        from lamlam.annotate.annotator import AnnotatorOptions, make_annotator
         from lamlam.annotate.corpus import annotate_corpus
-        from lamlam.annotate.registry import Options, make_annotator
         from lamlam.annotate.shards import find_shards
         from lamlam.cli.annotate_estimate import print_estimate
         from lamlam.cli.pairs import pairs
@@ -81,7 +81,7 @@ def register(app: typer.Typer) -> None:
             return
         if price_in is not None or price_out is not None:
             raise InputError("prices are for --dry-run")
-        options = Options(facts=facts, model=model, server=server, cache=cache, settings=pairs(set or []))
+        options = AnnotatorOptions(facts=facts, model=model, server=server, cache=cache, settings=pairs(set or []))
         annotator = make_annotator(with_, options, shards)
         with _progress(sum(shard.bytes for shard in shards)) as progress:
             tally = annotate_corpus(
@@ -100,7 +100,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _known(name: str) -> str:
-    from lamlam.annotate.registry import ANNOTATORS
+    from lamlam.annotate.annotator import ANNOTATORS
 
     if name not in ANNOTATORS:
         raise typer.BadParameter(f"there is no annotator '{name}': choose among {', '.join(ANNOTATORS)}")
@@ -117,7 +117,7 @@ def _prices(price_in: float | None, price_out: float | None) -> tuple[float, flo
 
 def _cache(name: str, given: Path | None, out: Path) -> Path | None:
     """The file of answers: beside the output where none is named and the annotator asks for answers."""
-    from lamlam.annotate.registry import ANNOTATORS
+    from lamlam.annotate.annotator import ANNOTATORS
 
     beside = out.with_name(f"{out.name}.answers.sqlite")
     return given or (beside if "cache" in ANNOTATORS[name].takes else None)
@@ -130,7 +130,7 @@ def _progress(size: int) -> "Iterator[Progress]":
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from lamlam.annotate.shardwork import Progress
+    from lamlam.annotate.shard_work import Progress
 
     told = TextColumn("{task.fields[documents]:,} documents, {task.fields[rate]:,.1f} a second")
     times = TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
@@ -148,7 +148,7 @@ def _progress(size: int) -> "Iterator[Progress]":
         yield Progress(read=lambda read: bar.advance(task, read), made=made, stage=stage)
 
 
-def _print(tally: "Tally", out: Path) -> None:
+def _print(tally: "CorpusTally", out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -23,8 +23,7 @@ def print_estimate(
     from rich.console import Console
     from rich.table import Table
 
-    from lamlam.annotate.chat.estimate import estimate
-    from lamlam.annotate.chat.opening import open_client
+    from lamlam.annotate.chat.annotator import estimate, open_client
 
     if model is None:
         raise InputError("chat needs --model, the model's name on the server", field="model")

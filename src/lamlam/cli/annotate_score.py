@@ -9,8 +9,8 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from lamlam.annotate.intervals import Figure, Rate
     from lamlam.annotate.score import Score
-    from lamlam.annotate.score.measure import Figure, Rate
 
 __all__ = ["register"]
 
@@ -54,9 +54,7 @@ def register(app: typer.Typer) -> None:
         seed: Annotated[int, typer.Option(help="Of the documents drawn for intervals.")] = 0,
     ) -> None:
         """Score annotations: precision, recall and F1 of places, entities, relations and whole calls."""
-        from lamlam.annotate.gold import Split
-        from lamlam.annotate.score import ScoreSettings
-        from lamlam.annotate.score.files import score_files
+        from lamlam.annotate.score import ScoreSettings, Split, score_files
 
         chosen = ScoreSettings(seed=seed) if threshold is None else ScoreSettings(seed=seed, threshold=threshold)
         wanted = None if split is Part.ALL else Split(split.value)

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Fine-tune low-rank adapters of a causal model; a run that was cut off goes on with its last epoch."""
         from lamlam.annotate.causal.model import CausalModel
-        from lamlam.annotate.causal.settings import CausalTraining
+        from lamlam.annotate.causal.training import CausalTraining
         from lamlam.annotate.causal.training import train_causal as train
         from lamlam.checked import checked
         from lamlam.cli.pairs import pairs

@@ -3,9 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 
-from lamlam.annotate.introductions import introductions_corpus
-from lamlam.annotate.redocred import redocred_corpus
-from lamlam.annotate.webnlg import webnlg_corpus
+from lamlam.annotate.public_corpora import introductions_corpus, redocred_corpus, webnlg_corpus
 from lamlam.corpus import Corpus
 from lamlam.corpus.files import documents_from_paper, load_corpus
 from lamlam.corpus.split import hold_out_documents

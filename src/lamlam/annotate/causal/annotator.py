@@ -1,27 +1,29 @@
 """Annotation by a causal model that was fine-tuned to copy a text with calls in it.
 
-Windows of many documents are sorted by length and decoded in batches, greedily. What the model writes is only read for
-its calls, which are moved onto the documents.
+Windows of many documents are sorted by length and decoded in batches, greedily. Only the calls are read from what the
+model writes; they are moved onto the documents.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from transformers import GenerationConfig
 
-from lamlam.annotate.causal.coder import Coder
-from lamlam.annotate.causal.model import CausalModel
+from lamlam.annotate.causal.model import CausalModel, PromptCoder
 from lamlam.annotate.transfer import propose_copied
 from lamlam.annotate.vetting import Vetting
 from lamlam.batches import batches
+from lamlam.checked import checked
 from lamlam.markup import AnnotatedDocument
+from lamlam.model.precision import fast_dtype
 from lamlam.text import windows
 
-__all__ = ["CausalAnnotator"]
-
+__all__ = ["CausalAnnotator", "open_causal"]
 
 _UNFINISHED, _TOO_LONG = "windows_without_an_end", "windows_too_long"
 _BATCHES = 16  # of documents that are read before any is answered, so that like lengths meet
@@ -45,7 +47,7 @@ class CausalAnnotator:
     def __init__(self, model: CausalModel, *, batch: int = 8) -> None:
         self._model, self._template, self._batch = model.model, model.template, batch
         self._digest = model.digest
-        self._coder = Coder(model.tokenizer, model.template)
+        self._coder = PromptCoder(model.tokenizer, model.template)
         self._most = getattr(model.model.config.get_text_config(), "max_position_embeddings", 1 << 30)
         self._notes: Counter[str] = Counter()
 
@@ -111,3 +113,22 @@ class CausalAnnotator:
         mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         device = self._model.device
         return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+class _OpenSettings(BaseModel):
+    """`base` stands in for the base model that an adapter names; `dtype` auto is what the device is fast in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    base: str | None = None
+    batch: int = Field(default=8, ge=1)
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+def open_causal(model: str, given: Mapping[str, str]) -> CausalAnnotator:
+    """The annotator, on a GPU where there is one. Raises `InputError` for a setting that is none, or out of range."""
+    opening = checked(_OpenSettings, given)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = fast_dtype(device) if opening.dtype == "auto" else getattr(torch, opening.dtype)
+    opened = CausalModel.open(model, base=opening.base, device=device, dtype=dtype)
+    return CausalAnnotator(opened, batch=opening.batch)

@@ -1,8 +1,7 @@
 """Annotation by any chat model behind an OpenAI-compatible endpoint, hosted or local.
 
 A document is asked about in windows, several documents at a time. Its text is never altered: the model's calls are
-moved onto it, and what cannot be moved is dropped and counted. A document of which the model refuses a part gets no
-calls at all.
+moved onto it, and those that can't be are dropped and counted. A document gets no calls if the model refuses a part.
 """
 
 import hashlib
@@ -11,20 +10,29 @@ import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from lamlam.annotate.chat.answer import propose
-from lamlam.annotate.chat.client import ChatClient
+from lamlam.annotate.chat.client import AnswerCache, ChatClient, ChatSettings
 from lamlam.annotate.chat.prompt import messages
 from lamlam.annotate.vetting import Vetting
+from lamlam.checked import checked
 from lamlam.markup import AnnotatedDocument
+from lamlam.server import Server, key_of_environment
 from lamlam.text import windows
 
-__all__ = ["ChatAnnotator"]
+__all__ = ["ChatAnnotator", "Estimate", "estimate", "open_chat", "open_client"]
 
 _REFUSED = "refused_documents"
 _SMALLEST = 200  # characters of a window that is still cut in two where the answer was too long
 _SHOWN = 200  # characters of a refusal
+_CHARACTERS = 4.0  # of ASCII a token, in English; beyond ASCII about one
+_CALLS_A_WORD = 0.05  # as in GPT-4o's seed of the paper
+_TOKENS_A_CALL = {"list": 45, "markup": 30}
+_A_MILLION = 1_000_000
 
 
 class ChatAnnotator:
@@ -113,3 +121,75 @@ class ChatAnnotator:
 def _readable(said: str) -> str:
     """Words of others in one line, without signs that a terminal obeys."""
     return "".join(sign for sign in " ".join(said.split()) if sign.isprintable())[:_SHOWN]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Documents, the requests that are still to be made for them, and their tokens; `known` answers cost nothing."""
+
+    documents: int = 0
+    requests: int = 0
+    known: int = 0
+    words: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+    def price(self, price_in: float, price_out: float) -> float:
+        """What the tokens cost at so much a million."""
+        return (self.tokens_in * price_in + self.tokens_out * price_out) / _A_MILLION
+
+
+def estimate(documents: Iterable[AnnotatedDocument], client: ChatClient) -> Estimate:
+    """The estimate for documents with a client's settings and cache; nothing is sent."""
+    form = client.forms[0]
+    count = requests = known = words = tokens_in = tokens_out = 0
+    for document in documents:
+        count += 1
+        words += len(document.text.split())
+        for start, end in windows(document.text, client.settings.window):
+            piece = replace(document, text=document.text[start:end], calls=())
+            if not piece.text.strip():
+                continue
+            if client.known(piece) is not None:
+                known += 1
+                continue
+            requests += 1
+            tokens_in += sum(_tokens(message["content"]) for message in client.request(piece, form)["messages"])
+            calls = round(_CALLS_A_WORD * len(piece.text.split()))
+            tokens_out += calls * _TOKENS_A_CALL[form] + (_tokens(piece.text) if form == "markup" else 0)
+    return Estimate(count, requests, known, words, tokens_in, tokens_out)
+
+
+def _tokens(text: str) -> int:
+    ascii_ = sum(character.isascii() for character in text)
+    return round(ascii_ / _CHARACTERS) + len(text) - ascii_
+
+
+class _RequestSettings(BaseModel):
+    """How a server is asked; none of it decides what it answers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    concurrency: int = Field(default=8, ge=1, le=256)
+    timeout: float = Field(default=300.0, gt=0)  # seconds between two signs of life
+    retries: int = Field(default=6, ge=0)
+
+
+def open_chat(model: str, address: str | None, cache: Path | None, given: Mapping[str, str]) -> ChatAnnotator:
+    """The annotator; without an address it knows what the cache holds. `given` are fields of settings and conduct.
+
+    Raises `InputError` for a setting that is none, or is out of range, `LamLamError` for an address that is none.
+    """
+    conduct = checked(
+        _RequestSettings, {key: value for key, value in given.items() if key in _RequestSettings.model_fields}
+    )
+    server = None
+    if address is not None:
+        server = Server(address, api_key=key_of_environment(), timeout=conduct.timeout, retries=conduct.retries)
+    return ChatAnnotator(open_client(model, server, cache, given), concurrency=conduct.concurrency)
+
+
+def open_client(model: str, server: Server | None, cache: Path | None, given: Mapping[str, str]) -> ChatClient:
+    """The client of such an annotator, for itself."""
+    told = {key: value for key, value in given.items() if key not in _RequestSettings.model_fields}
+    return ChatClient(checked(ChatSettings, {**told, "model": model}), AnswerCache(cache), server)

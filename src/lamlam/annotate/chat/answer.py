@@ -12,8 +12,7 @@ from typing import Any
 
 from rapidfuzz import fuzz
 
-from lamlam.annotate.quotes import QuotedCall, propose_quoted
-from lamlam.annotate.transfer import propose_copied
+from lamlam.annotate.transfer import QuotedCall, propose_copied, propose_quoted
 from lamlam.annotate.vetting import Vetting
 
 __all__ = ["Answer", "propose", "unwrapped"]

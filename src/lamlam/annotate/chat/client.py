@@ -1,23 +1,90 @@
-"""Asks a chat model for the calls of one piece of text, in the form that its server can answer in.
+"""Asks a chat model for the calls of one piece of text, in a form that its server can answer in.
 
-What was answered before comes from the cache. Reading the answer is left to `answer`.
+Answers are cached on disk, keyed by a digest of the whole request (model, settings, prompt, document; not the server's
+address or key): nothing is asked twice, even by another run. Reading an answer is left to `answer`.
 """
 
+import hashlib
+import json
+import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lamlam.annotate.chat.answer import Answer
-from lamlam.annotate.chat.cache import AnswerCache
 from lamlam.annotate.chat.prompt import SCHEMA, Form, messages
-from lamlam.annotate.chat.settings import ChatSettings
-from lamlam.errors import LamLamError
+from lamlam.errors import InputError, LamLamError
 from lamlam.markup import AnnotatedDocument
 from lamlam.server import Refused, Server
 
-__all__ = ["ChatClient"]
+__all__ = ["AnswerCache", "ChatClient", "ChatSettings"]
 
 _UNFIT = (400, 413, 415, 422, 501)  # said of this request; other refusals are said of every one
+_Temperature = Annotated[float | None, BeforeValidator(lambda given: None if given == "default" else given)]
+
+
+class ChatSettings(BaseModel):
+    """`form` is what answers are asked for as: a list of calls under a schema, markup in a copy of the text, or a list
+    where the server takes schemas, else markup. A `temperature` (or "default") or `max_tokens` of None is left to the
+    server.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(min_length=1)
+    form: Literal["auto", "list", "markup"] = "auto"
+    window: int = Field(default=4000, ge=200)  # characters of a document in one request
+    temperature: _Temperature = Field(default=0.0, ge=0.0)
+    max_tokens: int | None = Field(default=None, ge=1)
+
+
+class AnswerCache:
+    """An SQLite file of answers, or with no path one in memory; it can be used by several threads.
+
+    Raises `InputError` when the file cannot be opened or is something else.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self._path, self._lock = path, threading.Lock()
+        try:
+            if path is not None:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+            self._file = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None, timeout=30)
+            self._file.execute("PRAGMA journal_mode = WAL")
+            self._file.execute("CREATE TABLE IF NOT EXISTS answers (request TEXT PRIMARY KEY, answer TEXT NOT NULL)")
+        except (sqlite3.Error, OSError) as error:
+            raise InputError(f"cannot be used as a cache of answers ({error})", path=path) from error
+
+    def __enter__(self) -> "AnswerCache":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def get(self, request: Mapping[str, Any]) -> Answer | None:
+        """The answer to a request, if it was answered before."""
+        with self._lock:
+            row = self._file.execute("SELECT answer FROM answers WHERE request = ?", (_digest(request),)).fetchone()
+        return Answer(**json.loads(row[0])) if row else None
+
+    def put(self, request: Mapping[str, Any], answer: Answer) -> None:
+        """Keep an answer. Raises `InputError` when the file cannot be written."""
+        row = (_digest(request), json.dumps(asdict(answer)))
+        try:
+            with self._lock:
+                self._file.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", row)
+        except sqlite3.Error as error:
+            raise InputError(f"an answer cannot be kept ({error})", path=self._path) from error
 
 
 class ChatClient:
@@ -129,3 +196,7 @@ class ChatClient:
             self.tokens_in += answer.tokens_in
             self.tokens_out += answer.tokens_out
         return answer
+
+
+def _digest(request: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

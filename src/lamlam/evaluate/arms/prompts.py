@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from lamlam.annotate.introductions import bare_name
+from lamlam.annotate.public_corpora import bare_name
 from lamlam.corpus import FactRecord
 from lamlam.corpus.lines import Entry
 from lamlam.corpus.prompts import prompt_of

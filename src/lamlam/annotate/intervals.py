@@ -1,6 +1,6 @@
-"""Figures with their counts and intervals; intervals are found by drawing documents again, with replacement.
+"""Figures with their counts and 95% intervals, by the bootstrap over documents.
 
-Calls of one document are alike, so that documents are drawn and not calls.
+Calls of one document are alike, so documents are resampled and not calls.
 """
 
 import math

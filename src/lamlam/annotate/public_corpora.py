@@ -1,23 +1,36 @@
-"""Wikipedia introductions as a corpus to train on: table facts about an article's subject, placed in its text.
+"""Public collections as corpora to train on: WebNLG, Wikipedia introductions and Re-DocRED.
 
-Only such facts are annotated. A text says much more that nobody looked for, so these documents are *partial*: where
-they make no call, a fact may be stated all the same (see `vocab.encoding.encode`).
+WebNLG comes with the facts that each text states, the introductions with table facts about their subjects: both are
+aligned. Only the table facts of an introduction are annotated, so these documents are *partial*: without a call, a text
+may still state a fact (see `vocab.encoding.encode`). Re-DocRED marks the mentions itself.
 """
 
 import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lamlam.annotate.align import Aligner
+from lamlam.annotate.forms import spellings
 from lamlam.corpus import Corpus, FactRecord, Probe
 from lamlam.corpus.documents import read_documents
-from lamlam.corpus.lines import read_entries
+from lamlam.corpus.lines import Entry, read_entries
+from lamlam.corpus.split import hold_out_documents, split_by_subject
+from lamlam.corpus.webnlg import read_webnlg
 from lamlam.markup import AnnotatedDocument, Call
 
-__all__ = ["bare_name", "introduction_facts", "introductions_corpus", "opening_name", "other_names"]
+__all__ = [
+    "bare_name",
+    "introduction_facts",
+    "introductions_corpus",
+    "opening_name",
+    "other_names",
+    "read_redocred",
+    "redocred_corpus",
+    "webnlg_corpus",
+]
 
 _READ = 450  # characters of an introduction that are read at most
 _LINKS = frozenset(
@@ -26,6 +39,16 @@ _LINKS = frozenset(
 _BRACKETS = re.compile(r"\s+\([^()]*\)$")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _OPENING = re.compile(r"(?:(?:The|An?) )?(?P<name>[A-Z0-9][^,();:]{1,80}?)(?=,| \(| (?:is|was|are|were)\b)")
+
+
+def webnlg_corpus(folder: str | Path, *, one_in: int = 8, seed: int = 0) -> Corpus:
+    """The corpus of a folder's `train.jsonl` and `dev.jsonl`, with one subject in `one_in` held out by hash.
+
+    Raises `InputError` for a file that is missing or cannot be read.
+    """
+    train, dev = (list(read_webnlg(Path(folder) / name)) for name in ("train.jsonl", "dev.jsonl"))
+    aligner = Aligner()
+    return split_by_subject(train, dev, annotate=aligner.annotate, spellings=spellings, one_in=one_in, seed=seed)
 
 
 def introductions_corpus(folder: str | Path, *, documents: int | None = None, seed: int = 0) -> Corpus:
@@ -135,3 +158,67 @@ def _probes(documents: Iterable[AnnotatedDocument], facts: Iterable[FactRecord])
             yield Probe(
                 f"{document.id}-{number}", prompt, call.entity, call.relation, tuple(dict.fromkeys(answers)), "unseen"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _Entity:
+    name: str
+    mentions: tuple[tuple[int, int], ...]
+
+
+def redocred_corpus(path: str | Path, *, heldout_every: int = 20) -> Corpus:
+    """The documents of a JSON Lines file with their calls, every `heldout_every`-th held out. Raises `InputError`."""
+    return hold_out_documents(list(read_redocred(path)), every=heldout_every)
+
+
+def read_redocred(path: str | Path) -> Iterator[AnnotatedDocument]:
+    """The documents of a JSON Lines file of `{"title", "text", "entities", "triples"}`. Raises `InputError`.
+
+    A pair of entities has at most one call, at the tail's first mention behind the head's; of a relation and its
+    inverse the one that comes first in the text. A place has one call at most, that of the head mentioned most.
+    """
+    for entry in read_entries(path):
+        yield _document(entry)
+
+
+def _document(entry: Entry) -> AnnotatedDocument:
+    title, text = entry.text("title", empty=False), entry.text("text", empty=False)
+    entities = [_entity(one) for one in entry.entries("entities")]
+    chosen: dict[int, tuple[int, Call]] = {}
+    pairs: set[frozenset[int]] = set()
+    for head, tail, relation in _triples(entry, len(entities)):
+        known_from = min(end for _, end in entities[head].mentions)
+        at = min((start for start, _ in entities[tail].mentions if start >= known_from), default=None)
+        if at is None or frozenset((head, tail)) in pairs:
+            continue
+        pairs.add(frozenset((head, tail)))
+        weight = len(entities[head].mentions) + 10 * (entities[head].name == title)
+        if at not in chosen or weight > chosen[at][0]:
+            chosen[at] = weight, Call(_written(text, entities[head]), relation, entities[tail].name, at)
+    return AnnotatedDocument(title, text, tuple(chosen[at][1] for at in sorted(chosen)), title)
+
+
+def _entity(entry: Entry) -> _Entity:
+    spans = entry.value.get("mentions")
+    if not isinstance(spans, list) or not spans or not all(_is_span(span) for span in spans):
+        raise entry.error("must be a list of [start, end]", "mentions")
+    return _Entity(entry.text("name", empty=False), tuple(sorted((start, end) for start, end in spans)))
+
+
+def _is_span(span: object) -> bool:
+    return isinstance(span, list) and len(span) == 2 and all(isinstance(place, int) for place in span)
+
+
+def _triples(entry: Entry, entities: int) -> Iterator[tuple[int, int, str]]:
+    for one in entry.entries("triples"):
+        head, tail = one.number("head", least=0), one.number("tail", least=0)
+        if max(head, tail) >= entities:
+            raise one.error(f"there are {entities} entities", "head" if head >= entities else "tail")
+        if head != tail:
+            yield head, tail, one.text("relation", empty=False)
+
+
+def _written(text: str, entity: _Entity) -> str:
+    """The entity as the text writes it first: what a model can copy."""
+    start, end = entity.mentions[0]
+    return " ".join(text[start:end].split())
