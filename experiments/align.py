@@ -19,7 +19,7 @@ from typing import Any
 
 from lamlam.annotate.align import Aligner, CandidateFacts
 from lamlam.corpus import FactRecord
-from lamlam.corpus.webnlg import StatedDocument, read_webnlg
+from lamlam.corpus.split import StatedDocument, read_webnlg
 from lamlam.evaluate.results import Provenance
 from lamlam.files import atomic_write
 

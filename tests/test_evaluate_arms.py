@@ -28,8 +28,8 @@ from lamlam.evaluate.outcome import Outcome
 from lamlam.kb import KnowledgeBase
 from lamlam.markup import UNKNOWN, AnnotatedDocument, Call
 from lamlam.model.checkpoint import Checkpoint
+from lamlam.pretrain.augmentation import ShownFacts
 from lamlam.pretrain.recipe import load_recipe
-from lamlam.pretrain.shown import ShownFacts
 from lamlam.vocab import Kind, Vocabulary, encode, labels
 
 DIRECTORS = ["Ada Brook", "Carl Dove", "Eva Frost", "Gus Hale", "Ida Jones", "Kai Lund", "Mia North"]

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
-__all__ = ["MONTHS", "WORD", "Word", "fold", "plain_words", "title_of", "windows", "words"]
+__all__ = ["MONTHS", "WORD", "Word", "fold", "plain_words", "readable", "spaced", "title_of", "windows", "words"]
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -32,6 +32,7 @@ _SMALL = frozenset({"the", "and", "of"})
 _TITLE_PREFIX = re.compile(r"\s*(?P<title>[^\s:]{2,120}): ")  # Pope_Paul_VI: He reminded
 _TITLE_LINE = re.compile(r"\s*(?:#+ +)?(?P<title>[^\n]{2,120}?)\s*\n\s*\n")  # a line by itself
 _NO_TITLE = (".", ",", ";", ":", "!")
+_WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BORDERS = tuple(map(re.compile, (r"\n\s*\n\s*", r"\n\s*", r"(?<=[.!?])[\"'”’)\]]*\s+", r"\s+")))
 
 
@@ -67,6 +68,17 @@ def title_of(text: str) -> str:
         return unquote(match["title"]).replace("_", " ")
     match = _TITLE_LINE.match(text)
     return match["title"] if match and not match["title"].endswith(_NO_TITLE) else ""
+
+
+def spaced(name: str) -> str:
+    """Return a name with spaces instead of underscores."""
+    return " ".join(name.replace("_", " ").split())
+
+
+def readable(relation: str) -> str:
+    """Return a relation with camel case split and words in lower case; abbreviations such as ISBN stay."""
+    parts = _WORD_START.sub(" ", spaced(relation)).split()
+    return " ".join(word if word.isupper() and len(word) > 1 else word.lower() for word in parts)
 
 
 def windows(text: str, limit: int) -> list[tuple[int, int]]:

@@ -17,8 +17,7 @@ from lamlam.annotate.forms import spellings
 from lamlam.corpus import Corpus, FactRecord, Probe
 from lamlam.corpus.documents import read_documents
 from lamlam.corpus.lines import Entry, read_entries
-from lamlam.corpus.split import hold_out_documents, split_by_subject
-from lamlam.corpus.webnlg import read_webnlg
+from lamlam.corpus.split import hold_out_documents, read_webnlg, split_by_subject
 from lamlam.markup import AnnotatedDocument, Call
 
 __all__ = [

@@ -12,8 +12,8 @@ from pathlib import Path
 from lamlam.corpus.documents import SHARD_ENDINGS, TEXT_ENDINGS, files_of, read_documents
 from lamlam.corpus.lines import Entry, read_entries
 from lamlam.corpus.rows import Columns, Ids, document_of
+from lamlam.corpus.split import stated_document
 from lamlam.corpus.tables import PREFIX, hub_name
-from lamlam.corpus.webnlg import stated_document
 from lamlam.errors import InputError
 from lamlam.files import file_digest, refuse_stream
 from lamlam.markup import AnnotatedDocument, Call

@@ -25,14 +25,14 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> None:
         """Pretrain a model from a recipe; a run that was cut off continues where it was saved."""
-        from lamlam.pretrain.ranks import Ranks
         from lamlam.pretrain.recipe import load_recipe
+        from lamlam.pretrain.trainer import DistributedContext
         from lamlam.pretrain.training import pretrain as train
 
         settings = load_recipe(recipe, set_ or ())
         folder = out or Path("runs") / settings.name
         train(settings, folder, seconds=seconds)
-        ranks = Ranks.from_environment()
+        ranks = DistributedContext.from_environment()
         if ranks.first:
             typer.echo(f"The checkpoint stands in {folder}.")
         ranks.leave()

@@ -1,26 +1,76 @@
-"""Splits a collection into training documents, held-out documents and probes.
+"""Splits a collection into training documents, held-out documents and probes; reads WebNLG.
 
 `split_by_subject` holds out one subject in so many, by hash: it occurs in no training text, neither as a subject nor by
-name, and can only be looked up. `hold_out_documents` holds out every so many documents. How a text is annotated and how
-else a value may be written is passed in.
+name, and can only be looked up. `hold_out_documents` holds out every so many documents. Where a text states its facts
+and how else a value may be written is passed in.
 """
 
 import hashlib
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
 
 from lamlam.corpus.corpus import Corpus, FactRecord, Probe
-from lamlam.corpus.webnlg import StatedDocument
+from lamlam.corpus.lines import Entry, read_entries
 from lamlam.errors import InputError
 from lamlam.markup import AnnotatedDocument
-from lamlam.text import plain_words
+from lamlam.text import plain_words, readable, spaced
 
-__all__ = ["NameSearch", "hold_out_documents", "is_held_out", "split_by_subject"]
+__all__ = [
+    "NameSearch",
+    "StatedDocument",
+    "hold_out_documents",
+    "is_held_out",
+    "read_webnlg",
+    "split_by_subject",
+    "stated_document",
+]
 
 _MOST_PROBES = 600
+
+
+@dataclass(frozen=True, slots=True)
+class StatedDocument:
+    """A text and the facts that it is known to state, without their places."""
+
+    id: str
+    text: str
+    facts: tuple[FactRecord, ...]
+    category: str = ""
+
+    @property
+    def subjects(self) -> set[str]:
+        return {fact.entity for fact in self.facts}
+
+
+def read_webnlg(path: str | Path) -> Iterator[StatedDocument]:
+    """Yield the texts of a JSON Lines file of `{"category", "triples", "text"}`, as "<file's stem>-<line>".
+
+    Relations become readable words: "cityServed" is read as "city served". The category may be missing.
+    Raises `InputError` with the line and field for a file that cannot be read so.
+    """
+    return (stated_document(entry) for entry in read_entries(path))
+
+
+def stated_document(entry: Entry) -> StatedDocument:
+    """The text of one object, and the facts that it states. Raises `InputError`."""
+    rows = entry.value.get("triples")
+    if not isinstance(rows, list):
+        raise entry.error("must be a list of [entity, relation, value]", "triples")
+    facts = dict.fromkeys(_fact(entry, f"triples[{place}]", row) for place, row in enumerate(rows))
+    category = entry.text("category") if entry.has("category") else ""
+    return StatedDocument(f"{entry.path.stem}-{entry.line}", entry.text("text", empty=False), tuple(facts), category)
+
+
+def _fact(entry: Entry, field: str, row: Any) -> FactRecord:
+    parts = Entry({field: row}, entry.path, entry.line).texts(field)
+    if len(parts) != 3 or not all(part.strip() for part in parts):
+        raise entry.error("must be [entity, relation, value], none of them empty", field)
+    entity, relation, value = parts
+    return FactRecord(spaced(entity), readable(relation), spaced(value))
 
 
 class _Annotated(Protocol):

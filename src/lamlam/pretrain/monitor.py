@@ -1,7 +1,10 @@
-"""What a run writes down while it trains: `metrics.jsonl`, one JSON object a line.
+"""What a run writes while it trains: `metrics.jsonl`, one JSON object per line, with losses, perplexities and
+throughput.
 
-Evaluation of a finished model is the business of `evaluate`; here a few held-out documents are scored, so that the
-curves of the paper's figures can be drawn.
+A token costs 6 N floating-point operations for a model with N multiplying weights (forward 2, backward 4; Kaplan et
+al., arXiv 2001.08361), and 6 L T H for the attention of L layers of width H over a row of T tokens: half of PaLM's 12 L
+T H (arXiv 2204.02311, appendix B), as a causal row has half the pairs. Document boundaries leave fewer still, and
+recomputed activations don't count.
 """
 
 import json
@@ -10,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from rich.console import Console
@@ -19,10 +22,47 @@ from transformers import PreTrainedModel, TrainerCallback, TrainerControl, Train
 
 from lamlam.markup import AnnotatedDocument
 from lamlam.model.losses import Loss, losses_by_class
-from lamlam.pretrain.throughput import Throughput
 from lamlam.vocab import Arm, Vocabulary
 
-__all__ = ["Monitor", "ProgressBar"]
+__all__ = ["Monitor", "ProgressBar", "Throughput"]
+
+# Dense bfloat16 operations a second, from the vendor's data sheets; longer names first.
+_PEAKS = (
+    ("H100 PCIe", 756e12),
+    ("H100 NVL", 835e12),
+    ("H100", 989e12),
+    ("H200", 989e12),
+    ("A100", 312e12),
+)
+
+
+class Throughput:
+    """Operations a token of a model, over the peak of the devices that train it. `peak` is None where unknown."""
+
+    def __init__(self, model: PreTrainedModel, context: int, *, devices: int = 1, bf16: bool = True) -> None:
+        config = model.config
+        width = config.num_attention_heads * (getattr(config, "head_dim", None) or _head_size(config))
+        self.flops_a_token = 6 * _multiplying(model) + 6 * config.num_hidden_layers * context * width
+        name = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+        one = next((peak for known, peak in _PEAKS if known in name), None) if bf16 else None
+        self.device, self.peak = name or "cpu", one and one * devices
+
+    def figures(self, tokens: int, seconds: float) -> dict[str, float | None]:
+        """`tokens_per_second`, and `utilisation`: the share of the peak, None where the peak is unknown."""
+        rate = tokens / seconds
+        used = round(rate * self.flops_a_token / self.peak, 4) if self.peak else None
+        return {"tokens_per_second": round(rate, 1), "utilisation": used}
+
+
+def _head_size(config: object) -> int:
+    return int(config.hidden_size // config.num_attention_heads)  # type: ignore[attr-defined]
+
+
+def _multiplying(model: PreTrainedModel) -> int:
+    """All weights but tables that are only looked up: positions, and token embeddings that are not the head as well."""
+    tables = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
+    head = cast(torch.nn.Linear, model.get_output_embeddings()).weight
+    return sum(p.numel() for p in model.parameters() if id(p) not in tables or p is head)
 
 
 def _figures(losses: Mapping[str, Loss]) -> dict[str, float]:

@@ -11,18 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from lamlam.checked import checked
 from lamlam.errors import InputError
 from lamlam.model.lora import LoraSettings
-from lamlam.pretrain.offloading import OffloadingSettings
-from lamlam.pretrain.substitution import SubstitutionSettings
 from lamlam.vocab import Arm
 
 __all__ = [
     "CorpusSource",
     "FolderSource",
     "IntroductionsSource",
+    "OffloadingSettings",
     "PaperSource",
     "ReDocREDSource",
     "Recipe",
     "Source",
+    "SubstitutionSettings",
     "WebNLGSource",
     "WorldSource",
     "arm_of",
@@ -33,6 +33,14 @@ __all__ = [
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SubstitutionSettings(_Settings):
+    """Probabilities, each drawn once per subject, per value and per call of a document."""
+
+    subjects: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a subject is renamed")
+    values: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a value is replaced")
+    unknown: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a call finds nothing")
 
 
 class Source(_Settings):
@@ -105,6 +113,14 @@ CorpusSource = Annotated[
     FolderSource | PaperSource | WebNLGSource | IntroductionsSource | ReDocREDSource | WorldSource,
     Field(discriminator="kind"),
 ]
+
+
+class OffloadingSettings(_Settings):
+    """`share` of the facts are looked up: drawn by hash, or those that the model `reference` finds hardest."""
+
+    share: float = Field(default=1.0, ge=0.0, le=1.0, description="share of the training texts' facts that have calls")
+    policy: Literal["random", "hardest"] = "random"
+    reference: str | None = Field(default=None, description="run of the standard arm that says what is hard")
 
 
 class VocabularySettings(_Settings):

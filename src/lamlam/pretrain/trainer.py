@@ -1,12 +1,14 @@
 """The Hugging Face Trainer as a run uses it: on one process, on several, or sharded over them (FSDP).
 
-Every cadence is a multiple of that of the log. A mean that is logged is over the steps since the last line, and a run
-that is resumed knows nothing of the steps before it was saved.
+Every cadence is a multiple of the logging cadence. A logged mean covers the steps since the last line; a resumed run
+knows nothing of the steps before it was saved.
 """
 
 import json
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,16 +30,49 @@ from transformers import (
 from lamlam.errors import InputError
 from lamlam.model.precision import fast_dtype
 from lamlam.model.rows import trained_output_rows
-from lamlam.pretrain.attention import DOCUMENTS, document_lengths
-from lamlam.pretrain.bfloat16 import can_be_rounded, round_weights
-from lamlam.pretrain.loss import linear_cross_entropy, masked_cross_entropy
-from lamlam.pretrain.optimizer import OnMasters, build_optimizer
+from lamlam.pretrain.kernels import DOCUMENTS, document_lengths, linear_cross_entropy, masked_cross_entropy
+from lamlam.pretrain.optimizer import OnMasters, build_optimizer, can_be_rounded, round_weights
 from lamlam.pretrain.packing import PackedFile
-from lamlam.pretrain.ranks import Ranks
 from lamlam.pretrain.recipe import Recipe, TrainingSettings
 from lamlam.vocab import IGNORE_INDEX
 
-__all__ = ["Deadline", "PackedTrainer", "check_sharding", "steps_of", "whole_state"]
+__all__ = ["Deadline", "DistributedContext", "PackedTrainer", "check_sharding", "steps_of", "whole_state"]
+
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class DistributedContext:
+    """This process's number, from 0, and the number of processes. The first one writes the run's files."""
+
+    rank: int = 0
+    world: int = 1
+
+    @classmethod
+    def from_environment(cls) -> "DistributedContext":
+        """As `torchrun` says in RANK and WORLD_SIZE; a process that it did not start is alone."""
+        if "TORCHELASTIC_RUN_ID" not in os.environ:
+            return cls()
+        return cls(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def wait_for(self, ready: Callable[[], bool]) -> None:
+        """Wait until another process has made what `ready` looks for.
+
+        By looking at the files and not at a barrier, whose time-out would end a run that prepares for an hour. Where
+        the first process fails, torchrun ends the waiting ones.
+        """
+        while not ready():
+            time.sleep(_POLL_SECONDS)
+
+    def leave(self) -> None:
+        """Part from the other processes, if there are any, at the end of a command."""
+        if self.world > 1 and dist.is_initialized():
+            dist.barrier()
+            dist.destroy_process_group()
 
 
 class PackedTrainer(Trainer):
@@ -156,7 +191,7 @@ def steps_of(recipe: Recipe, rows: int) -> int:
 
 
 def _rows_a_step(recipe: Recipe) -> int:
-    return recipe.training.batch * recipe.training.accumulate * Ranks.from_environment().world
+    return recipe.training.batch * recipe.training.accumulate * DistributedContext.from_environment().world
 
 
 def whole_state(folder: Path) -> Path | None:
@@ -179,14 +214,14 @@ def check_sharding(recipe: Recipe) -> None:
     training = recipe.training
     if training.fsdp and training.lora:
         raise InputError("an adapter is not sharded", field="training.fsdp")
-    if training.fsdp and Ranks.from_environment().world == 1:
+    if training.fsdp and DistributedContext.from_environment().world == 1:
         raise InputError("shards a model over the processes of torchrun: there is one", field="training.fsdp")
     if training.fsdp and training.optimizer == "muon":
         raise InputError("needs whole matrices, which FSDP has none of: take adamw", field="training.optimizer")
 
 
 def _is_alone_on_a_cpu(training: TrainingSettings) -> bool:
-    alone = Ranks.from_environment().world == 1
+    alone = DistributedContext.from_environment().world == 1
     return alone and not (torch.cuda.is_available() or training.compile or training.attention == "flex")
 
 

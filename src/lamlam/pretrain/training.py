@@ -31,12 +31,10 @@ from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.continuation import load_adaptable, load_grown
 from lamlam.model.presets import build_model
 from lamlam.pretrain.data import mixture, read_corpora, train_vocabulary
-from lamlam.pretrain.monitor import Monitor, ProgressBar
+from lamlam.pretrain.monitor import Monitor, ProgressBar, Throughput
 from lamlam.pretrain.packing import PackedFile, pack
-from lamlam.pretrain.ranks import Ranks
 from lamlam.pretrain.recipe import Recipe
-from lamlam.pretrain.throughput import Throughput
-from lamlam.pretrain.trainer import Deadline, PackedTrainer, check_sharding, steps_of, whole_state
+from lamlam.pretrain.trainer import Deadline, DistributedContext, PackedTrainer, check_sharding, steps_of, whole_state
 from lamlam.vocab import Vocabulary
 
 __all__ = ["Run", "TimeIsUp", "prepare", "pretrain"]
@@ -163,7 +161,7 @@ def pretrain(
     has not ended after so many `seconds`.
     """
     check_sharding(recipe)
-    run, ranks = Run(Path(folder)), Ranks.from_environment()
+    run, ranks = Run(Path(folder)), DistributedContext.from_environment()
     run.folder.mkdir(parents=True, exist_ok=True)
     if recipe.model.path and Path(recipe.model.path).resolve() == run.folder.resolve():
         raise InputError("a run cannot train the model of its own folder", path=folder, field="model.path")
@@ -184,7 +182,7 @@ def pretrain(
     return model
 
 
-def _trainer(recipe: Recipe, run: Run, ranks: Ranks, seconds: float | None) -> PackedTrainer:
+def _trainer(recipe: Recipe, run: Run, ranks: DistributedContext, seconds: float | None) -> PackedTrainer:
     vocabulary = Vocabulary.load(run.folder)
     packed = PackedFile(run.packed, boundaries=recipe.training.boundaries, mask_values=recipe.training.mask_values)
     model = _first_model(recipe, run, vocabulary)
@@ -194,7 +192,7 @@ def _trainer(recipe: Recipe, run: Run, ranks: Ranks, seconds: float | None) -> P
     return PackedTrainer(model, recipe, packed, run.state, callbacks, entity_id=vocabulary.entity_id)
 
 
-def _saved_model(recipe: Recipe, run: Run, trainer: PackedTrainer, ranks: Ranks) -> PreTrainedModel:
+def _saved_model(recipe: Recipe, run: Run, trainer: PackedTrainer, ranks: DistributedContext) -> PreTrainedModel:
     """The trained model, saved and in float32 on the CPU, on the first process; elsewhere that process's own."""
     weights, vocabulary, lora = trainer.whole_weights(), Vocabulary.load(run.folder), recipe.training.lora
     if not ranks.first:
@@ -233,7 +231,7 @@ def _first_model(recipe: Recipe, run: Run, vocabulary: Vocabulary) -> PreTrained
         model, base = load_adaptable(settings.path, vocabulary, lora, recipe.seed)
         if whole_state(run.state):
             Base.load(run.folder).check(base.digests[0], settings.path)
-        elif Ranks.from_environment().first:
+        elif DistributedContext.from_environment().first:
             base.save(run.folder)
     elif settings.path:
         model = load_grown(settings.path, vocabulary)
@@ -246,7 +244,7 @@ def _first_model(recipe: Recipe, run: Run, vocabulary: Vocabulary) -> PreTrained
 
 
 def _monitor(
-    recipe: Recipe, run: Run, vocabulary: Vocabulary, model: PreTrainedModel, steps: int, ranks: Ranks
+    recipe: Recipe, run: Run, vocabulary: Vocabulary, model: PreTrainedModel, steps: int, ranks: DistributedContext
 ) -> Monitor:
     training = recipe.training
     return Monitor(

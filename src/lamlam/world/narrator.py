@@ -12,10 +12,8 @@ from string import Formatter
 
 from lamlam.markup import Call
 from lamlam.world.population import Population
-from lamlam.world.questions import possessive
-from lamlam.world.schema import Entity
-from lamlam.world.settings import Size
-from lamlam.world.wordings import DEMO_WORDINGS, INTRODUCTIONS, WORDINGS
+from lamlam.world.schema import Entity, Size
+from lamlam.world.wordings import DEMO_WORDINGS, INTRODUCTIONS, WORDINGS, possessive
 
 __all__ = ["Fact", "Narrator", "Text"]
 

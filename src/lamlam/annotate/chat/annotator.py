@@ -15,9 +15,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lamlam.annotate.chat.answer import propose
 from lamlam.annotate.chat.client import AnswerCache, ChatClient, ChatSettings
-from lamlam.annotate.chat.prompt import messages
+from lamlam.annotate.chat.messages import messages, propose
 from lamlam.annotate.vetting import Vetting
 from lamlam.checked import checked
 from lamlam.markup import AnnotatedDocument

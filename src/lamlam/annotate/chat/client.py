@@ -16,8 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from lamlam.annotate.chat.answer import Answer
-from lamlam.annotate.chat.prompt import SCHEMA, Form, messages
+from lamlam.annotate.chat.messages import SCHEMA, Answer, Form, messages
 from lamlam.errors import InputError, LamLamError
 from lamlam.markup import AnnotatedDocument
 from lamlam.server import Refused, Server

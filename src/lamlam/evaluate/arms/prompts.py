@@ -23,8 +23,8 @@ from lamlam.annotate.public_corpora import bare_name
 from lamlam.corpus import FactRecord
 from lamlam.corpus.lines import Entry
 from lamlam.corpus.prompts import prompt_of
-from lamlam.corpus.webnlg import readable
 from lamlam.evaluate.outcome import Asked, Outcome, outcome
+from lamlam.text import readable
 
 __all__ = [
     "CALIBRATION",

@@ -1,37 +1,35 @@
-"""Entity substitution: a training-time augmentation that renames subjects and values in text and calls alike.
+"""Training-time augmentation of annotated documents: names replaced, calls that find nothing, questions, shown facts.
 
-A small model that sees a few hundred names learns them by heart and cannot ask about a new one. Renamed afresh each
-time a document is packed, names can only be copied. Renaming goes word by word, so that a later partial mention
-follows the full name, and only the words that make a name distinct are touched: "Aarhus Airport" may become "Belvik
-Airport".
-
-Likewise, a model that has only seen lookups succeed invents a value when one fails. So some calls may find nothing, and
-the text says so.
+A small model that sees a few hundred names memorises them and cannot ask about a new one. If they are renamed each time
+a document is packed, they can only be copied. Renaming goes word by word, so a later partial mention follows the full
+name, and only distinctive words change: "Aarhus Airport" may become "Belvik Airport". Likewise a model that only sees
+lookups succeed invents a value when one fails, so some calls find nothing, and the text says so.
 """
 
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from lamlam.corpus.corpus import FactRecord
+from lamlam.corpus.prompts import prompt_of, shown, text_of
 from lamlam.markup import UNKNOWN, AnnotatedDocument, Call
+from lamlam.pretrain.recipe import SubstitutionSettings
 from lamlam.text import WORD
 
-__all__ = ["Substitution", "SubstitutionSettings"]
+__all__ = ["DONT_KNOW", "ShownFacts", "Substitution", "ask_about"]
 
 _ORDER = 3
-
-
-class SubstitutionSettings(BaseModel):
-    """Probabilities, each drawn once per subject, per value and per call of a document."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    subjects: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a subject is renamed")
-    values: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a value is replaced")
-    unknown: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a call finds nothing")
+DONT_KNOW = "I don't know."
+_QUESTIONS = (
+    "What is the {relation} of {entity}?",
+    "What is the {relation} of {entity}?",
+    "What is {entity}'s {relation}?",
+    "Which {relation} does {entity} have?",
+    "Can you tell me the {relation} of {entity}?",
+    "{entity}: {relation}?",
+)
 
 
 class Substitution:
@@ -133,3 +131,46 @@ def _miss(document: AnnotatedDocument, missed: Collection[int]) -> AnnotatedDocu
         else:
             calls.append(Call(call.entity, call.relation, value, len(text)))
     return AnnotatedDocument(document.id, text + document.text[position:], tuple(calls))
+
+
+def ask_about(document: AnnotatedDocument, rng: random.Random, *, unknown: float = 0.0) -> AnnotatedDocument:
+    """A question about one of the document's calls, and its answer; with probability `unknown` nothing is found."""
+    call = rng.choice(document.calls)
+    relation = " ".join(word if word.isupper() else word.lower() for word in call.relation.split())
+    question = rng.choice(_QUESTIONS).format(relation=relation, entity=call.entity)
+    missed = rng.random() < unknown
+    text = text_of(question, DONT_KNOW if missed else f"{call.value}.")
+    at = len(prompt_of(question)) + 1
+    asked = Call(call.entity, call.relation, UNKNOWN if missed else call.value, at)
+    return replace(document, text=text, calls=(asked,))
+
+
+class ShownFacts:
+    """Draws `number` facts for documents, from their calls and from those of others."""
+
+    def __init__(self, number: int, documents: Iterable[AnnotatedDocument]) -> None:
+        self._number = number
+        calls = {(call.entity, call.relation, call.value) for document in documents for call in document.calls}
+        self._facts = [FactRecord(*call) for call in sorted(calls)]
+        self._of: dict[str, list[FactRecord]] = defaultdict(list)
+        for fact in self._facts:
+            self._of[fact.relation].append(fact)
+
+    def before(self, document: AnnotatedDocument, rng: random.Random) -> str:
+        """The facts to stand before a document, shuffled; a fact that its call does not find is not among them."""
+        own = [FactRecord(call.entity, call.relation, call.value) for call in document.calls]
+        chosen = dict.fromkeys(fact for fact in own if fact.value != UNKNOWN)
+        asked = {(fact.entity, fact.relation) for fact in own}
+        for _ in range(2 * self._number):
+            if len(chosen) < self._number and self._facts:
+                other = rng.choice(self._like(own, rng))
+                if (other.entity, other.relation) not in asked:
+                    chosen[other] = None
+        facts = list(chosen)[: self._number]
+        rng.shuffle(facts)
+        return shown(facts)
+
+    def _like(self, own: Sequence[FactRecord], rng: random.Random) -> Sequence[FactRecord]:
+        """What the next fact is drawn from: half of the time a relation that the document has."""
+        alike = self._of.get(rng.choice(own).relation) if own and rng.random() < 0.5 else None
+        return alike or self._facts
