@@ -294,7 +294,7 @@ def test_a_gold_without_a_document_of_the_split_is_refused(tmp_path: Path) -> No
 def test_annotations_that_cannot_be_compared_are_refused() -> None:
     with pytest.raises(LamLamError, match="no document of the gold"):
         score(GOLD, [document("Else.", "else")])
-    with pytest.raises(LamLamError, match="'ada' stands twice among the predictions"):
+    with pytest.raises(LamLamError, match="'ada' occurs twice in the predictions"):
         score(GOLD, [GOLD[0], GOLD[0]])
     with pytest.raises(InputError, match="threshold"):
         ScoreSettings(threshold=1.5)

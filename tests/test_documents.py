@@ -145,7 +145,7 @@ def test_the_bytes_read_are_told(tmp_path: Path) -> None:
         else:
             write_documents(DOCUMENTS, path)
         seen: list[int] = []
-        list(read_documents(path, seen=seen.append))
+        list(read_documents(path, on_progress=seen.append))
         assert sum(seen) == path.stat().st_size
 
 

@@ -25,7 +25,7 @@ __all__ = ["AlignAnnotator", "Aligner", "Alignment", "CandidateFacts", "Reason"]
 
 
 class Reason(StrEnum):
-    """Why a fact found no place in a text."""
+    """Why a fact has no place in a text."""
 
     ENTITY_NOT_FOUND = "entity_not_found"
     VALUE_NOT_FOUND = "value_not_found"
@@ -35,7 +35,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """An annotated document, the facts placed in it with document and span, and those not placed with the reason."""
+    """An annotated document, the facts placed in it (with document and span), and the others with the reason."""
 
     document: AnnotatedDocument
     placed: list[FactRecord]
@@ -43,20 +43,20 @@ class Alignment:
 
 
 class Aligner:
-    """Aligns texts with facts; it keeps nothing between texts.
+    """Aligns texts with facts; keeps no state between texts.
 
-    `stated` says that each text is known to state the facts it is given. Then a near spelling or a part of a name is
-    evidence enough. Otherwise only a name or another way to write it is, where it stands by itself, not as a piece of a
-    longer name; and of several entities that have a value, only the one named last before it is taken to have it there.
+    `stated` means that each text is known to state its facts. Then a near spelling or a part of a name is evidence
+    enough. Otherwise a value counts only as a name or another way to write it, by itself and not as a piece of a longer
+    name; and of several entities with that value, it is given to the one named last before it.
     """
 
     def __init__(self, *, stated: bool = True) -> None:
         self._stated = stated
 
     def annotate(self, text: str, facts: Iterable[FactRecord], id: str) -> Alignment:
-        """Place a call before the value's mention for every fact of `facts` that `text` states after its entity.
+        """Place a call before the value's mention for every fact that `text` states after its entity.
 
-        A call's value is the fact's own value; the span of a placed fact is the mention, as the text writes it.
+        A call has the fact's own value; the span of a placed fact is the mention, as the text writes it.
         """
         facts = list(dict.fromkeys(facts))
         finder = MentionFinder(text)
@@ -87,9 +87,9 @@ class Aligner:
 
 
 def _place(value: ValueMentions, entity: str, named: list[Mention], taken: set[int]) -> Mention | Reason:
-    """The best mention of the value behind the first of the entity.
+    """Return the best mention of the value after the first of the entity.
 
-    Best is also what is not taken, since each stated fact is likely stated at a place of its own.
+    Places that aren't taken are better: each stated fact is likely to be stated at a place of its own.
     """
     if not named:
         return Reason.ENTITY_NOT_FOUND
@@ -99,7 +99,7 @@ def _place(value: ValueMentions, entity: str, named: list[Mention], taken: set[i
 
 
 def _mentions(finder: MentionFinder, facts: Sequence[FactRecord], weaker: bool) -> dict[str, list[Mention]]:
-    """Mentions of every entity and value: sure ones first, weaker ones only for names that have none, where free."""
+    """Return the mentions of every entity and value; weaker ones only for names without sure ones, where free."""
     names = dict.fromkeys(name for fact in facts for name in (fact.entity, fact.value))
     found = {name: finder.find(name, Strength.NAME, Strength.VARIANT) for name in names}
     enclosing = MentionIndex()
@@ -140,7 +140,7 @@ def _scene(
 
 
 def _unhidden(mentions: list[Mention], enclosing: MentionIndex, text: str) -> list[Mention]:
-    """Those that are not only a piece of a longer name; an item of a list, such as "Abilene, Texas", is no piece."""
+    """Return those that aren't just a piece of a longer name; an item of a list ("Abilene, Texas") is no piece."""
     return [
         mention for mention in mentions if all(_is_item(mention, other, text) for other in enclosing.around(mention))
     ]
@@ -154,21 +154,21 @@ def _is_item(mention: Mention, other: Mention, text: str) -> bool:
 
 
 def _nested(finder: MentionFinder, entity: str) -> list[Mention]:
-    """Mentions at the end of a longer name ("President of the United States"): they do introduce the entity."""
+    """Return mentions at the end of a longer name ("President of the United States"): they introduce the entity too."""
     mentions = finder.find(entity, Strength.NAME, Strength.VARIANT)
     joints = (" of", " of the", " in", " in the")
     return [mention for mention in mentions if text_before(finder.text, mention.start).endswith(joints)]
 
 
 def _order(entity: list[Mention], value: list[Mention]) -> tuple[int, int]:
-    """Facts with fewer places to choose from go first, then those whose entity comes first."""
+    """Sort facts with fewer possible places first, then those whose entity comes first."""
     return len(value), entity[0].start if entity else -1
 
 
 class AlignAnnotator:
-    """Places given facts where texts state them; without any, those that a document brings: its triples or calls.
+    """Places given facts where texts state them; without any, the facts that a document brings as triples or calls.
 
-    A text is tried with the facts of every entity that it names. What a document brings itself, it is known to state.
+    A text is tried with the facts of every entity that it names. A document is known to state the facts it brings.
     """
 
     name = "align"
@@ -182,34 +182,33 @@ class AlignAnnotator:
 
     @classmethod
     def of_file(cls, facts: Path | None) -> Self:
-        """With the facts of a file of JSON Lines, or with none. Raises `InputError`."""
+        """Read the facts from a JSON Lines file, if one is given. Raises `InputError`."""
         return cls() if facts is None else cls(read_facts(facts), file_digest(facts))
 
     def annotate(self, document: AnnotatedDocument) -> AnnotatedDocument:
-        """The document with a call before each place where it states a fact after its entity."""
+        """Return the document with a call before each place where it states a fact after its entity."""
         facts = self.brought(document) if self.facts is None else self._candidates.mentioned_in(document.text)
         alignment = self._aligner.annotate(document.text, facts, document.id)
         self._notes.update(reason.value for _, reason in alignment.unplaced)
         return replace(document, calls=alignment.document.calls)
 
     def annotate_many(self, documents: Iterable[AnnotatedDocument]) -> Iterator[AnnotatedDocument]:
-        """One after the other."""
         return map(self.annotate, documents)
 
     def brought(self, document: AnnotatedDocument) -> list[FactRecord]:
-        """The facts that a document is known to state; none where facts were given."""
+        """Return the facts that a document is known to state; none if facts were given."""
         if self.facts is not None:
             return []
         return [FactRecord(call.entity, call.relation, call.value) for call in document.calls]
 
     def take_notes(self) -> Counter[str]:
-        """Why facts found no place, counted since it was last asked."""
+        """Return why facts found no place, counted since the last call."""
         notes, self._notes = self._notes, Counter()
         return notes
 
 
 class CandidateFacts:
-    """Facts indexed by the first words of their entities' names, so that a text is compared with few of them."""
+    """Facts indexed by the first words of their entities' names, so a text is compared with few of them."""
 
     def __init__(self, facts: Iterable[FactRecord]) -> None:
         self._facts: dict[str, dict[FactRecord, None]] = defaultdict(dict)
@@ -222,7 +221,7 @@ class CandidateFacts:
                     self._entities[first[0].key][entity] = None
 
     def mentioned_in(self, text: str) -> list[FactRecord]:
-        """The facts of every entity that `text` names, by its name or another way to write it."""
+        """Return the facts of every entity that `text` names, by its name or another way to write it."""
         finder = MentionFinder(text)
         entities = dict.fromkeys(entity for key in dict.fromkeys(finder.keys) for entity in self._entities.get(key, ()))
         named = [entity for entity in entities if finder.find(entity, Strength.NAME, Strength.VARIANT)]

@@ -4,43 +4,73 @@ An annotator puts lookup calls into a plain text and leaves the text alone. Each
 large libraries.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from lamlam.annotate.shards import Shard
+from lamlam.corpus import FactRecord
 from lamlam.errors import InputError
 from lamlam.markup import AnnotatedDocument
 
-__all__ = ["ANNOTATORS", "Annotator", "AnnotatorKind", "AnnotatorOptions", "make_annotator"]
+__all__ = [
+    "ANNOTATORS",
+    "Annotator",
+    "AnnotatorKind",
+    "AnnotatorOptions",
+    "BringsFacts",
+    "TakesNotes",
+    "make_annotator",
+]
 
 
 class Annotator(Protocol):
-    """Annotates documents; their texts come back byte for byte, calls that they had already are replaced."""
+    """Annotates documents; texts come back byte for byte, and earlier calls are replaced."""
 
     @property
     def name(self) -> str:
-        """What it is called on the command line."""
+        """The name on the command line."""
         ...
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """All that decides what it writes, as JSON holds it: settings, and digests of models and facts."""
+        """Everything that determines the output, as JSON: settings, and digests of models and facts."""
         ...
 
     def annotate(self, document: AnnotatedDocument) -> AnnotatedDocument:
-        """The document with calls."""
+        """Return the document with calls."""
         ...
 
     def annotate_many(self, documents: Iterable[AnnotatedDocument]) -> Iterator[AnnotatedDocument]:
-        """The documents with calls, in order; some annotators are faster with several at a time."""
+        """Yield the documents with calls, in order; some annotators are faster with several at a time."""
+        ...
+
+
+@runtime_checkable
+class TakesNotes(Protocol):
+    """An annotator that counts what happens, such as facts without a place or calls that it dropped."""
+
+    def take_notes(self) -> Counter[str]:
+        """Return the counts since the last call, by name."""
+        ...
+
+
+@runtime_checkable
+class BringsFacts(Protocol):
+    """An annotator that is given facts; they go into the knowledge base whether or not a text states them."""
+
+    facts: Sequence[FactRecord] | None
+
+    def brought(self, document: AnnotatedDocument) -> Sequence[FactRecord]:
+        """Return the facts that a document, before it is annotated, is known to state."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotatorOptions:
-    """What a user may say of an annotator; None is not said. `settings` are those that have no option of their own."""
+    """A user's options for an annotator; None if not given. `settings` are those without an option of their own."""
 
     facts: Path | None = None
     model: str | None = None
@@ -51,7 +81,7 @@ class AnnotatorOptions:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatorKind:
-    """An annotator: what it is, the options that it takes, and how it is made of them and of the shards to come."""
+    """An annotator: what it does, the options it takes, and how it is made from them and the shards to come."""
 
     help: str
     takes: frozenset[str]
@@ -59,13 +89,13 @@ class AnnotatorKind:
 
 
 def make_annotator(name: str, options: AnnotatorOptions, shards: Sequence[Shard]) -> Annotator:
-    """The annotator of a name. Raises `InputError` where there is none, or an option is given that it does not take."""
+    """Make the annotator called `name`. Raises `InputError` for an unknown name or an option that it doesn't take."""
     if name not in ANNOTATORS:
-        raise InputError(f"there is no annotator '{name}': choose among {', '.join(ANNOTATORS)}", field="with")
+        raise InputError(f"unknown annotator '{name}'; choose from {', '.join(ANNOTATORS)}", field="with")
     kind = ANNOTATORS[name]
-    given = [each.name for each in fields(options) if getattr(options, each.name)]
-    if beyond := [option for option in given if option not in kind.takes]:
-        raise InputError(f"{name} takes no --{beyond[0].replace('settings', 'set')}", field=beyond[0])
+    given = [option.name for option in fields(options) if getattr(options, option.name)]
+    if unknown := [option for option in given if option not in kind.takes]:
+        raise InputError(f"{name} takes no --{unknown[0].replace('settings', 'set')}", field=unknown[0])
     return kind.make(options, shards)
 
 
@@ -81,17 +111,15 @@ def _align(options: AnnotatorOptions, shards: Sequence[Shard]) -> Annotator:
 def _chat(options: AnnotatorOptions, shards: Sequence[Shard]) -> Annotator:
     from lamlam.annotate.chat.annotator import open_chat
 
-    if options.model is None:
-        raise InputError("chat needs --model, the model's name on the server", field="model")
-    return open_chat(options.model, options.server, options.cache, options.settings)
+    model = _model(options, "chat needs --model, the model's name on the server")
+    return open_chat(model, options.server, options.cache, options.settings)
 
 
 def _causal(options: AnnotatorOptions, shards: Sequence[Shard]) -> Annotator:
     from lamlam.annotate.causal.annotator import open_causal
 
-    if options.model is None:
-        raise InputError("causal needs --model, the folder of a model that was taught to annotate", field="model")
-    return open_causal(options.model, options.settings)
+    model = _model(options, "causal needs --model, the folder of a model that was trained to annotate")
+    return open_causal(model, options.settings)
 
 
 def _tagger(options: AnnotatorOptions, shards: Sequence[Shard]) -> Annotator:
@@ -99,9 +127,14 @@ def _tagger(options: AnnotatorOptions, shards: Sequence[Shard]) -> Annotator:
     from lamlam.annotate.tagger.tagger import Tagger
     from lamlam.checked import checked
 
+    model = _model(options, "tagger needs --model, the folder of a trained tagger")
+    return Tagger.open(model, checked(OpenSettings, options.settings))
+
+
+def _model(options: AnnotatorOptions, reason: str) -> str:
     if options.model is None:
-        raise InputError("tagger needs the folder of a trained one: --model", field="model")
-    return Tagger.open(options.model, checked(OpenSettings, options.settings))
+        raise InputError(reason, field="model")
+    return options.model
 
 
 ANNOTATORS: Mapping[str, AnnotatorKind] = {

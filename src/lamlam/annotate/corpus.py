@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 from lamlam import __version__
-from lamlam.annotate.annotator import Annotator
-from lamlam.annotate.engines import processes
+from lamlam.annotate.annotator import Annotator, BringsFacts
+from lamlam.annotate.engines import processes, run_on_ray
 from lamlam.annotate.shard_work import AnnotationCounts, Progress, ShardWork
 from lamlam.annotate.shards import Shard, is_one_file
 from lamlam.annotate.spans import facts_in
@@ -24,26 +24,17 @@ from lamlam.files import atomic_write, remove_torn
 from lamlam.kb import AddReport, KnowledgeBase
 from lamlam.kb.connect import is_url
 from lamlam.kb.names import normalise
-from lamlam.markup import AnnotatedDocument
 
-__all__ = [
-    "BringsFacts",
-    "CorpusTally",
-    "Ledger",
-    "add_facts",
-    "annotate_corpus",
-    "check_knowledge_base",
-    "ledger_file",
-]
+__all__ = ["CorpusTally", "Ledger", "annotate_corpus", "ledger_file"]
 
 _NO_FOLDERS = (".json", ".txt", ".md", ".csv", ".gz", ".bz2")
-_ANEW = "name another place, or give --anew to make it again"
-_LARGE = 1 << 22  # bytes of documents, from which on facts are worth another process and another file
+_START_OVER = "choose another place, or give --anew to start over"
+_LARGE = 1 << 22  # bytes of documents from which on facts are added in bulk, by another process
 
 
 @dataclass(slots=True)
 class CorpusTally:
-    """The counts of all shards, and what the knowledge base did with the facts; None where none was named."""
+    """The counts of all shards, and the knowledge base's report on the facts, if one was given."""
 
     counts: AnnotationCounts = field(default_factory=AnnotationCounts)
     knowledge_base: AddReport | None = None
@@ -60,16 +51,17 @@ def annotate_corpus(
     anew: bool = False,
     progress: Progress | None = None,
 ) -> CorpusTally:
-    """Annotate shards into `out`: one file where its name ends as one, else a folder with a file for each shard.
+    """Annotate shards into `out`: one file if its name ends like one, else a folder with a file for each shard.
 
-    Shards that are made already are not made again; `anew` makes all again. `engine` says who works: `workers`
-    processes here, or those of Ray. Facts go into `knowledge_base`, made where it is missing: those that the calls
-    state, with document and span, and those that the annotator was given. Raises `InputError` for input that cannot be
-    read, and where `out` holds what another annotator, other settings or other input made.
+    Finished shards are skipped unless `anew`. The work is done by `workers` processes on this machine, or by those of
+    Ray. Facts go into `knowledge_base`, created if missing: those that the calls state, with document and span, and
+    those that the annotator was given. Raises `InputError` for input that cannot be read, and if `out` holds what
+    another annotator, other settings or other input made.
     """
     ledger, tally = Ledger(out, annotator), CorpusTally()
     works = _works(shards, out, ledger.maker)
-    check_knowledge_base(knowledge_base)
+    if knowledge_base is not None and (is_url(knowledge_base) or Path(knowledge_base).exists()):
+        KnowledgeBase.open(knowledge_base, create=True).close()  # fails before the work if it can't be opened
     progress = progress or Progress()
     ledger.begin([work.shard.name for work in works], anew=anew)
     try:
@@ -92,7 +84,7 @@ def annotate_corpus(
     ledger.complete(tally.counts)
     if knowledge_base is not None:
         progress.stage("adding facts")
-        tally.knowledge_base = add_facts(works, annotator, knowledge_base)
+        tally.knowledge_base = _add_facts(works, annotator, knowledge_base)
     return tally
 
 
@@ -100,8 +92,6 @@ def _run(
     works: Sequence[ShardWork], annotator: Annotator, workers: int, engine: str, progress: Progress
 ) -> Iterator[tuple[ShardWork, AnnotationCounts]]:
     if engine == "ray":
-        from lamlam.annotate.engines import run_on_ray
-
         yield from run_on_ray(works, annotator, workers, progress)
         return
     try:
@@ -109,15 +99,15 @@ def _run(
             for work in works:
                 yield work, work.run(made, progress)
     except InputError:
-        work.clear()  # mended input is other input
+        work.clear()  # corrected input is other input
         raise
 
 
 def _works(shards: Sequence[Shard], out: Path, maker: str) -> list[ShardWork]:
-    """What is to be made of each shard. Raises `InputError` where that has no place, or is the input."""
+    """Return the work on each shard. Raises `InputError` if its output has no place, or is the input."""
     if is_one_file(out):
         if len(shards) > 1:
-            raise InputError(f"is one file, but there are {len(shards)} to be written: name a folder", path=out)
+            raise InputError(f"is one file, but there are {len(shards)} to write: name a folder", path=out)
         places = [out]
     else:
         places = [out / shard.name for shard in shards]
@@ -127,19 +117,45 @@ def _works(shards: Sequence[Shard], out: Path, maker: str) -> list[ShardWork]:
             raise InputError("holds files that are no annotation: name another folder, or an empty one", path=out)
     for shard, place in zip(shards, places, strict=True):
         if any(place.resolve() == path.resolve() for path in shard.files):
-            raise InputError("would be written over: name another place for what is made of it", path=place)
+            raise InputError("would be overwritten: name another place for the output", path=place)
     return [ShardWork(shard, place, maker) for shard, place in zip(shards, places, strict=True)]
 
 
+def _add_facts(works: Sequence[ShardWork], annotator: Annotator, place: str | Path) -> AddReport:
+    """Add the facts of all shards to a knowledge base, created if missing, in one transaction.
+
+    A source names the document by its id, after the shard's name if there are several: `a.jsonl#17`.
+    """
+    facts = _facts(works, annotator)
+    with KnowledgeBase.open_to_fill(place) as kb:
+        if sum(work.out.stat().st_size for work in works) < _LARGE:
+            return kb.add(facts, actor="annotate", reason=annotator.name)
+        identity = " ".join(work.digest for work in works)
+        return kb.load(facts, identity=identity, actor="annotate", reason=annotator.name)
+
+
+def _facts(works: Sequence[ShardWork], annotator: Annotator) -> Iterator[FactRecord]:
+    if isinstance(annotator, BringsFacts):
+        yield from annotator.facts or ()
+        yield from (fact for work in works for document in work.shard.read() for fact in annotator.brought(document))
+    for work in works:
+        prefix = f"{work.shard.name}#" if len(works) > 1 else ""
+        for document in read_documents(work.out):
+            for fact in facts_in(document):
+                if all(map(normalise, (fact.entity, fact.relation, fact.value))):
+                    yield replace(fact, document=prefix + document.id)
+
+
 def ledger_file(out: Path) -> Path:
-    """Where it stands: `OUT.annotation.json` beside one file, `annotation.json` in a folder."""
+    """Return the ledger's path: `OUT.annotation.json` beside one file, `annotation.json` in a folder."""
     return out.with_name(f"{out.name}.annotation.json") if is_one_file(out) else out / "annotation.json"
 
 
 class Ledger:
-    """Annotator, version and settings, and each finished shard with a digest of its input and its counts.
+    """How shards were annotated: annotator, version, settings, and for each shard its input's digest and its counts.
 
-    While a run goes on, finished shards stand in a log beside it, a line each.
+    During a run, finished shards are in a log beside the file, a line each. Nothing in the file depends on when or how
+    fast a run was, or how often it was interrupted.
     """
 
     def __init__(self, out: Path, annotator: Annotator) -> None:
@@ -156,49 +172,51 @@ class Ledger:
         return json.dumps(self._head, sort_keys=True)
 
     def begin(self, names: Iterable[str], *, anew: bool) -> None:
-        """Take up what stands there. Raises `InputError` where it is another annotator's, or holds other shards."""
+        """Continue an earlier run. Raises `InputError` if it was another annotator's, or of other shards."""
         if anew:
-            self._path.unlink(missing_ok=True)
-            self._log.unlink(missing_ok=True)
+            self._remove()
         if not self._path.exists():
             self._write(complete=False)
             return
         stored = dict(read_object(self._path).value)
-        if others := [key for key in self._head if stored.get(key) != self._head[key]]:
-            raise InputError(f"{self._told(stored, others)}: {_ANEW}", path=self._out)
+        if different := [key for key in self._head if stored.get(key) != self._head[key]]:
+            raise InputError(f"{self._difference(stored, different)}: {_START_OVER}", path=self._out)
         self._shards = {**stored.get("shards", {}), **self._logged()}
         if gone := sorted(self._shards.keys() - set(names)):
-            raise InputError(f"holds {gone[0]}, which the input lacks: {_ANEW}", path=self._out)
+            raise InputError(f"holds {gone[0]}, which the input lacks: {_START_OVER}", path=self._out)
 
     def finished(self, name: str, digest: str) -> AnnotationCounts | None:
-        """The counts of a shard that is made. Raises `InputError` where its input has changed since."""
+        """Return the counts of a finished shard. Raises `InputError` if its input has changed since."""
         entry = self._shards.get(name)
         if entry is None:
             return None
         if entry["input"] != digest:
-            raise InputError(f"was made of {name} as it was before it changed: {_ANEW}", path=self._out)
+            raise InputError(f"was made from {name} before it changed: {_START_OVER}", path=self._out)
         return AnnotationCounts.from_json(entry)
 
     def finish(self, name: str, digest: str, counts: AnnotationCounts) -> None:
-        """Note that a shard is made."""
+        """Record a finished shard."""
         self._shards[name] = {"input": digest, **counts.as_json()}
         with self._log.open("a", encoding="ascii") as file:
-            file.write("\n" + json.dumps({name: self._shards[name]}) + "\n")  # behind a line that may be torn off
+            file.write("\n" + json.dumps({name: self._shards[name]}) + "\n")  # the line before may be torn
 
     def complete(self, total: AnnotationCounts) -> None:
-        """Note that all shards are made."""
+        """Record that all shards are finished."""
         self._write(complete=True, **total.as_json(), shards=dict(sorted(self._shards.items())))
         self._log.unlink(missing_ok=True)
         remove_torn(self._path)
 
     def abandon(self) -> None:
-        """Leave nothing behind where no shard was finished."""
+        """Leave nothing behind if no shard was finished."""
         if not self._shards:
-            self._path.unlink(missing_ok=True)
-            self._log.unlink(missing_ok=True)
+            self._remove()
 
-    def _told(self, stored: dict[str, Any], others: list[str]) -> str:
-        if others == ["settings"]:
+    def _remove(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._log.unlink(missing_ok=True)
+
+    def _difference(self, stored: dict[str, Any], different: list[str]) -> str:
+        if different == ["settings"]:
             mine, theirs = self._head["settings"], stored.get("settings") or {}
             keys = sorted(key for key in {*mine, *theirs} if mine.get(key) != theirs.get(key))
             return f"was begun by {stored['annotator']} with other settings ({', '.join(keys)})"
@@ -210,51 +228,9 @@ class Ledger:
             file.write("\n")
 
     def _logged(self) -> dict[str, dict[str, Any]]:
-        """The lines of the log; one that was torn off counts for nothing."""
+        """Return the shards in the log; torn lines are ignored."""
         shards: dict[str, dict[str, Any]] = {}
         for line in self._log.read_text(encoding="ascii").splitlines() if self._log.exists() else ():
             with suppress(json.JSONDecodeError):
                 shards |= json.loads(line)
         return shards
-
-
-@runtime_checkable
-class BringsFacts(Protocol):
-    """An annotator that is given facts; they go into the knowledge base whether or not a text states them."""
-
-    facts: Sequence[FactRecord] | None
-
-    def brought(self, document: AnnotatedDocument) -> Sequence[FactRecord]:
-        """The facts that a document, before it is annotated, is known to state."""
-        ...
-
-
-def check_knowledge_base(place: str | Path | None) -> None:
-    """Raises `LamLamError` where a knowledge base is named that cannot be opened."""
-    if place is not None and (is_url(place) or Path(place).exists()):
-        KnowledgeBase.open(place, create=True).close()
-
-
-def add_facts(works: Sequence[ShardWork], annotator: Annotator, place: str | Path) -> AddReport:
-    """Add the facts of all shards to a knowledge base, made where it is missing, in one transaction.
-
-    A source names the document by its id, after the shard's name where there are several: `a.jsonl#17`.
-    """
-    facts = _facts(works, annotator)
-    with KnowledgeBase.open_to_fill(place) as kb:
-        if sum(work.out.stat().st_size for work in works) < _LARGE:
-            return kb.add(facts, actor="annotate", reason=annotator.name)
-        identity = " ".join(work.digest for work in works)
-        return kb.load(facts, identity=identity, actor="annotate", reason=annotator.name)
-
-
-def _facts(works: Sequence[ShardWork], annotator: Annotator) -> Iterator[FactRecord]:
-    if isinstance(annotator, BringsFacts):
-        yield from annotator.facts or ()
-        yield from (fact for work in works for before in work.shard.read() for fact in annotator.brought(before))
-    for work in works:
-        prefix = f"{work.shard.name}#" if len(works) > 1 else ""
-        for document in read_documents(work.out):
-            for fact in facts_in(document):
-                if all(map(normalise, (fact.entity, fact.relation, fact.value))):
-                    yield replace(fact, document=prefix + document.id)

@@ -26,17 +26,17 @@ from lamlam.markup import AnnotatedDocument
 
 __all__ = ["processes", "run_on_ray", "this_process"]
 
-_AHEAD = 2  # blocks for each worker that are read before they are asked for
+_AHEAD = 2  # blocks per worker that are read ahead
 
 
 @contextmanager
 def this_process(annotator: Annotator) -> Iterator[Engine]:
-    """Makes one block after the other."""
+    """Make one block after the other."""
     yield lambda tasks: (annotate_block(annotator, *task) for task in tasks)
 
 
 def processes(annotator: Annotator, workers: int) -> AbstractContextManager[Engine]:
-    """Makes blocks in `workers` processes, each with its copy of the annotator, or in this one for less than two.
+    """Make blocks in `workers` processes, each with its copy of the annotator, or in this one if there is only one.
 
     Raises `LamLamError` for an annotator that cannot be copied.
     """
@@ -50,19 +50,21 @@ def _several(annotator: Annotator, workers: int) -> Iterator[Engine]:
         try:
             copy.write_bytes(pickle.dumps(annotator))
         except (pickle.PicklingError, TypeError, AttributeError) as error:
-            raise LamLamError(f"{annotator.name} runs in one process alone, so --workers must be 1") from error
-        # Started afresh, not forked: the annotator's library may have threads of its own.
+            raise LamLamError(f"{annotator.name} runs in one process only, so --workers must be 1") from error
+        # Spawned, not forked: the annotator's library may have threads of its own.
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, context, initializer=_leave_interrupts_to_the_first)
+        pool = ProcessPoolExecutor(workers, context, initializer=_ignore_interrupts)
         try:
-            yield lambda tasks: _shared_out(pool, copy, tasks, _AHEAD * workers)
+            yield lambda tasks: _distributed(pool, copy, tasks, _AHEAD * workers)
         except BrokenProcessPool as error:
-            raise LamLamError("a worker process ended before its time; the same command goes on from here") from error
+            raise LamLamError("a worker process died; run the same command again to continue from here") from error
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _shared_out(pool: ProcessPoolExecutor, copy: Path, tasks: Iterable[Task], ahead: int) -> Iterator[AnnotationCounts]:
+def _distributed(
+    pool: ProcessPoolExecutor, copy: Path, tasks: Iterable[Task], ahead: int
+) -> Iterator[AnnotationCounts]:
     waiting: deque[Future[AnnotationCounts]] = deque()
     for documents, path in tasks:
         waiting.append(pool.submit(_make, copy, documents, path))
@@ -72,17 +74,18 @@ def _shared_out(pool: ProcessPoolExecutor, copy: Path, tasks: Iterable[Task], ah
         yield waiting.popleft().result()
 
 
-def _leave_interrupts_to_the_first() -> None:
+def _ignore_interrupts() -> None:
+    """Leave them to the first process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _make(copy: Path, documents: Sequence[AnnotatedDocument], path: Path) -> AnnotationCounts:
-    return annotate_block(_unpacked(copy), documents, path)
+    return annotate_block(_unpickled(copy), documents, path)
 
 
 @lru_cache(maxsize=1)
-def _unpacked(copy: Path) -> Annotator:
-    """The worker's own annotator, from this program's own file."""
+def _unpickled(copy: Path) -> Annotator:
+    """Return the worker's own annotator; the file was written by this program."""
     annotator: Annotator = pickle.loads(copy.read_bytes())
     return annotator
 
@@ -90,9 +93,9 @@ def _unpacked(copy: Path) -> Annotator:
 def run_on_ray(
     works: Sequence[ShardWork], annotator: Annotator, workers: int, progress: Progress
 ) -> Iterator[tuple[ShardWork, AnnotationCounts]]:
-    """Make shards on `workers` workers, each with its copy of the annotator; yields those that are made.
+    """Make whole shards on `workers` Ray workers, each with its copy of the annotator; yield the finished ones.
 
-    Raises `LamLamError` where Ray is not installed, and what a worker raised.
+    Raises `LamLamError` if Ray isn't installed, and whatever a worker raised.
     """
     try:
         import ray
@@ -104,7 +107,7 @@ def run_on_ray(
     with _ray(ray):
         numbers = ray.data.from_items([{"number": at} for at in range(len(works))], override_num_blocks=len(works))
         made = numbers.map(
-            cast(Any, _RayWorker),  # a class: made once on each worker
+            cast(Any, _RayWorker),  # a class: instantiated once per worker
             fn_constructor_args=([_absolute(work) for work in works], annotator),
             compute=ray.data.ActorPoolStrategy(size=min(workers, len(works))),
         )
@@ -119,7 +122,7 @@ def run_on_ray(
 
 @contextmanager
 def _ray(ray: Any) -> Iterator[None]:
-    """Ray, quiet; where it does not run yet, from here to the end of the block."""
+    """Silence Ray; start it if it isn't running, and stop it at the end of the block."""
     ours = not ray.is_initialized()
     if ours:
         ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
@@ -133,7 +136,7 @@ def _ray(ray: Any) -> Iterator[None]:
 
 
 def _absolute(work: ShardWork) -> ShardWork:
-    """The same work, whose files are found from any folder of another machine that sees them."""
+    """Return the same work with absolute paths, for other machines that share the file system."""
     shard = work.shard
     if shard.files and not shard.source.startswith(PREFIX):
         shard = replace(shard, source=str(Path(shard.source).resolve()))
@@ -149,13 +152,12 @@ class _RayWorker:
         self._works, self._annotator = works, annotator
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        told = {"number": row["number"], "counts": AnnotationCounts().as_json(), "error": "", "input": False}
-        work = self._works[row["number"]]
+        work, counts, message, is_input = self._works[row["number"]], AnnotationCounts(), "", False
         try:
             with this_process(self._annotator) as engine:
                 counts = work.run(engine, Progress())
-        except LamLamError as error:  # told here, as Ray would show where it happened instead
-            if isinstance(error, InputError):
+        except LamLamError as error:  # returned, as Ray would report its own traceback instead
+            message, is_input = str(error), isinstance(error, InputError)
+            if is_input:
                 work.clear()
-            return told | {"error": str(error), "input": isinstance(error, InputError)}
-        return told | {"counts": counts.as_json()}
+        return {"number": row["number"], "counts": counts.as_json(), "error": message, "input": is_input}

@@ -5,12 +5,12 @@ What becomes of them is left to `corpus`.
 
 import glob
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lamlam.corpus.documents import SHARD_ENDINGS, TEXT_ENDINGS, files_of, read_documents
-from lamlam.corpus.lines import Entry, read_entries
+from lamlam.corpus.lines import Entry, OnProgress, read_entries
 from lamlam.corpus.rows import Columns, Ids, document_of
 from lamlam.corpus.split import stated_document
 from lamlam.corpus.tables import PREFIX, hub_name
@@ -19,8 +19,6 @@ from lamlam.files import file_digest, refuse_stream
 from lamlam.markup import AnnotatedDocument, Call
 
 __all__ = ["Shard", "find_shards", "is_one_file"]
-
-Seen = Callable[[int], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +42,19 @@ class Shard:
             digest.update(f"{path.name} {file_digest(path)}\n".encode())
         return digest.hexdigest()
 
-    def read(self, seen: Seen = lambda read: None) -> Iterator[AnnotatedDocument]:
+    def read(self, on_progress: OnProgress = lambda size: None) -> Iterator[AnnotatedDocument]:
         """The documents. A text that comes with triples has them as calls at its start, as their places are not known.
 
         Raises `InputError`, also when there are none.
         """
         if self.source.endswith(SHARD_ENDINGS) and ".jsonl" in self.source and Path(self.source).is_file():
-            return self._lines(seen)
-        return read_documents(self.source, self.columns, seen)
+            return self._lines(on_progress)
+        return read_documents(self.source, self.columns, on_progress)
 
-    def _lines(self, seen: Seen) -> Iterator[AnnotatedDocument]:
+    def _lines(self, on_progress: OnProgress) -> Iterator[AnnotatedDocument]:
         found = False
         with Ids() as ids:
-            for entry in read_entries(self.source, seen):
+            for entry in read_entries(self.source, on_progress):
                 found = True
                 document = _stated(entry) if entry.has("triples") else document_of(entry, self.columns)
                 ids.add(document.id, self.source, entry.line, self.columns.id)

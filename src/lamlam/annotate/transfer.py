@@ -25,16 +25,16 @@ _AROUND = 4  # words on either side of a call that tell whether its surroundings
 _OPENER = "dblookup("
 _COMPARED = 10  # words before a call that are compared
 _QUOTES = '"“„«'
-_FOLLOWS = 2  # as many words as it counts that the value follows at once
-_ENOUGH = 2  # of them must be the text's, fewer only where fewer are told
-_AT_ONCE = 25_000_000  # pairs of words that are compared: 3 MB of bits
-_RUN = 6  # words that a cut is recognised by
+_FOLLOWS = 2  # a value that follows at once counts as much as so many words
+_ENOUGH = 2  # of the quoted words must be the text's, or all if there are fewer
+_AT_ONCE = 25_000_000  # pairs of words compared at once: 3 MB of bits
+_RUN = 6  # words that identify a cut
 
 
 def transfer(document: AnnotatedDocument, copy: str) -> Vetted:
-    """The document with the calls of `copy`, a model's version of its text with `dblookup` markup in it.
+    """Return the document with the calls of `copy`, a model's version of its text with `dblookup` markup.
 
-    Calls that the document has already are replaced.
+    Earlier calls are replaced.
     """
     vetting = Vetting(document)
     propose_copied(vetting, document.text, copy)
@@ -42,7 +42,7 @@ def transfer(document: AnnotatedDocument, copy: str) -> Vetted:
 
 
 def propose_copied(vetting: Vetting, text: str, copy: str, offset: int = 0) -> None:
-    """Offer the calls of `copy` for the places of `text`, which stands at character `offset` of the vetted document."""
+    """Offer the calls of `copy` at places of `text`, which starts at character `offset` of the vetted document."""
     parsed = dblookup.parse(copy, lenient=True)
     vetting.malformed(parsed.text.count(_OPENER) - text.count(_OPENER))
     words = WordMap(text, parsed.text)
@@ -58,7 +58,9 @@ def propose_copied(vetting: Vetting, text: str, copy: str, offset: int = 0) -> N
 
 
 def opened_by(text: str, words: Sequence[Word], index: int, opening: str) -> int:
-    """Where word `index` of a text starts, with the brackets and quotation marks before it that begin `opening`."""
+    """Return where word `index` of a text starts, with the brackets and quotation marks before it that `opening`
+    has.
+    """
     if index == len(words):
         return len(text)
     start = words[index].start
@@ -70,7 +72,7 @@ def opened_by(text: str, words: Sequence[Word], index: int, opening: str) -> int
 
 
 class WordMap:
-    """Where the words of a copy stand in a text."""
+    """Where the words of a copy are in a text."""
 
     def __init__(self, text: str, copy: str) -> None:
         self._text, self._copy = text, copy
@@ -80,18 +82,15 @@ class WordMap:
         self._starts = [word.start for word in self._copied]
 
     def place(self, at: int) -> int | None:
-        """The character of the text that stands where `at` does in the copy; None where the words there are others."""
-        index = self._first_behind(at)
+        """Return the character of the text that corresponds to `at` in the copy; None if the words there differ."""
+        index = bisect_left(self._starts, at)
         if not self._is_surrounded_alike(index):
             return None
         gap = self._copy[at : self._starts[index]] if index < len(self._starts) else ""
         return opened_by(self._text, self._words, self._next[index], gap)
 
-    def _first_behind(self, at: int) -> int:
-        return bisect_left(self._starts, at)
-
     def _is_surrounded_alike(self, index: int) -> bool:
-        """Whether the next word or both before are the text's, and half of those around, near each other there."""
+        """Return whether the next word or both before are the text's, and half of those around, close together."""
         target = self._next[index]
         first, last = max(0, index - _AROUND), min(len(self._copied), index + _AROUND)
         near = [place for place in self._same[first:last] if place is not None and abs(place - target) <= 2 * _AROUND]
@@ -101,7 +100,9 @@ class WordMap:
 
 
 def _following(same: Sequence[int | None], length: int) -> list[int]:
-    """For each word of a copy, and its end, the word of the text that comes there: it may be left out or another."""
+    """Return for each word of a copy, and for its end, the word of the text that comes there, even if the copy lacks
+    it.
+    """
     following, target = [], 0
     for place in same:
         following.append(target if place is None else place)
@@ -120,7 +121,7 @@ def _marks(opening: str) -> str:
 
 
 class QuotedCall(NamedTuple):
-    """A call, and the words of a text that it follows."""
+    """A call, and the words before it in the text."""
 
     entity: str
     relation: str
@@ -129,10 +130,10 @@ class QuotedCall(NamedTuple):
 
 
 def propose_quoted(vetting: Vetting, text: str, calls: Iterable[QuotedCall], offset: int = 0) -> None:
-    """Offer calls for the places of `text`, which stands at character `offset` of the vetted document.
+    """Offer calls at places of `text`, which starts at character `offset` of the vetted document.
 
-    Of several places it is the one that has most of the words told, and the value behind them; then the next behind the
-    call that was listed before.
+    Of several places the best has most of the quoted words and then the value; then the next after the call listed
+    before.
     """
     places = _QuotedPlaces(text)
     behind, rejected = 0, []
@@ -157,36 +158,37 @@ class _QuotedPlaces:
             self._ends[key].append(index)
 
     def find(self, before: str, value: str, behind: int) -> tuple[int, int] | None:
-        """The word and character of the text that come behind the words `before`; None where these are not there."""
-        told, wanted = [word.key for word in plain_words(before)], [word.key for word in plain_words(value)]
-        if wanted and told[-len(wanted) :] == wanted:  # some quote the value as well
-            del told[-len(wanted) :]
-        told = told[-_COMPARED:]
-        ends = set(self._ends.get(told[-1], ()) if told else (0,))
+        """Return the word and character of the text that come after the words `before`, or None."""
+        quoted, wanted = [word.key for word in plain_words(before)], [word.key for word in plain_words(value)]
+        if wanted and quoted[-len(wanted) :] == wanted:  # some models quote the value as well
+            del quoted[-len(wanted) :]
+        quoted = quoted[-_COMPARED:]
+        ends = set(self._ends.get(quoted[-1], ()) if quoted else (0,))
         if wanted:
             ends.update(end - len(wanted) for end in self._ends.get(wanted[-1], ()) if end >= len(wanted))
-        best = max(ends, key=lambda end: (self._likeness(end, told, wanted), end >= behind, -end), default=None)
-        if best is None or self._shared(best, told) < min(_ENOUGH, len(told)):
+        best = max(ends, key=lambda end: (self._likeness(end, quoted, wanted), end >= behind, -end), default=None)
+        if best is None or self._shared(best, quoted) < min(_ENOUGH, len(quoted)):
             return None
         at = opened_by(self._text, self._words, best, value)
         while at > 0 and self._text[at - 1] in _QUOTES:
             at -= 1
         return best, at
 
-    def _likeness(self, end: int, told: list[str], wanted: list[str]) -> int:
+    def _likeness(self, end: int, quoted: list[str], wanted: list[str]) -> int:
         follows = self._keys[end : end + len(wanted)] == wanted
-        return self._shared(end, told) + _FOLLOWS * follows
+        return self._shared(end, quoted) + _FOLLOWS * follows
 
-    def _shared(self, end: int, told: list[str]) -> int:
-        """How many of the words told stand before `end`, each in its place."""
-        stand = self._keys[max(0, end - len(told)) : end]
-        return sum(there == wanted for there, wanted in zip(reversed(stand), reversed(told), strict=False))
+    def _shared(self, end: int, quoted: list[str]) -> int:
+        """Return how many of the quoted words are before `end`, each in its place."""
+        before = self._keys[max(0, end - len(quoted)) : end]
+        return sum(word == other for word, other in zip(reversed(before), reversed(quoted), strict=False))
 
 
 def same_words(text: Sequence[str], copy: Sequence[str]) -> list[int | None]:
-    """For each word of the copy the place of the same word in the text, in order; None for a word that is none of them.
+    """Return for each word of the copy the place of the same word in the text, in order, or None.
 
-    Of several repetitions the first is taken for the text.
+    If the copy repeats itself, the first repetition is taken. Short texts are aligned by their longest common
+    subsequence; long ones are cut where a run of words occurs once, and aligned piece by piece.
     """
     same: list[int | None] = [None] * len(copy)
     if len(text) * len(copy) <= _AT_ONCE:
@@ -195,7 +197,7 @@ def same_words(text: Sequence[str], copy: Sequence[str]) -> list[int | None]:
     begun, done = 0, 0
     for place, index in [*_anchors(text, copy), (len(text), len(copy))]:
         piece, copied = text[begun:place], copy[done:index]
-        if len(piece) * len(copied) <= _AT_ONCE:  # of a longer piece no run of words is the text's
+        if len(piece) * len(copied) <= _AT_ONCE:  # longer pieces share no run of words
             _align(piece, copied, begun, done, same)
         if index < len(copy):
             same[index] = place
@@ -204,9 +206,9 @@ def same_words(text: Sequence[str], copy: Sequence[str]) -> list[int | None]:
 
 
 def _align(text: Sequence[str], copy: Sequence[str], begun: int, done: int, same: list[int | None]) -> None:
-    """Fill in the places of a piece. It is aligned from its end, so that what stands first is matched first.
+    """Fill in the places of a piece. It is aligned from its end, so that the first repetition is matched.
 
-    A sign before either keeps equal ends from being matched beforehand, which would take the last of repetitions.
+    A sign before either keeps equal ends from being matched beforehand, which would match the last repetition.
     """
     for code in Indel.opcodes(["<", *text[::-1]], [">", *copy[::-1]]):
         if code.tag == "equal":
@@ -215,7 +217,7 @@ def _align(text: Sequence[str], copy: Sequence[str], begun: int, done: int, same
 
 
 def _anchors(text: Sequence[str], copy: Sequence[str]) -> list[tuple[int, int]]:
-    """Places in text and copy where one run of words begins, that rise in both: the most that there are of these."""
+    """Return the most places in text and copy where the same run of words begins, in rising order in both."""
     runs = [tuple(text[start : start + _RUN]) for start in range(len(text) - _RUN + 1)]
     counts = Counter(runs)
     places = {run: place for place, run in enumerate(runs) if counts[run] == 1}
@@ -228,8 +230,8 @@ def _anchors(text: Sequence[str], copy: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def _rising(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The longest subsequence of pairs, given by their second number, in which the first rises too."""
-    ends: list[int] = []  # the least first number with which a subsequence of each length can end
+    """Return the longest subsequence of pairs, sorted by their second number, in which the first rises too."""
+    ends: list[int] = []  # the least first number at the end of a subsequence of each length
     last: list[int] = []
     before: list[int | None] = []
     for number, (place, _) in enumerate(pairs):

@@ -7,13 +7,13 @@ Parquet and Hugging Face datasets in `tables`.
 import bz2
 import gzip
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
 
-from lamlam.corpus.lines import PACKED, Entry, read_entries, read_object, read_text
+from lamlam.corpus.lines import PACKED, Entry, OnProgress, read_entries, read_object, read_text
 from lamlam.corpus.rows import Columns, Ids, document_object, document_of
 from lamlam.corpus.tables import PREFIX, hub_documents, parquet_documents, write_parquet_documents
 from lamlam.errors import InputError
@@ -35,48 +35,46 @@ __all__ = [
 TEXT_ENDINGS = (".txt", ".md")
 SHARD_ENDINGS = (".jsonl", ".parquet", *(f".jsonl{packed}" for packed in PACKED))
 
-Seen = Callable[[int], object]
-
 
 def read_documents(
-    source: str | Path, columns: Columns = Columns(), seen: Seen = lambda read: None
+    source: str | Path, columns: Columns = Columns(), on_progress: OnProgress = lambda size: None
 ) -> Iterator[AnnotatedDocument]:
-    """The documents of a file or folder, by its ending, or of a Hugging Face dataset.
+    """Yield the documents of a file or folder, by its ending, or of a Hugging Face dataset.
 
     `.jsonl`: objects `{"id", "title", "text", "calls": [{"entity", "relation", "value", "at"}]}`, `at` a character
-    offset into `text`; `title` and `calls` optional, and a missing `id` is the file's name and line. `.parquet`: the
-    same as columns. `columns` says how `text`, `id` and `title` are called there. `.json`: the paper's. `.txt`, `.md`:
-    a plain text. A folder: its texts (subfolders too), one document a file, whose ids are names relative to the folder;
-    where there is none, its `.jsonl` and `.parquet` files. `hf:NAME[:SPLIT[:CONFIG]]`: a dataset, streamed. JSON Lines
-    may be packed (`.gz`, `.bz2`). `seen` is told how many bytes were read.
-    Raises `InputError`, also when there is no document, or two have the same id.
+    offset into `text`; `title` and `calls` are optional, a missing `id` becomes the file's name and line. `.parquet`:
+    the same as columns. `columns` names the fields `text`, `id` and `title`. `.json`: the paper's format. `.txt`,
+    `.md`: a plain text. A folder: its texts (with subfolders), one document per file, with paths relative to the folder
+    as ids; without texts, its `.jsonl` and `.parquet` files. `hf:NAME[:SPLIT[:CONFIG]]`: a dataset, streamed. JSON
+    Lines may be packed (`.gz`, `.bz2`). `on_progress` is called with the number of bytes read. Raises `InputError`,
+    also if there is no document or two have the same id.
     """
     found = False
     with Ids() as ids:
-        for document in _documents(source, columns, seen, ids):
+        for document in _documents(source, columns, on_progress, ids):
             found = True
             yield document
     if not found:
         raise InputError("holds no documents", path=source)
 
 
-def read_lines(path: Path, columns: Columns, seen: Seen, ids: Ids) -> Iterator[AnnotatedDocument]:
-    """The documents of JSON Lines, whose ids are new. Raises `InputError`."""
-    for entry in read_entries(path, seen):
+def read_lines(path: Path, columns: Columns, on_progress: OnProgress, ids: Ids) -> Iterator[AnnotatedDocument]:
+    """Yield the documents of JSON Lines, whose ids must be new. Raises `InputError`."""
+    for entry in read_entries(path, on_progress):
         document = document_of(entry, columns)
         ids.add(document.id, path, entry.line, columns.id)
         yield document
 
 
 def files_of(folder: Path) -> list[Path]:
-    """The files of a folder and its subfolders that hold documents, in order: the texts, or else the shards."""
+    """Return the files of a folder and its subfolders that hold documents, in order: the texts, or else the shards."""
     every = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path.relative_to(folder)))
     texts = [path for path in every if path.suffix in TEXT_ENDINGS]
     return texts or [path for path in every if path.name.endswith(SHARD_ENDINGS)]
 
 
 def write_documents(documents: Iterable[AnnotatedDocument], path: str | Path) -> int:
-    """Write documents as JSON Lines, packed where the name ends so, or as Parquet; how many."""
+    """Write documents as JSON Lines, packed if the name says so, or as Parquet, and return how many."""
     if Path(path).suffix == ".parquet":
         return write_parquet_documents(documents, path)
     count = 0
@@ -87,31 +85,31 @@ def write_documents(documents: Iterable[AnnotatedDocument], path: str | Path) ->
     return count
 
 
-def _documents(source: str | Path, columns: Columns, seen: Seen, ids: Ids) -> Iterator[AnnotatedDocument]:
+def _documents(source: str | Path, columns: Columns, on_progress: OnProgress, ids: Ids) -> Iterator[AnnotatedDocument]:
     if isinstance(source, str) and source.startswith(PREFIX):
         return hub_documents(source, columns, ids)
     path = Path(source)
     if path.is_dir():
         files = files_of(path)
         if files and files[0].suffix not in TEXT_ENDINGS:
-            return (document for file in files for document in _documents(file, columns, seen, ids))
-        return _texts(files, path, seen)
+            return (document for file in files for document in _documents(file, columns, on_progress, ids))
+        return _texts(files, path, on_progress)
     if path.suffix in TEXT_ENDINGS:
-        return _texts([path], path.parent, seen)
+        return _texts([path], path.parent, on_progress)
     if path.suffix == ".json":
         return documents_from_paper(path, ids)
     if path.suffix == ".parquet":
-        return parquet_documents(path, columns, seen, ids)
+        return parquet_documents(path, columns, on_progress, ids)
     if path.name.endswith(SHARD_ENDINGS):
-        return read_lines(path, columns, seen, ids)
+        return read_lines(path, columns, on_progress, ids)
     reason = "must end in .jsonl, .parquet, .json, .txt or .md" if path.exists() else "no such file"
     raise InputError(reason, path=path)
 
 
-def _texts(files: Iterable[Path], folder: Path, seen: Seen) -> Iterator[AnnotatedDocument]:
+def _texts(files: Iterable[Path], folder: Path, on_progress: OnProgress) -> Iterator[AnnotatedDocument]:
     for path in files:
         text = read_text(path)
-        seen(len(text.encode()))
+        on_progress(len(text.encode()))
         if text.strip():
             yield AnnotatedDocument(path.relative_to(folder).as_posix(), text, title=title_of(text))
 
@@ -122,7 +120,7 @@ def _hidden(path: Path) -> bool:
 
 @contextmanager
 def _packed(file: IO[bytes], ending: str) -> Iterator[IO[bytes]]:
-    """A file to write into, packed by the ending; equal contents give equal bytes."""
+    """Open a file for writing, packed by its ending; equal contents give equal bytes."""
     if ending == ".gz":
         with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
             yield cast(IO[bytes], packed)
@@ -134,10 +132,13 @@ def _packed(file: IO[bytes], ending: str) -> Iterator[IO[bytes]]:
 
 
 def documents_from_paper(path: str | Path, ids: Ids | None = None) -> Iterator[AnnotatedDocument]:
-    """The documents of a file in the paper's JSON; an id is the example's own, or the file's name and its index.
+    """Yield the documents of a file in the paper's JSON; an id is the example's own, or the file's name and its index.
 
-    An example without `annotated_text` is its `text`, without calls. Raises `InputError` when the file cannot be read,
-    is no JSON, has no `examples`, holds no documents, or has an id twice; `ids` are those of other files.
+    The format is `{"examples": [{"annotated_text", "text", ...}], "metadata": {...}}`. `annotated_text` holds the calls
+    as `dblookup` markup, as language models wrote it: it is read leniently. Without its calls it is the document's
+    plain text, which may differ from `text`, the original, as models alter what they annotate. An example without
+    `annotated_text` has no calls. A title is `title`, or how the original begins. Raises `InputError` if the file
+    cannot be read, is no JSON, has no `examples` or documents, or has an id twice; `ids` are those of other files.
     """
     if ids is None:
         with Ids() as own:
@@ -159,7 +160,7 @@ def documents_from_paper(path: str | Path, ids: Ids | None = None) -> Iterator[A
 
 
 def documents_to_paper(documents: Iterable[AnnotatedDocument], path: str | Path) -> int:
-    """Write documents in the paper's JSON, with their ids; how many."""
+    """Write documents in the paper's JSON, with their ids, and return how many."""
     count = 0
     with atomic_write(path) as file:
         file.write('{"examples": [')

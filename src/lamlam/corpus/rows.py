@@ -32,10 +32,13 @@ class Columns:
 
 
 class Ids:
-    """Ids and where they stand, on the disk where they are many. A context manager."""
+    """The ids of a corpus and where they are, on disk if there are many. A context manager.
+
+    Ids must be unique: sources name documents by them, and are forgotten by them.
+    """
 
     def __init__(self) -> None:
-        # Readers are iterators, which may go on in another thread; a nameless file is removed by SQLite itself.
+        # Readers are iterators, which may continue in another thread; SQLite removes a nameless file itself.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.executescript(_TABLE)
 
@@ -48,7 +51,7 @@ class Ids:
         self._database.close()
 
     def add(self, id: str, path: str | Path, line: int | None = None, field: str = "id") -> None:
-        """Take the id of a document. Raises `InputError` where another one has it."""
+        """Add the id of a document. Raises `InputError` if it is taken."""
         place = f"{path}:{line}" if line else str(path)
         sql = "INSERT INTO id VALUES (?, ?) ON CONFLICT DO NOTHING"
         if self._database.execute(sql, (id, place)).rowcount == 0:
@@ -58,10 +61,7 @@ class Ids:
 
 
 def document_of_row(row: Mapping[str, Any], columns: Columns, path: Path, number: int) -> AnnotatedDocument:
-    """The document of the row of this number (from 1), whose id may be a whole number.
-
-    Raises `InputError` that names file, row and column.
-    """
+    """Return the document in a row, numbered from 1; its id may be a whole number. Raises `InputError`."""
     id = row.get(columns.id)
     if isinstance(id, int) and not isinstance(id, bool):
         row = {**row, columns.id: str(id)}
@@ -69,7 +69,7 @@ def document_of_row(row: Mapping[str, Any], columns: Columns, path: Path, number
 
 
 def document_of(entry: Entry, columns: Columns = Columns()) -> AnnotatedDocument:
-    """The document that an object holds. A missing id is the file's name, without endings, and the line."""
+    """Return the document that an object holds. A missing id becomes the file's name, without endings, and the line."""
     text = entry.text(columns.text)
     id = entry.text(columns.id) if entry.has(columns.id) else f"{entry.path.name.split('.')[0]}-{entry.line}"
     title = entry.text(columns.title) if entry.has(columns.title) else ""
@@ -82,7 +82,7 @@ def document_of(entry: Entry, columns: Columns = Columns()) -> AnnotatedDocument
 
 
 def document_object(document: AnnotatedDocument) -> dict[str, Any]:
-    """The object that `document_of` reads back."""
+    """Return the object that `document_of` reads."""
     calls = [{"entity": c.entity, "relation": c.relation, "value": c.value, "at": c.at} for c in document.calls]
     title = {"title": document.title} if document.title else {}
     return {"id": document.id, **title, "text": document.text, "calls": calls}
@@ -91,5 +91,5 @@ def document_object(document: AnnotatedDocument) -> dict[str, Any]:
 def _call(entry: Entry, length: int) -> Call:
     at = entry.number("at", least=0)
     if at > length:
-        raise entry.error(f"stands outside the text of {length} characters", "at")
+        raise entry.error(f"is outside the text of {length} characters", "at")
     return Call(entry.text("entity"), entry.text("relation"), entry.text("value"), at)

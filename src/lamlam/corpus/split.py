@@ -56,7 +56,7 @@ def read_webnlg(path: str | Path) -> Iterator[StatedDocument]:
 
 
 def stated_document(entry: Entry) -> StatedDocument:
-    """The text of one object, and the facts that it states. Raises `InputError`."""
+    """Return the text of one object, and the facts that it states. Raises `InputError`."""
     rows = entry.value.get("triples")
     if not isinstance(rows, list):
         raise entry.error("must be a list of [entity, relation, value]", "triples")
@@ -90,12 +90,12 @@ def split_by_subject(
     one_in: int = 8,
     seed: int = 0,
 ) -> Corpus:
-    """The corpus of `documents` and `dev` with one subject in `one_in` held out.
+    """Return the corpus of `documents` and `dev` with one subject in `one_in` held out.
 
-    `train` are the documents that nowhere mention a held-out subject; `heldout["seen"]` the texts of `dev` that do not
-    either and whose subjects all stand in `train`; `heldout["unseen"]` all texts about a held-out subject. `facts` are
+    `train` are the documents that never mention a held-out subject; `heldout["seen"]` the texts of `dev` that don't
+    either and whose subjects are all in `train`; `heldout["unseen"]` all texts about a held-out subject. `facts` are
     all facts, once for every place where a text states them. Probes end where a text states a fact after naming its
-    entity: at most 600 a group, drawn by `seed`. Raises `InputError` when nothing is left to train on.
+    entity: at most 600 per group, drawn by `seed`. Raises `InputError` if nothing is left to train on.
     """
     if one_in < 2:
         raise InputError(f"must be at least 2, not {one_in}", field="one_in")
@@ -127,14 +127,13 @@ def split_by_subject(
 
 
 def is_held_out(subject: str, one_in: int, seed: int) -> bool:
-    """Whether the hash of a subject under a seed is among the one in `one_in` held out."""
+    """Return whether the hash of a subject under a seed is among the one in `one_in` held out."""
     return int(hashlib.sha256(f"{seed}:{subject}".encode()).hexdigest(), 16) % one_in == 0
 
 
 class NameSearch:
-    """Tells whether a text has one of many names in it, as whole words.
-
-    Case, diacritics, punctuation and a final s do not matter.
+    """Finds whether a text contains one of many names as whole words, whatever case, diacritics, punctuation or
+    final s.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -161,7 +160,7 @@ def _mentions(document: StatedDocument, subjects: set[str], names: NameSearch) -
 
 
 def _facts_with_places(documents: Iterable[StatedDocument], annotated: dict[str, _Annotated]) -> list[FactRecord]:
-    """Every fact with each of its places; a fact placed nowhere stands once, without a source."""
+    """Return every fact with each of its places; a fact placed nowhere occurs once, without a source."""
     placed = [fact for document in documents for fact in annotated[document.id].placed]
     sourced = {_key(fact) for fact in placed}
     bare = dict.fromkeys(fact for document in documents for fact in document.facts if _key(fact) not in sourced)
@@ -173,7 +172,7 @@ def _key(fact: FactRecord) -> tuple[str, str, str]:
 
 
 class _Probes:
-    """Draws probes from annotated documents; holds every true value and how often training text states each fact."""
+    """Draws probes from annotated documents; knows every true value and how often training text states each fact."""
 
     def __init__(
         self,
@@ -205,15 +204,15 @@ class _Probes:
 
     def _probe(self, fact: FactRecord, prompt: str, written: str, group: str) -> Probe:
         true = [fact.value, *self._values[fact.entity, fact.relation]]
-        answers = dict.fromkeys([fact.value, written, *(each for value in true for each in self._spellings(value))])
+        answers = dict.fromkeys([fact.value, written, *(form for value in true for form in self._spellings(value))])
         mentions = self._stated[_key(fact)]
         return Probe("", prompt, fact.entity, fact.relation, tuple(answers), group, mentions)
 
 
 def hold_out_documents(documents: Sequence[AnnotatedDocument], *, every: int) -> Corpus:
-    """The corpus of `documents` with each `every`-th one held out; its calls are the facts and, held out, the probes.
+    """Return the corpus of `documents` with each `every`-th one held out; calls become facts and, held out, probes.
 
-    A probe is "seen" when its entity has a call in training. Raises `InputError` when nothing is left to train on.
+    A probe is "seen" if its entity has a call in training. Raises `InputError` if nothing is left to train on.
     """
     train = [document for number, document in enumerate(documents) if number % every]
     heldout = [document for number, document in enumerate(documents) if not number % every]
@@ -245,7 +244,7 @@ def hold_out_documents(documents: Sequence[AnnotatedDocument], *, every: int) ->
 
 
 def _facts_of_calls(document: AnnotatedDocument) -> list[FactRecord]:
-    """A document's calls as facts, with the span of the value where the text goes on with it."""
+    """Return a document's calls as facts, with the span of the value if the text continues with it."""
     facts = []
     for call in document.calls:
         end = call.at + len(call.value) if document.text.startswith(call.value, call.at) else call.at

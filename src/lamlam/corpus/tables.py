@@ -3,12 +3,12 @@
 The libraries are optional: the extras `parquet` and `datasets` bring them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from lamlam.batches import batches
-from lamlam.corpus.lines import opened
+from lamlam.corpus.lines import OnProgress, opened
 from lamlam.corpus.rows import Columns, Ids, document_object, document_of_row
 from lamlam.errors import InputError, LamLamError
 from lamlam.files import atomic_write
@@ -29,7 +29,7 @@ PREFIX = "hf:"
 
 
 def parquet_library() -> tuple[Any, Any]:
-    """`pyarrow` and `pyarrow.parquet`. Raises `LamLamError` where they are not installed."""
+    """Return `pyarrow` and `pyarrow.parquet`. Raises `LamLamError` if they are not installed."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -38,12 +38,10 @@ def parquet_library() -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
-def parquet_documents(
-    path: Path, columns: Columns, seen: Callable[[int], object], ids: Ids
-) -> Iterator[AnnotatedDocument]:
-    """The documents of a file, a row each; rows are counted from 1 as lines are. Raises `InputError`."""
+def parquet_documents(path: Path, columns: Columns, on_progress: OnProgress, ids: Ids) -> Iterator[AnnotatedDocument]:
+    """Yield the documents of a Parquet file, one per row; rows are counted from 1. Raises `InputError`."""
     arrow, parquet = parquet_library()
-    with opened(path, seen) as raw:
+    with opened(path, on_progress) as raw:
         try:
             table = parquet.ParquetFile(raw)
             if columns.text not in table.schema_arrow.names:
@@ -63,14 +61,14 @@ def parquet_documents(
 
 
 def refuse_doubled(columns: Sequence[str], wanted: Iterable[str], path: Path) -> None:
-    """Raise `InputError` where one of the columns that are wanted is there more than once."""
+    """Raise `InputError` if one of the wanted columns occurs more than once."""
     for name in wanted:
         if columns.count(name) > 1:
             raise InputError("names several columns", path=path, field=name)
 
 
 def write_parquet_documents(documents: Iterable[AnnotatedDocument], path: str | Path) -> int:
-    """Write documents as a table with the columns id, title, text and calls; how many."""
+    """Write documents as a table with the columns id, title, text and calls, and return how many."""
     arrow, parquet = parquet_library()
     text = arrow.string()
     call = arrow.struct([("entity", text), ("relation", text), ("value", text), ("at", arrow.int64())])
@@ -85,9 +83,9 @@ def write_parquet_documents(documents: Iterable[AnnotatedDocument], path: str | 
 
 
 def hub_documents(address: str, columns: Columns, ids: Ids) -> Iterator[AnnotatedDocument]:
-    """The documents of `hf:NAME[:SPLIT[:CONFIG]]`, a row each; the split is "train" where none is named.
+    """Yield the documents of `hf:NAME[:SPLIT[:CONFIG]]`, one per row; the split is "train" by default.
 
-    NAME is a dataset's name or a folder. Raises `InputError` where there is no such dataset or it has no such column.
+    NAME is a dataset's name or a folder. Raises `InputError` if there is no such dataset or column.
     """
     try:
         import datasets
@@ -107,7 +105,7 @@ def hub_documents(address: str, columns: Columns, ids: Ids) -> Iterator[Annotate
 
 
 def hub_name(address: str) -> str:
-    """A name for files: that of the dataset and its split."""
+    """Return a name for files: that of the dataset and its split."""
     name, split, config = _parts(address)
     return "-".join(part for part in (Path(name).name, config, split) if part)
 
