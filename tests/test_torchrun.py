@@ -61,7 +61,7 @@ def test_two_processes_have_the_losses_of_one(tmp_path, alone, fsdp):
 
 
 def test_sharding_needs_processes_and_adamw(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match=r"training\.fsdp.*there is one"):
+    with pytest.raises(InputError, match=r"training\.fsdp.*several processes"):
         pretrain(load_recipe(RECIPE, [*TINY, "training.fsdp=true"]), tmp_path)
     monkeypatch.setattr(DistributedContext, "from_environment", lambda: DistributedContext(0, 2))
     with pytest.raises(InputError, match=r"training\.optimizer.*whole matrices"):

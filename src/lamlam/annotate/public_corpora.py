@@ -41,7 +41,7 @@ _OPENING = re.compile(r"(?:(?:The|An?) )?(?P<name>[A-Z0-9][^,();:]{1,80}?)(?=,| 
 
 
 def webnlg_corpus(folder: str | Path, *, one_in: int = 8, seed: int = 0) -> Corpus:
-    """The corpus of a folder's `train.jsonl` and `dev.jsonl`, with one subject in `one_in` held out by hash.
+    """Return the corpus of a folder's `train.jsonl` and `dev.jsonl`, with one subject in `one_in` held out by hash.
 
     Raises `InputError` for a file that is missing or cannot be read.
     """
@@ -51,12 +51,13 @@ def webnlg_corpus(folder: str | Path, *, one_in: int = 8, seed: int = 0) -> Corp
 
 
 def introductions_corpus(folder: str | Path, *, documents: int | None = None, seed: int = 0) -> Corpus:
-    """The corpus of a folder's `train` and `dev` documents and facts (`*.documents.jsonl.gz`, `*.facts.jsonl.gz`).
+    """Return the corpus of a folder's `train` and `dev` documents and facts (`*.documents.jsonl.gz`,
+    `*.facts.jsonl.gz`).
 
-    Every document whose own text states one of its facts is aligned with those, and cut behind the sentence of its last
-    call; `documents` of them are drawn by `seed` (None: all). `facts` are all facts of both parts, stated or not.
-    `heldout["unseen"]` and the probes are of `dev`, whose entities have no text in `train`. Raises `InputError` for a
-    file that is missing or cannot be read.
+    Documents that state one of their facts are aligned with them, and cut after the sentence of the last call;
+    `documents` of them are drawn by `seed` (None: all). `facts` are all facts of both parts, stated or not.
+    `heldout["unseen"]` and the probes come from `dev`, whose entities have no text in `train`. Raises `InputError` for
+    a file that is missing or cannot be read.
     """
     folder = Path(folder)
     facts = {part: list(introduction_facts(folder / f"{part}.facts.jsonl.gz")) for part in ("train", "dev")}
@@ -72,19 +73,21 @@ def introductions_corpus(folder: str | Path, *, documents: int | None = None, se
 
 
 def introduction_facts(path: str | Path) -> Iterator[tuple[FactRecord, bool]]:
-    """The facts of a file, each with whether the entity's own introduction states it. Raises `InputError`."""
+    """Yield the facts of a file, each with whether the entity's own introduction states it. Raises `InputError`."""
     for entry in read_entries(path):
         entity, relation, value = (entry.text(field, empty=False) for field in ("entity", "relation", "value"))
         yield FactRecord(entity, relation, value), bool(entry.value.get("stated"))
 
 
 def bare_name(title: str) -> str:
-    """A title without the part in brackets that tells namesakes apart."""
+    """Return a title without the part in brackets that distinguishes namesakes."""
     return _BRACKETS.sub("", title)
 
 
 def opening_name(title: str, text: str) -> str:
-    """How a text that opens with its subject writes it, "Ray Charles Thielemann" for "R. C. Thielemann"; else ""."""
+    """Return how a text that opens with its subject writes it ("Ray Charles Thielemann" for "R. C. Thielemann"), or
+    "".
+    """
     match = _OPENING.match(text)
     words = match["name"].split() if match else []
     is_name = 0 < len(words) <= 8 and all(word[0].isupper() or word[0].isdigit() or word in _LINKS for word in words)
@@ -93,7 +96,7 @@ def opening_name(title: str, text: str) -> str:
 
 
 def other_names(texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """By title, the other names of its subject: without brackets, and as its text opens. No two subjects share one."""
+    """Return by title the other names of its subject (without brackets, and as its text opens) that no other shares."""
     names = {title: {bare_name(title), opening_name(title, text)} - {title, ""} for title, text in texts.items()}
     uses = Counter(name for own in names.values() for name in own)
     return {
@@ -116,7 +119,7 @@ def _annotated(texts: Mapping[str, str], facts: Iterable[tuple[FactRecord, bool]
     aligner = Aligner()
     for title, own in stated.items():
         text = _sentences(texts[title], _READ)
-        # A name that the text doesn't write can't be copied from it.
+        # Only a name that the text has can be copied from it.
         names = (title, bare_name(title), opening_name(title, text))
         if named := next((name for name in names if name and name in text), None):
             calls = aligner.annotate(text, [replace(fact, entity=named) for fact in own], title).document.calls
@@ -125,7 +128,7 @@ def _annotated(texts: Mapping[str, str], facts: Iterable[tuple[FactRecord, bool]
 
 
 def _one_a_place(calls: Iterable[Call], uses: Mapping[str, int]) -> tuple[Call, ...]:
-    """Of calls at one place (a province is a "Province", a "State/Province"), the one of the commonest relation."""
+    """Return for each place ("Province", "State/Province") the call of the most frequent relation."""
     chosen: dict[int, Call] = {}
     for call in calls:
         if call.at not in chosen or uses[call.relation] > uses[chosen[call.at].relation]:
@@ -134,13 +137,13 @@ def _one_a_place(calls: Iterable[Call], uses: Mapping[str, int]) -> tuple[Call, 
 
 
 def _sentences(text: str, most: int) -> str:
-    """The first sentences of a text, `most` characters of it at most; always one."""
+    """Return the first sentences of a text, at most `most` characters, but at least one sentence."""
     ends = [match.start() for match in _SENTENCE_END.finditer(text)] + [len(text)]
     return text[: max([end for end in ends if end <= most], default=ends[0])]
 
 
 def _cut(document: AnnotatedDocument) -> AnnotatedDocument:
-    """The document up to the end of the sentence in which its last call is answered."""
+    """Return the document up to the end of the sentence with its last call."""
     last = max(call.at for call in document.calls)
     end = next((match.start() for match in _SENTENCE_END.finditer(document.text, last)), len(document.text))
     return replace(document, text=document.text[:end])
@@ -166,15 +169,16 @@ class _Entity:
 
 
 def redocred_corpus(path: str | Path, *, heldout_every: int = 20) -> Corpus:
-    """The documents of a JSON Lines file with their calls, every `heldout_every`-th held out. Raises `InputError`."""
+    """Return the documents of a JSON Lines file with calls, every `heldout_every`-th held out. Raises `InputError`."""
     return hold_out_documents(list(read_redocred(path)), every=heldout_every)
 
 
 def read_redocred(path: str | Path) -> Iterator[AnnotatedDocument]:
-    """The documents of a JSON Lines file of `{"title", "text", "entities", "triples"}`. Raises `InputError`.
+    """Yield the documents of a JSON Lines file of `{"title", "text", "entities", "triples"}`. Raises `InputError`.
 
-    A pair of entities has at most one call, at the tail's first mention behind the head's; of a relation and its
-    inverse the one that comes first in the text. A place has one call at most, that of the head mentioned most.
+    A triple says that a text states a fact, not where. A pair of entities has at most one call, at the tail's first
+    mention after the head's; of a relation and its inverse the one that comes first in the text. A place has at most
+    one call, that of the head mentioned most.
     """
     for entry in read_entries(path):
         yield _document(entry)
@@ -218,6 +222,6 @@ def _triples(entry: Entry, entities: int) -> Iterator[tuple[int, int, str]]:
 
 
 def _written(text: str, entity: _Entity) -> str:
-    """The entity as the text writes it first: what a model can copy."""
+    """Return the entity as the text first writes it, which a model can copy."""
     start, end = entity.mentions[0]
     return " ".join(text[start:end].split())

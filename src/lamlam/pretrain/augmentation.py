@@ -33,19 +33,19 @@ _QUESTIONS = (
 
 
 class Substitution:
-    """Renames the subjects and values of documents, with words made from those of the names it was given."""
+    """Renames subjects and values of documents, with words made from those of the given names."""
 
     def __init__(self, settings: SubstitutionSettings, names: Iterable[str]) -> None:
         self.settings = settings
         names = sorted(set(names))
         counts = Counter(word.casefold() for name in names for word in set(WORD.findall(name)))
-        # A word that many names share says what kind of thing is named ("Airport", "University"): it stays.
+        # A word that many names share is the kind of thing that is named ("Airport", "University"): it stays.
         self._common = {word for word, count in counts.items() if count > max(3, len(names) // 500)}
         self._words = [w for name in names for w in WORD.findall(name) if self._is_distinct(w) and not w.isdigit()]
         self._letters = _letter_chain(self._words)
 
     def apply(self, document: AnnotatedDocument, rng: random.Random) -> AnnotatedDocument:
-        """The document with some names replaced throughout; its calls still stand before the same values."""
+        """Return the document with some names replaced throughout; calls still precede their values."""
         mapping = self._mapping(document, rng)
         document = _rename(document, mapping) if mapping else document
         missed = {i for i in range(len(document.calls)) if rng.random() < self.settings.unknown}
@@ -61,7 +61,7 @@ class Substitution:
                 if rng.random() >= probability:
                     continue
                 words = [word for word in WORD.findall(name) if self._is_distinct(word)]
-                # What the text never writes could not be copied from it: no half names, no values spelt otherwise.
+                # The model could not copy what the text lacks: no half names, no values spelt differently.
                 stated = [word for word in words if word.casefold() in written]
                 if names is values or len(stated) == len(words):
                     for word in stated:
@@ -69,7 +69,7 @@ class Substitution:
         return mapping
 
     def _is_distinct(self, word: str) -> bool:
-        """Numbers and capitalised words tell names apart; words of the language, and shared ones, do not."""
+        """Return whether a word distinguishes names: numbers and capitalised words do, unless many names share them."""
         return word.casefold() not in self._common and (any(c.isdigit() for c in word) or word[0].isupper())
 
     def _invent(self, word: str, rng: random.Random) -> str:
@@ -82,7 +82,7 @@ class Substitution:
         return rng.choice(self._words) if rng.random() < 0.3 else self._spell(rng)
 
     def _spell(self, rng: random.Random) -> str:
-        """A word that looks like the names: letters drawn after the two before them."""
+        """Return a word that looks like the names: each letter is drawn given the two before it."""
         state, out = "^" * (_ORDER - 1), ""
         while len(out) < 12:
             letter = rng.choice(self._letters[state])
@@ -118,7 +118,7 @@ def _rename(document: AnnotatedDocument, mapping: Mapping[str, str]) -> Annotate
 
 
 def _miss(document: AnnotatedDocument, missed: Collection[int]) -> AnnotatedDocument:
-    """The document as it would read had the calls numbered `missed` found nothing, where their values are stated."""
+    """Return the document as it would read if the calls numbered `missed` had found nothing."""
     text, calls, position = "", [], 0
     for number, call in enumerate(document.calls):
         text += document.text[position : call.at]
@@ -134,7 +134,10 @@ def _miss(document: AnnotatedDocument, missed: Collection[int]) -> AnnotatedDocu
 
 
 def ask_about(document: AnnotatedDocument, rng: random.Random, *, unknown: float = 0.0) -> AnnotatedDocument:
-    """A question about one of the document's calls, and its answer; with probability `unknown` nothing is found."""
+    """Return a question about one of the document's calls, and its answer; with probability `unknown` none is found.
+
+    A question names the entity and the relation, so it determines what is asked for; a text often does not.
+    """
     call = rng.choice(document.calls)
     relation = " ".join(word if word.isupper() else word.lower() for word in call.relation.split())
     question = rng.choice(_QUESTIONS).format(relation=relation, entity=call.entity)
@@ -146,7 +149,10 @@ def ask_about(document: AnnotatedDocument, rng: random.Random, *, unknown: float
 
 
 class ShownFacts:
-    """Draws `number` facts for documents, from their calls and from those of others."""
+    """Draws `number` facts to show before a document: its own among others, as a retriever finds them.
+
+    They are the fair rival of lookups, since the model is trained for its prompts.
+    """
 
     def __init__(self, number: int, documents: Iterable[AnnotatedDocument]) -> None:
         self._number = number
@@ -157,7 +163,7 @@ class ShownFacts:
             self._of[fact.relation].append(fact)
 
     def before(self, document: AnnotatedDocument, rng: random.Random) -> str:
-        """The facts to stand before a document, shuffled; a fact that its call does not find is not among them."""
+        """Return the facts shown before a document, shuffled, without those that its calls don't find."""
         own = [FactRecord(call.entity, call.relation, call.value) for call in document.calls]
         chosen = dict.fromkeys(fact for fact in own if fact.value != UNKNOWN)
         asked = {(fact.entity, fact.relation) for fact in own}
@@ -171,6 +177,6 @@ class ShownFacts:
         return shown(facts)
 
     def _like(self, own: Sequence[FactRecord], rng: random.Random) -> Sequence[FactRecord]:
-        """What the next fact is drawn from: half of the time a relation that the document has."""
+        """Return what the next fact is drawn from: half of the time a relation that the document has."""
         alike = self._of.get(rng.choice(own).relation) if own and rng.random() < 0.5 else None
         return alike or self._facts

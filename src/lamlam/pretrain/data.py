@@ -41,7 +41,7 @@ _FactKey = tuple[str, str]
 
 
 def read_corpora(recipe: Recipe) -> list[Corpus]:
-    """The recipe's corpora in its order, with calls for what it offloads, and in them all values of a lookup."""
+    """Return the recipe's corpora in its order, with calls for what it offloads, each with all values of its lookup."""
     corpora = [_read(source, recipe.seed) for source in recipe.corpora]
     return [corpus.with_looked_up_values() for corpus in offload(corpora, recipe.offloading, recipe.seed)]
 
@@ -61,7 +61,7 @@ def _read(source: CorpusSource, seed: int) -> Corpus:
 
 
 def train_vocabulary(recipe: Recipe, corpora: Sequence[Corpus]) -> Vocabulary:
-    """The tokenizer that the recipe names, or its model's, or a BPE over the training texts and calls.
+    """Return the recipe's tokenizer, or its model's, or train a BPE on the training texts and calls.
 
     It is the same for both arms.
     """
@@ -78,7 +78,7 @@ def _texts(document: AnnotatedDocument) -> Iterator[str]:
 
 
 def mixture(recipe: Recipe, corpora: Sequence[Corpus], vocabulary: Vocabulary) -> Iterator[Encoded]:
-    """Encoded documents without end: always from the corpus that is furthest behind its share of the tokens."""
+    """Yield encoded documents endlessly, always from the corpus that is furthest behind its share of the tokens."""
     weights = [source.weight for source in recipe.corpora]
     streams = [
         _endless(corpus, source, vocabulary, recipe.arm, random.Random(f"{recipe.seed}:{i}"))
@@ -95,7 +95,7 @@ def mixture(recipe: Recipe, corpora: Sequence[Corpus], vocabulary: Vocabulary) -
 def _endless(
     corpus: Corpus, source: CorpusSource, vocabulary: Vocabulary, arm: Arm, rng: random.Random
 ) -> Iterator[Encoded]:
-    """The corpus over and over, each time in another order and with other names."""
+    """Yield the corpus over and over, each time in another order and with other names."""
     documents = [document for document in corpus.train if document.text]
     names = (name for d in documents for call in d.calls for name in (call.entity, call.value))
     substitution, shown = Substitution(source.substitution, names), ShownFacts(source.facts, documents)
@@ -110,12 +110,11 @@ def _endless(
 
 
 def offload(corpora: Sequence[Corpus], settings: OffloadingSettings, seed: int) -> list[Corpus]:
-    """The corpora with calls for a share of their facts, training and held-out texts alike.
+    """Return the corpora with calls for a share of their facts, in training and held-out texts alike.
 
-    The policy "hardest" (arXiv 2505.15962) keeps the facts whose values the reference model, which has
-    read the same texts without calls, finds least likely: it has learnt the others already. The threshold is set on
-    the training texts; a fact that only held-out texts state is looked up when it is above it. Raises `InputError` when
-    the reference is missing.
+    The policy "hardest" (arXiv 2505.15962) keeps the facts whose values are least likely to the reference model, which
+    has read the same texts without calls: it has learnt the others. The threshold is set on the training texts; a fact
+    of held-out texts alone is looked up if it is above. Raises `InputError` if the reference is missing.
     """
     if settings.share == 1.0:
         return list(corpora)
@@ -124,7 +123,7 @@ def offload(corpora: Sequence[Corpus], settings: OffloadingSettings, seed: int) 
 
 
 def _drawn_by_hash(share: float, seed: int) -> Callable[[_FactKey], bool]:
-    """By a hash of the fact, so that every share holds those of the smaller ones."""
+    """Draw facts by a hash, so that every share contains those of the smaller ones."""
 
     def keeps(pair: _FactKey) -> bool:
         digest = hashlib.sha256(f"{seed}\x1f{pair[0]}\x1f{pair[1]}".encode()).digest()
@@ -135,7 +134,7 @@ def _drawn_by_hash(share: float, seed: int) -> Callable[[_FactKey], bool]:
 
 def _hardest(corpora: Sequence[Corpus], settings: OffloadingSettings) -> Callable[[_FactKey], bool]:
     if settings.reference is None:
-        raise InputError("a run of the standard arm must be named for the policy 'hardest'", field="reference")
+        raise InputError("the policy 'hardest' needs a run of the standard arm", field="reference")
     reference = Checkpoint.load(settings.reference)
     train = _fact_losses(reference, (document for corpus in corpora for document in corpus.train))
     heldout = _fact_losses(
@@ -147,7 +146,7 @@ def _hardest(corpora: Sequence[Corpus], settings: OffloadingSettings) -> Callabl
 
 
 def _fact_losses(reference: Checkpoint, documents: Iterable[AnnotatedDocument]) -> dict[_FactKey, float]:
-    """Mean loss of each fact's value, in nats a token, over all places that state it."""
+    """Return the mean loss of each fact's value, in nats per token, over all places that state it."""
     with_calls = [document for document in documents if document.calls]
     rows = call_losses(reference.model, reference.vocabulary, with_calls, "standard", progress=True)
     sums: dict[_FactKey, Loss] = defaultdict(Loss)

@@ -18,9 +18,9 @@ from transformers.masking_utils import sdpa_mask
 __all__ = ["DOCUMENTS", "document_lengths", "linear_cross_entropy", "masked_cross_entropy"]
 
 DOCUMENTS = "lamlam_documents"
-"""The name by which transformers knows this attention."""
+"""The name of this attention in transformers."""
 
-_LONGEST = 512  # of longer documents the tables of all pairs, which are kept for the backward pass, would be too large
+_LONGEST = 512  # tokens; for longer documents the tables of all pairs, kept for the backward pass, would be too large
 
 # B rows of T tokens; A heads of width D, in G groups that share keys and values; L tokens of a document.
 # N positions with loss, H wide, V tokens, R of them trained apart.
@@ -29,7 +29,7 @@ _SLICE = 32  # rows in float32, few enough to stay in the cache
 
 
 def document_lengths(positions: Tensor) -> list[int]:
-    """Lengths of the documents of rows [B, T] whose positions begin with 0 at each document, row after row."""
+    """Return the lengths of the documents of rows [B, T], row after row; positions start at 0 in each document."""
     rows, width = positions.shape
     starts = positions == 0
     starts[:, 0] = True
@@ -48,9 +48,9 @@ def _attend(
     documents: Sequence[int] | None = None,
     **more: Any,
 ) -> tuple[Tensor, None]:
-    """Queries [B, A, T, D], keys and values [B, G, T, D] -> [B, T, A, D].
+    """Map queries [B, A, T, D], keys and values [B, G, T, D] to [B, T, A, D].
 
-    Without `documents`, and where one is long, by torch's kernel and the mask.
+    Without `documents`, or if one is long, torch's kernel and the mask are used.
     """
     if documents is None or dropout or max(documents) > _LONGEST:
         query, key = query.to(value.dtype), key.to(value.dtype)
@@ -64,7 +64,7 @@ AttentionMaskInterface.register(DOCUMENTS, sdpa_mask)
 
 
 class _DocumentAttention(torch.autograd.Function):
-    """In float32: oneDNN would make a bfloat16 product anew for each length, which costs what it gains."""
+    """In float32: oneDNN would compile a bfloat16 product for each length, which costs what it gains."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, documents: Sequence[int], scale: float) -> Tensor:
@@ -89,8 +89,8 @@ class _DocumentAttention(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, *shares = ctx.saved_tensors
         heads, groups = query.shape[1], key.shape[1]
-        # In memory as [B, T, A, D], of which a document's part is a view.
-        grads = [each.new_empty(each.transpose(1, 2).shape).transpose(1, 2) for each in (query, key, value)]
+        # In memory as [B, T, A, D], so that a document's part is a view.
+        grads = [given.new_empty(given.transpose(1, 2).shape).transpose(1, 2) for given in (query, key, value)]
         pieces = _document_views(ctx.documents, query, key, value, grad.transpose(1, 2), *grads)
         for (q, k, v, go, gq, gk, gv), share in zip(pieces, shares, strict=True):
             go = _grouped(go, groups)
@@ -103,15 +103,15 @@ class _DocumentAttention(torch.autograd.Function):
 
 
 def _document_views(documents: Sequence[int], *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """For each document its views [A, L, D] of tensors [B, A, T, D]."""
-    rows = (each.transpose(1, 2) for each in tensors)
-    flat = (each.reshape(-1, *each.shape[2:]).split(list(documents)) for each in rows)
+    """Yield for each document its views [A, L, D] of tensors [B, A, T, D]."""
+    rows = (tensor.transpose(1, 2) for tensor in tensors)
+    flat = (tensor.reshape(-1, *tensor.shape[2:]).split(list(documents)) for tensor in rows)
     for pieces in zip(*flat, strict=True):
         yield tuple(piece.transpose(0, 1) for piece in pieces)
 
 
 def _grouped(heads: Tensor, groups: int) -> Tensor:
-    """[A, L, D] -> [G, A / G * L, D], float32: the heads that share keys, one under the other."""
+    """Map [A, L, D] to [G, A / G * L, D], float32: the heads that share keys, one below the other."""
     whole = torch.empty(heads.shape, dtype=torch.float32).copy_(heads)
     return whole.view(groups, -1, heads.shape[-1])
 
@@ -126,10 +126,11 @@ def linear_cross_entropy(
     scale: float | Tensor = 1.0,
     rows: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
-    """The sum of the cross-entropies of `hidden` [N, H] @ `weight` [V, H].T with `targets` [N], times `scale`, float32.
+    """Return the summed cross-entropy of `hidden` [N, H] @ `weight` [V, H].T with `targets` [N], times `scale`,
+    float32.
 
-    Where `banned` [N] is true, `token` has no logit, and none of its weights a gradient. `rows` are ids [R] and weights
-    [R, H] that stand in for those of `weight`: to train a few rows of a table that is frozen.
+    Where `banned` [N] is true, `token` has no logit, and its weights no gradient. `rows` are ids [R] and weights [R, H]
+    that replace those of `weight`, to train a few rows of a frozen table.
     """
     ids, own = rows if rows is not None else (None, None)
     loss = _LinearCrossEntropy.apply(hidden, weight, own, ids, targets, banned, token, float(scale))
@@ -137,7 +138,7 @@ def linear_cross_entropy(
 
 
 def masked_cross_entropy(logits: Tensor, targets: Tensor, banned: Tensor | None = None, *, token: int = -1) -> Tensor:
-    """The same sum, of logits [N, V] that are there."""
+    """Return the same sum from logits [N, V]."""
     logits = logits.float()
     if banned is not None:
         column = torch.arange(logits.shape[-1], device=logits.device) == token
@@ -146,7 +147,7 @@ def masked_cross_entropy(logits: Tensor, targets: Tensor, banned: Tensor | None 
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Gradients are made in the forward pass, while the logits are there, and scaled in the backward pass."""
+    """Gradients are computed in the forward pass, while there are logits, and scaled in the backward pass."""
 
     @staticmethod
     def forward(
@@ -192,12 +193,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
         gradients = ctx.gradients
         ctx.gradients = None
         if grad != 1:
-            gradients = tuple(each.mul_(grad) if each is not None else None for each in gradients)
+            gradients = tuple(None if gradient is None else gradient.mul_(grad) for gradient in gradients)
         return (*gradients, None, None, None, None, None)
 
 
 def _to_gradient(logits: Tensor, targets: Tensor, scale: float) -> Tensor:
-    """The loss of logits [N, V], scaled; the logits become its gradient."""
+    """Return the scaled loss of logits [N, V]; the logits become its gradient."""
     total = torch.zeros((), dtype=torch.float32)
     scores = torch.empty((_SLICE, logits.shape[1]), dtype=torch.float32)
     shares = torch.empty_like(scores)
@@ -206,7 +207,7 @@ def _to_gradient(logits: Tensor, targets: Tensor, scale: float) -> Tensor:
         target = targets[start : start + _SLICE, None]
         score, share = scores[: len(slice_)].copy_(slice_), shares[: len(slice_)]
         torch._softmax(score, -1, False, out=share)
-        # The largest share is at least 1 / V: its logarithm is safe, as that of the target's is not.
+        # The largest share is at least 1 / V: its logarithm is safe, unlike that of the target's.
         normalizer = score.amax(-1, keepdim=True) - share.amax(-1, keepdim=True).log_()
         total += (normalizer - score.gather(1, target)).sum() * scale
         share.scatter_add_(1, target, share.new_full((len(slice_), 1), -1.0))

@@ -26,7 +26,7 @@ _BETAS = (0.9, 0.95)
 
 
 def build_optimizer(parameters: Iterable[tuple[str, nn.Parameter]], training: TrainingSettings) -> Optimizer:
-    """The optimizer that the settings name, of named parameters. Embeddings, norms and biases take no weight decay."""
+    """Build the optimizer of named parameters. Embeddings, norms and biases have no weight decay."""
     named = [(name, p) for name, p in parameters if p.requires_grad]
     matrices = [p for name, p in named if p.ndim == 2 and not _is_embedding(name)]
     others = [p for name, p in named if p.ndim != 2 or _is_embedding(name)]
@@ -45,7 +45,7 @@ def _is_embedding(name: str) -> bool:
 
 
 class _OptimizerPair(Optimizer):
-    """Two optimizers as one: their groups side by side, so that one schedule and one checkpoint serve both."""
+    """Two optimizers as one: with their groups side by side, one schedule and one checkpoint serve both."""
 
     def __init__(self, *optimizers: Optimizer) -> None:
         self._optimizers = optimizers
@@ -71,12 +71,12 @@ class _OptimizerPair(Optimizer):
         self._share_groups()
 
     def _share_groups(self) -> None:
-        """A scheduler sets the learning rate in the groups of the pair: they are those of its parts."""
+        """Let the pair's groups, in which a scheduler sets the learning rate, be those of its parts."""
         self.param_groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
 
 
 class OnMasters(Optimizer):
-    """Steps float32 masters by the gradients of their weights, and rounds them to these."""
+    """Steps float32 masters by the gradients of their weights, and rounds them to the weights."""
 
     def __init__(self, masters: Mapping[nn.Parameter, nn.Parameter], optimizer: Optimizer) -> None:
         self._masters, self._optimizer = masters, optimizer
@@ -108,15 +108,15 @@ class OnMasters(Optimizer):
 
 
 def can_be_rounded(model: PreTrainedModel) -> bool:
-    """Whether all norms are of the kind that is known here."""
+    """Return whether all norms are of a known kind."""
     norms = [module for module in model.modules() if getattr(getattr(module, "weight", None), "ndim", 0) == 1]
     return bool(norms) and all(_is_norm(module) for module in norms)
 
 
 def round_weights(model: PreTrainedModel) -> dict[nn.Parameter, nn.Parameter]:
-    """Round weights to bfloat16, and return the float32 masters of those that are trained.
+    """Round weights to bfloat16, and return the float32 masters of the trained ones.
 
-    Gradients stay float32. Norms do as well: they are small, and all that passes them would have their rounding.
+    Gradients stay float32, and so do norms: they are small, and everything that passes them would be rounded.
     """
     norms = [module for module in model.modules() if _is_norm(module)]
     kept = {parameter for norm in norms for parameter in norm.parameters()}
@@ -143,23 +143,23 @@ def round_weights(model: PreTrainedModel) -> dict[nn.Parameter, nn.Parameter]:
 
 
 def _is_norm(module: nn.Module) -> bool:
-    """`weight * x / rms(x)`: Llama's, and those made like it."""
+    """Return whether a module computes `weight * x / rms(x)`, as Llama's norms do."""
     return type(module).__name__.endswith("RMSNorm") and hasattr(module, "variance_epsilon")
 
 
 def _is_adapted(module: nn.Module) -> bool:
-    """A linear layer with one of peft's low-rank adapters, of the plain kind, and frozen weights."""
+    """Return whether a module is a linear layer with frozen weights and one plain low-rank adapter of peft's."""
     base = getattr(module, "base_layer", None)
     if type(base) is not nn.Linear or not hasattr(module, "lora_A") or base.weight.requires_grad:
         return False
     adapter = cast(Any, module)
     single = len(adapter.lora_A) == 1 and list(adapter.lora_A) == list(adapter.active_adapters)
     plain = not (adapter.merged or adapter.lora_variant)
-    return single and plain and all(isinstance(each, nn.Identity) for each in adapter.lora_dropout.values())
+    return single and plain and all(isinstance(layer, nn.Identity) for layer in adapter.lora_dropout.values())
 
 
 class _NormForward:
-    """In the place of a norm's `forward`: float32 in, bfloat16 out."""
+    """Replaces a norm's `forward`: float32 in, bfloat16 out."""
 
     def __init__(self, module: nn.Module) -> None:
         self._weight = cast(nn.Parameter, module.weight)
@@ -189,7 +189,7 @@ class _RMSNorm(torch.autograd.Function):
 
 
 class _EmbeddingForward:
-    """In the place of an embedding's `forward`: its rows in float32, from the master where there is one."""
+    """Replaces an embedding's `forward`: rows in float32, from the master if there is one."""
 
     def __init__(self, embedding: nn.Embedding, master: Tensor | None) -> None:
         self._weight, self._exact = embedding.weight, embedding.weight if master is None else master
@@ -199,7 +199,7 @@ class _EmbeddingForward:
 
 
 class _Embedding(torch.autograd.Function):
-    """Float32 rows of a table, whose gradient goes to another that is its rounding."""
+    """Looks up float32 rows of a table; the gradient goes to its rounded copy."""
 
     @staticmethod
     def forward(ctx: Any, ids: Tensor, weight: Tensor, exact: Tensor) -> Tensor:
@@ -215,7 +215,7 @@ class _Embedding(torch.autograd.Function):
 
 
 class _AdaptedForward:
-    """In the place of an adapted layer's `forward`: what peft computes, its sums made by the products themselves."""
+    """Replaces an adapted layer's `forward`: computes what peft does, with fused sums."""
 
     def __init__(self, module: nn.Module) -> None:
         (name,) = cast(Any, module).active_adapters
@@ -230,7 +230,9 @@ class _AdaptedForward:
 
 
 class _AdaptedLinear(torch.autograd.Function):
-    """[N, I] -> [N, O] by frozen weights [O, I], plus `scale` times what goes down [R, I] and up [O, R] again."""
+    """Maps [N, I] to [N, O] by frozen weights [O, I], plus `scale` times the product with `down` [R, I] and `up` [O,
+    R].
+    """
 
     @staticmethod
     def forward(

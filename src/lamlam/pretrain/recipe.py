@@ -1,4 +1,4 @@
-"""A recipe: everything that fixes a pretraining run, in one YAML file under `recipes/`."""
+"""A recipe: all settings of a pretraining run, in one YAML file under `recipes/`."""
 
 import os
 from collections.abc import Sequence
@@ -116,7 +116,7 @@ CorpusSource = Annotated[
 
 
 class OffloadingSettings(_Settings):
-    """`share` of the facts are looked up: drawn by hash, or those that the model `reference` finds hardest."""
+    """A `share` of the facts are looked up: drawn by hash, or those that are hardest for the model `reference`."""
 
     share: float = Field(default=1.0, ge=0.0, le=1.0, description="share of the training texts' facts that have calls")
     policy: Literal["random", "hardest"] = "random"
@@ -208,8 +208,8 @@ class Recipe(_Settings):
 def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe; each change is `key=value` with a dotted key, as in `training.tokens=100000`.
 
-    `$LAMLAM_DATA` in a path stands for that folder of the environment, or `../shared/data`. Raises `InputError` for a
-    missing or malformed file, an unknown key, and a value out of range.
+    A path may start with `$LAMLAM_DATA`, by default `../shared/data`. Raises `InputError` for a missing or malformed
+    file, an unknown key, and a value out of range.
     """
     try:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -228,12 +228,12 @@ def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
 
 
 def data_folder() -> str:
-    """Where public data stands, as LAMLAM_DATA says, or `../shared/data`."""
+    """Return the folder of public data, `$LAMLAM_DATA` or `../shared/data`."""
     return os.environ.get("LAMLAM_DATA", "../shared/data")
 
 
 def arm_of(run: Path) -> Arm:
-    """As the recipe in a run's folder says; a checkpoint without one is taken for an LMLM."""
+    """Return the arm of a run's recipe; a checkpoint without one is taken for an LMLM."""
     recipe = run / "recipe.yaml"
     return load_recipe(recipe).arm if recipe.exists() else "lmlm"
 

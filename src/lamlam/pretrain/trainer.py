@@ -43,14 +43,14 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class DistributedContext:
-    """This process's number, from 0, and the number of processes. The first one writes the run's files."""
+    """This process's rank, from 0, and the number of processes. The first one writes the run's files."""
 
     rank: int = 0
     world: int = 1
 
     @classmethod
     def from_environment(cls) -> "DistributedContext":
-        """As `torchrun` says in RANK and WORLD_SIZE; a process that it did not start is alone."""
+        """Read RANK and WORLD_SIZE as set by `torchrun`; without it, the process is alone."""
         if "TORCHELASTIC_RUN_ID" not in os.environ:
             return cls()
         return cls(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
@@ -62,14 +62,14 @@ class DistributedContext:
     def wait_for(self, ready: Callable[[], bool]) -> None:
         """Wait until another process has made what `ready` looks for.
 
-        By looking at the files and not at a barrier, whose time-out would end a run that prepares for an hour. Where
-        the first process fails, torchrun ends the waiting ones.
+        This polls files, as a barrier's time-out would end a run that prepares for an hour. If the first process fails,
+        torchrun ends the waiting ones.
         """
         while not ready():
             time.sleep(_POLL_SECONDS)
 
     def leave(self) -> None:
-        """Part from the other processes, if there are any, at the end of a command."""
+        """Leave the process group, if there is one, at the end of a command."""
         if self.world > 1 and dist.is_initialized():
             dist.barrier()
             dist.destroy_process_group()
@@ -78,8 +78,8 @@ class DistributedContext:
 class PackedTrainer(Trainer):
     """Trains `model` on packed rows as the recipe says, its state saved in `folder`.
 
-    One process on a CPU has a step of its own: attention document by document, an output layer for the positions that
-    carry loss alone, and where the processor multiplies bfloat16, weights in it, with float32 masters in the optimizer.
+    A single process on a CPU has its own step: attention per document, an output layer for positions with loss only,
+    and if the processor multiplies bfloat16, weights in it, with float32 masters in the optimizer.
 
     Raises `InputError` for a kind of attention that the model does not have.
     """
@@ -112,7 +112,7 @@ class PackedTrainer(Trainer):
         self.remove_callback(PrinterCallback)
 
     def create_optimizer(self, model: Any = None) -> Optimizer:
-        """The recipe's. Made here and not before, as FSDP replaces the parameters of a model."""
+        """Build the recipe's optimizer; not earlier, as FSDP replaces the parameters of a model."""
         if self.optimizer is None:
             named = cast(nn.Module, model or self.model).named_parameters()
             optimizer = build_optimizer([(name, self._masters.get(p, p)) for name, p in named], self._training)
@@ -122,7 +122,7 @@ class PackedTrainer(Trainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The cross-entropy of the supervised positions over their number in the whole step, as the Trainer counts."""
+        """Return the cross-entropy of the supervised positions over their number in the whole step."""
         labels, banned = inputs["labels"][:, 1:], inputs.get("open_calls")
         read = {key: inputs[key] for key in ("input_ids", "position_ids") if key in inputs}
         where = labels != IGNORE_INDEX
@@ -142,14 +142,16 @@ class PackedTrainer(Trainer):
         return linear_cross_entropy(hidden, weight, targets, banned, token=self._entity_id, scale=scale, rows=rows)
 
     def whole_weights(self) -> dict[str, Tensor]:
-        """The weights by name, gathered from all processes and moved to the first one's CPU; all must ask."""
+        """Return the weights by name, gathered from all processes on the first one's CPU; all processes must call
+        it.
+        """
         weights = {name: weight.float().cpu() for name, weight in self.accelerator.get_state_dict(self.model).items()}
         named = cast(nn.Module, self.model).named_parameters(remove_duplicate=False)
         return weights | {name: self._masters[p].detach() for name, p in named if p in self._masters}
 
 
 class _WholeSteps(Dataset[dict[str, torch.Tensor]]):
-    """Rows, and so many of the first ones again that each epoch has whole steps: the same on any number of processes.
+    """Rows, with the first ones repeated so that each epoch has whole steps, on any number of processes.
 
     The Trainer would end an epoch with a smaller step on one process, and fill it up on several.
     """
@@ -165,7 +167,7 @@ class _WholeSteps(Dataset[dict[str, torch.Tensor]]):
 
 
 class Deadline(TrainerCallback):
-    """Saves the state and stops when the seconds given are up, at the next step that is logged."""
+    """Saves the state and stops after some seconds, at the next logged step."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
@@ -195,13 +197,13 @@ def _rows_a_step(recipe: Recipe) -> int:
 
 
 def whole_state(folder: Path) -> Path | None:
-    """The newest state in a folder that was saved to its end: a kill may have torn the one that was being written."""
+    """Return the newest complete state in a folder: a kill may have left a torn one."""
     states = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
     return next((state for state in states if _is_whole(state)), None)
 
 
 def _is_whole(state: Path) -> bool:
-    """`trainer_state.json` is written last."""
+    """Return whether `trainer_state.json`, which is written last, is readable."""
     try:
         json.loads((state / "trainer_state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -210,14 +212,14 @@ def _is_whole(state: Path) -> bool:
 
 
 def check_sharding(recipe: Recipe) -> None:
-    """Raises `InputError` for settings of FSDP that do not go together."""
+    """Raise `InputError` for settings that don't go with FSDP."""
     training = recipe.training
     if training.fsdp and training.lora:
         raise InputError("an adapter is not sharded", field="training.fsdp")
     if training.fsdp and DistributedContext.from_environment().world == 1:
-        raise InputError("shards a model over the processes of torchrun: there is one", field="training.fsdp")
+        raise InputError("needs several processes: start the run with torchrun", field="training.fsdp")
     if training.fsdp and training.optimizer == "muon":
-        raise InputError("needs whole matrices, which FSDP has none of: take adamw", field="training.optimizer")
+        raise InputError("needs whole matrices, which FSDP shards: use adamw", field="training.optimizer")
 
 
 def _is_alone_on_a_cpu(training: TrainingSettings) -> bool:
@@ -271,5 +273,5 @@ def _sharding(recipe: Recipe) -> dict[str, Any]:
 
 
 def _stack(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Examples of [T] to a batch of [B, T]."""
+    """Stack examples [T] to a batch [B, T]."""
     return {key: torch.stack([row[key] for row in rows]) for key in rows[0]}

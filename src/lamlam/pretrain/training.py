@@ -1,6 +1,6 @@
-"""Pretraining with the Hugging Face Trainer, either arm, from scratch or from a checkpoint.
+"""Pretraining with the Hugging Face Trainer, for either arm, from scratch or from a checkpoint.
 
-A killed run resumes where it was saved.
+A killed run resumes from its last saved state.
 
 The loss of a step is the sum over its supervised tokens divided by their number, over all accumulated batches and all
 processes: the Trainer counts labels that are not -100 and hands the number to the model's loss.
@@ -66,33 +66,33 @@ class Run:
 
     @property
     def results(self) -> Path:
-        """What `lamlam evaluate` measured of the run's weights."""
+        """What `lamlam evaluate` measured."""
         return self.folder / "results.json"
 
     @property
     def state(self) -> Path:
-        """What a run that is cut off resumes from; gone once the run has ended."""
+        """What an interrupted run resumes from; removed at the end."""
         return self.folder / "state"
 
     @property
     def summary(self) -> Path:
-        """Written last: a run with it has ended."""
+        """Written last: a run with it is finished."""
         return self.folder / "training.json"
 
 
 class TimeIsUp(LamLamError):
-    """A run was stopped when the seconds given were up, its state saved: the same call goes on."""
+    """The time given to a run is up; its state is saved, and the same call continues it."""
 
     def __init__(self, step: int, steps: int) -> None:
-        super().__init__(f"the time is up at step {step} of {steps}; the state is saved, and the same command goes on")
+        super().__init__(f"time is up at step {step} of {steps}; run the same command again to continue")
         self.step, self.steps = step, steps
 
 
 def prepare(recipe: Recipe, run: Run, corpora: list[Corpus] | None = None) -> None:
-    """Read the corpora, train the tokenizer, build the knowledge base and pack the tokens; done once per recipe.
+    """Read the corpora, train the tokenizer, build the knowledge base and pack the tokens; once per recipe.
 
-    Weights and figures that another recipe left in the folder are not this one's: the figures go, and nobody reads the
-    weights until those of this recipe are there (`check_ended`).
+    Figures that another recipe left in the folder are removed, and its weights cannot be read until this recipe's are
+    there (`check_ended`).
     """
     if _is_prepared(recipe, run):
         return
@@ -125,15 +125,16 @@ def _as_yaml(recipe: Recipe) -> str:
 
 
 def _build_knowledge_base(corpora: list[Corpus], path: Path) -> None:
-    """What an earlier preparation left is replaced; a knowledge base into which others wrote gains the facts, but none
-    that it was told to forget."""
+    """Replace an earlier preparation's knowledge base; if others wrote to it, add the facts that it hasn't
+    forgotten.
+    """
     if not path.exists():
         _add_facts(corpora, path)
         return
     with closing(SQLiteDatabase(path)) as database:
         if alone := _is_own(database):
             if not database.take_alone(written=True) or not _is_own(database):
-                raise InputError("is in use by another program: end it, or train in another folder", path=path)
+                raise InputError("is in use by another program: close it, or train in another folder", path=path)
             with database.replacement() as new:
                 discard(new)
                 _add_facts(corpora, new)
@@ -154,11 +155,11 @@ def _add_facts(corpora: list[Corpus], path: Path) -> None:
 def pretrain(
     recipe: Recipe, folder: str | Path, corpora: list[Corpus] | None = None, *, seconds: float | None = None
 ) -> PreTrainedModel:
-    """Train the recipe's model in `folder` and leave a checkpoint there; continues a run that was cut off.
+    """Train the recipe's model in `folder` and save a checkpoint there; an interrupted run is continued.
 
-    `corpora` stands in for the recipe's when they have been read already. Under torchrun the first process prepares and
-    writes, and has the whole model at the end. Raises `LamLamError` for empty corpora, and `TimeIsUp` when training
-    has not ended after so many `seconds`.
+    `corpora` are the recipe's, if they have been read already. Under torchrun the first process prepares and writes,
+    and has the whole model at the end. Raises `LamLamError` for empty corpora, and `TimeIsUp` if training takes longer
+    than `seconds`.
     """
     check_sharding(recipe)
     run, ranks = Run(Path(folder)), DistributedContext.from_environment()
@@ -193,7 +194,7 @@ def _trainer(recipe: Recipe, run: Run, ranks: DistributedContext, seconds: float
 
 
 def _saved_model(recipe: Recipe, run: Run, trainer: PackedTrainer, ranks: DistributedContext) -> PreTrainedModel:
-    """The trained model, saved and in float32 on the CPU, on the first process; elsewhere that process's own."""
+    """Return the trained model, saved and in float32 on the CPU, on the first process; the process's own elsewhere."""
     weights, vocabulary, lora = trainer.whole_weights(), Vocabulary.load(run.folder), recipe.training.lora
     if not ranks.first:
         return cast(PreTrainedModel, trainer.model)
@@ -221,11 +222,11 @@ def _finish(run: Run, model: PreTrainedModel, trainer: PackedTrainer, *, resumed
     }
     with atomic_write(run.summary) as out:
         json.dump(summary, out, indent=1)
-    shutil.rmtree(run.state)  # the optimizer's state is a pickle, and nobody resumes a run that has ended
+    shutil.rmtree(run.state)  # the optimizer's state is a pickle, and a finished run isn't resumed
 
 
 def _first_model(recipe: Recipe, run: Run, vocabulary: Vocabulary) -> PreTrainedModel:
-    """The model before the first step. Raises `InputError` when it reads fewer tokens than a row has."""
+    """Return the model before the first step. Raises `InputError` if its context is shorter than a row."""
     settings, lora = recipe.model, recipe.training.lora
     if settings.path and lora:
         model, base = load_adaptable(settings.path, vocabulary, lora, recipe.seed)

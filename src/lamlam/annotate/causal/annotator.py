@@ -26,8 +26,8 @@ from lamlam.text import windows
 __all__ = ["CausalAnnotator", "open_causal"]
 
 _UNFINISHED, _TOO_LONG = "windows_without_an_end", "windows_too_long"
-_BATCHES = 16  # of documents that are read before any is answered, so that like lengths meet
-_LONGER, _SPARE = 3, 32  # an answer has at most so many times the text's tokens, and some
+_BATCHES = 16  # of documents read ahead, so that similar lengths are batched
+_LONGER, _SPARE = 3, 32  # an answer has at most this many times the text's tokens, and some more
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class CausalAnnotator:
         return {"model": self._digest, "window": self._template.window}
 
     def take_notes(self) -> Counter[str]:
-        """What became of calls and windows, counted since it was last asked."""
+        """Return what happened to calls and windows, counted since the last call."""
         notes, self._notes = self._notes, Counter()
         return notes
 
@@ -65,7 +65,7 @@ class CausalAnnotator:
         return annotated
 
     def annotate_many(self, documents: Iterable[AnnotatedDocument]) -> Iterator[AnnotatedDocument]:
-        """The documents with calls, in order; of some at a time, windows of like length are decoded together."""
+        """Yield the documents with calls, in order; windows of similar length are decoded together."""
         for group in batches(documents, _BATCHES * self._batch):
             yield from self._annotated(group)
 
@@ -94,7 +94,7 @@ class CausalAnnotator:
                 yield _Piece(number, start, text, prompt, min(longest, self._most - len(prompt)))
 
     def _copies(self, batch: list[_Piece]) -> Iterator[str]:
-        """What the model writes for each piece."""
+        """Yield what the model writes for each piece."""
         ids, mask = self._padded([piece.prompt for piece in batch])
         longest = min(max(piece.longest for piece in batch), self._most - ids.shape[1])
         greedy = GenerationConfig(
@@ -107,7 +107,7 @@ class CausalAnnotator:
             yield self._coder.decode(row)
 
     def _padded(self, prompts: list[list[int]]) -> tuple[Tensor, Tensor]:
-        """Ids and mask [B, T], padded in front, so that all rows end where they are to go on."""
+        """Return ids and mask [B, T], padded in front, so that all rows end where they are to be continued."""
         width = max(map(len, prompts))
         ids = [[self._coder.pad_id] * (width - len(prompt)) + prompt for prompt in prompts]
         mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
@@ -116,7 +116,7 @@ class CausalAnnotator:
 
 
 class _OpenSettings(BaseModel):
-    """`base` stands in for the base model that an adapter names; `dtype` auto is what the device is fast in."""
+    """`base` replaces the base model that an adapter names; `dtype` auto is the device's fast type."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -126,7 +126,7 @@ class _OpenSettings(BaseModel):
 
 
 def open_causal(model: str, given: Mapping[str, str]) -> CausalAnnotator:
-    """The annotator, on a GPU where there is one. Raises `InputError` for a setting that is none, or out of range."""
+    """Open a causal annotator, on a GPU if there is one. Raises `InputError` for an unknown or invalid setting."""
     opening = checked(_OpenSettings, given)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = fast_dtype(device) if opening.dtype == "auto" else getattr(torch, opening.dtype)

@@ -40,10 +40,10 @@ _BETWEEN = """
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What stands before the text and between text and answer; it may name control tokens, the text never does.
+    """The prompt: what precedes the text, and what separates text and answer; only these may name control tokens.
 
-    `end` is the token that ends an answer (default: the tokenizer's EOS), `window` how many characters of a document
-    are asked about at once.
+    It is stored with the model, so that a model is always asked as it was trained. `end` is the token that ends an
+    answer (default: the tokenizer's EOS), `window` how many characters of a document are asked about at once.
     """
 
     before: str = _BEFORE
@@ -57,22 +57,22 @@ class Template:
 
     @classmethod
     def remove(cls, folder: str | Path) -> None:
-        """Take the template from beside a model, which nobody can ask any more then."""
+        """Remove the template of a model, which can't be opened after that."""
         (Path(folder) / _FILE).unlink(missing_ok=True)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Template":
-        """The template beside a model. Raises `InputError` when there is none, or it is something else."""
+        """Load a model's template. Raises `InputError` if it is missing or invalid."""
         entry = read_object(Path(folder) / _FILE)
         unknown = sorted(entry.value.keys() - {field.name for field in fields(cls)})
         if unknown:
-            raise InputError("is no field of an annotator's template", path=entry.path, field=unknown[0])
+            raise InputError("is not a field of an annotator's template", path=entry.path, field=unknown[0])
         end = entry.text("end", empty=False) if entry.has("end") else None
         return cls(entry.text("before"), entry.text("between"), end, entry.number("window", least=200))
 
 
 class PromptCoder:
-    """A tokenizer and a template. Raises `LamLamError` when the tokenizer has no token to end an answer with."""
+    """Prompts and answers as token ids. Raises `LamLamError` if the tokenizer has no token to end an answer with."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, template: Template) -> None:
         known = tokenizer.get_vocab()
@@ -93,7 +93,7 @@ class PromptCoder:
             backend.no_padding()
 
     def prompt(self, document: AnnotatedDocument) -> list[int]:
-        """What the model is given: the template's words around title and text."""
+        """Return the model's input: the template around title and text."""
         title = "" if document.text.startswith(document.title) else f"{document.title}\n\n"
         return [
             *self._start,
@@ -103,22 +103,22 @@ class PromptCoder:
         ]
 
     def answer(self, document: AnnotatedDocument) -> list[int]:
-        """What the model is to write: the text with its calls, and the end."""
+        """Return what the model should write: the text with its calls, and the end."""
         return [*self.text(dblookup.render(document)), self.end_id]
 
     def text(self, text: str) -> list[int]:
-        """Ids of plain text."""
+        """Return the ids of plain text."""
         return list(self._plain.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: list[int]) -> str:
-        """The text that a model wrote up to the end, or as far as it came."""
+        """Return the text that a model wrote, up to the end token if there is one."""
         length = ids.index(self.end_id) if self.end_id in ids else len(ids)
         return str(self._trusted.decode(ids[:length], skip_special_tokens=True))
 
 
 @dataclass(frozen=True, slots=True)
 class CausalModel:
-    """A model that can be asked, its tokenizer and template, and a digest of its weights."""
+    """A model that is ready to use, its tokenizer and template, and a digest of its weights."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
@@ -134,9 +134,9 @@ class CausalModel:
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
     ) -> "CausalModel":
-        """The model in a folder. An adapter's base model is the one that it names, or `base`.
+        """Open the model in a folder. An adapter's base model is the one that it names, or `base`.
 
-        Raises `InputError` when a folder or a part of it is missing or cannot be read.
+        Raises `InputError` if a folder or a part of it is missing or cannot be read.
         """
         folder = Path(path)
         if not folder.is_dir():
@@ -152,7 +152,7 @@ class CausalModel:
         return cls(placed.eval(), tokenizer, template, _digest(folders))
 
     def save(self, path: str | Path) -> None:
-        """Write the model, merged, into a folder that stands by itself. Raises `InputError` where it cannot."""
+        """Write the merged model into a folder that needs no other. Raises `InputError` if it cannot be written."""
         try:
             self.model.save_pretrained(str(path))
             self.tokenizer.save_pretrained(str(path))

@@ -64,7 +64,7 @@ class CausalTraining(BaseModel):
 
 @dataclass(slots=True)
 class Examples:
-    """Ids and labels of examples, and how many were left out because the model's context does not hold them."""
+    """Ids and labels of examples, and how many were left out because they exceed the model's context."""
 
     rows: list[dict[str, list[int]]] = field(default_factory=list)
     left_out: int = 0
@@ -73,10 +73,10 @@ class Examples:
 def train_causal(
     gold: Iterable[AnnotatedDocument], base: str | Path, out: str | Path, settings: CausalTraining
 ) -> dict[str, Any]:
-    """Train an adapter of the model in folder `base` and leave it in `out`, with tokenizer and template; the summary.
+    """Train an adapter of the model in folder `base`, save it in `out` with tokenizer and template; return the summary.
 
-    A run that has ended is not repeated. Raises `InputError` when the model cannot be read, `LamLamError` when no
-    example is left to train on.
+    A finished run is not repeated. Raises `InputError` if the model cannot be read, `LamLamError` if there is no
+    example to train on.
     """
     folder, documents = Path(out), list(gold)
     asked = {"settings": settings.model_dump(), "base": str(Path(base).resolve()), "gold": _digest(documents)}
@@ -110,12 +110,12 @@ def train_causal(
         "calibration_loss": trainer.state.best_metric,
     }
     _write(folder, summary)
-    shutil.rmtree(folder / _STATE)  # the optimizer's state is a pickle, and nobody resumes a run that has ended
+    shutil.rmtree(folder / _STATE)  # the optimizer's state is a pickle, and a finished run isn't resumed
     return summary
 
 
 def _begun(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
-    """What an earlier run for the same left; another's state is removed, and its model can no longer be opened."""
+    """Return the summary of an earlier run of the same; remove another run's state, so its model can't be opened."""
     path = folder / _SUMMARY
     if path.is_file():
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -201,7 +201,7 @@ def _digest(documents: Iterable[AnnotatedDocument]) -> str:
 
 
 def examples_of(documents: Iterable[AnnotatedDocument], coder: PromptCoder, *, window: int, context: int) -> Examples:
-    """An example for each window of each document; only the answer carries loss."""
+    """Make an example for each window of each document; only the answer carries loss."""
     examples = Examples()
     for document in documents:
         for piece in pieces(document, window):
@@ -215,7 +215,7 @@ def examples_of(documents: Iterable[AnnotatedDocument], coder: PromptCoder, *, w
 
 
 def pieces(document: AnnotatedDocument, window: int) -> Iterator[AnnotatedDocument]:
-    """The windows of a document that are not blank, each with the calls that stand in it."""
+    """Yield the non-blank windows of a document, each with its calls."""
     for start, end in windows(document.text, window):
         text = document.text[start:end]
         if text.strip():
@@ -224,7 +224,7 @@ def pieces(document: AnnotatedDocument, window: int) -> Iterator[AnnotatedDocume
 
 
 def collated(rows: list[dict[str, list[int]]], pad_id: int) -> dict[str, Tensor]:
-    """Rows [B, T] of ids, labels and mask, padded behind."""
+    """Return rows [B, T] of ids, labels and mask, padded at the end."""
     width = max(len(row["input_ids"]) for row in rows)
 
     def padded(name: str, fill: int) -> Tensor:

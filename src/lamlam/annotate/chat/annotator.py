@@ -26,18 +26,18 @@ from lamlam.text import windows
 __all__ = ["ChatAnnotator", "Estimate", "estimate", "open_chat", "open_client"]
 
 _REFUSED = "refused_documents"
-_SMALLEST = 200  # characters of a window that is still cut in two where the answer was too long
+_SMALLEST = 200  # characters of half a window, which is cut in two if the answer was too long
 _SHOWN = 200  # characters of a refusal
-_CHARACTERS = 4.0  # of ASCII a token, in English; beyond ASCII about one
+_CHARACTERS = 4.0  # of ASCII per token, in English; beyond ASCII about one
 _CALLS_A_WORD = 0.05  # as in GPT-4o's seed of the paper
 _TOKENS_A_CALL = {"list": 45, "markup": 30}
 _A_MILLION = 1_000_000
 
 
 class ChatAnnotator:
-    """An `Annotator`; `concurrency` is how many documents are asked about at once.
+    """An `Annotator` that asks about `concurrency` documents at once.
 
-    `refused` tells by the ids of documents why they got no calls: in words of the server's or the model's.
+    `refused` maps ids of documents without calls to the reason, in the server's or the model's words.
     """
 
     name = "chat"
@@ -55,7 +55,7 @@ class ChatAnnotator:
         return self._client.settings.model_dump() | {"prompt": digest[:12]}
 
     def take_notes(self) -> Counter[str]:
-        """What became of calls and documents, counted since it was last asked."""
+        """Return what happened to calls and documents, counted since the last call."""
         with self._lock:
             notes, self._notes = self._notes, Counter()
         return notes
@@ -73,10 +73,10 @@ class ChatAnnotator:
         return vetted.document
 
     def annotate_many(self, documents: Iterable[AnnotatedDocument]) -> Iterator[AnnotatedDocument]:
-        """The documents with calls, in order.
+        """Yield the documents with calls, in order.
 
-        When it is interrupted, or a document fails, no new request is made, and what was asked already is waited for:
-        its answers are paid for, and stay in the cache.
+        After an interruption or a failure no new request is made; pending ones are waited for, as they are paid for,
+        and their answers are cached.
         """
         running: deque[Future[AnnotatedDocument]] = deque()
         with ThreadPoolExecutor(self._concurrency) as pool:
@@ -94,7 +94,7 @@ class ChatAnnotator:
                 raise
 
     def _refusal(self, vetting: Vetting, document: AnnotatedDocument, first: int, last: int, size: int) -> str | None:
-        """Offer the calls of a part of a document to `vetting`; the model's words where it refused some of it."""
+        """Offer the calls of a part of a document to `vetting`; return the model's words if it refused some of it."""
         for start, end in windows(document.text[first:last], size):
             refusal = self._refusal_of(vetting, document, first + start, first + end)
             if refusal is not None:
@@ -117,14 +117,17 @@ class ChatAnnotator:
         return None
 
 
-def _readable(said: str) -> str:
-    """Words of others in one line, without signs that a terminal obeys."""
-    return "".join(sign for sign in " ".join(said.split()) if sign.isprintable())[:_SHOWN]
+def _readable(message: str) -> str:
+    """Return a message of others in one line, without control characters."""
+    return "".join(sign for sign in " ".join(message.split()) if sign.isprintable())[:_SHOWN]
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Documents, the requests that are still to be made for them, and their tokens; `known` answers cost nothing."""
+    """What a run will request and cost; `known` answers are cached and cost nothing.
+
+    Tokens are estimated from characters, as a hosted model's tokenizer isn't available.
+    """
 
     documents: int = 0
     requests: int = 0
@@ -134,12 +137,12 @@ class Estimate:
     tokens_out: int = 0
 
     def price(self, price_in: float, price_out: float) -> float:
-        """What the tokens cost at so much a million."""
+        """Return the price of the tokens, given prices per million."""
         return (self.tokens_in * price_in + self.tokens_out * price_out) / _A_MILLION
 
 
 def estimate(documents: Iterable[AnnotatedDocument], client: ChatClient) -> Estimate:
-    """The estimate for documents with a client's settings and cache; nothing is sent."""
+    """Estimate the requests for documents with a client's settings and cache; nothing is sent."""
     form = client.forms[0]
     count = requests = known = words = tokens_in = tokens_out = 0
     for document in documents:
@@ -165,7 +168,7 @@ def _tokens(text: str) -> int:
 
 
 class _RequestSettings(BaseModel):
-    """How a server is asked; none of it decides what it answers."""
+    """How a server is asked; doesn't affect its answers."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -175,20 +178,20 @@ class _RequestSettings(BaseModel):
 
 
 def open_chat(model: str, address: str | None, cache: Path | None, given: Mapping[str, str]) -> ChatAnnotator:
-    """The annotator; without an address it knows what the cache holds. `given` are fields of settings and conduct.
+    """Open a chat annotator; without an address it only knows cached answers. `given` are settings of both kinds.
 
-    Raises `InputError` for a setting that is none, or is out of range, `LamLamError` for an address that is none.
+    Raises `InputError` for an unknown or invalid setting, `LamLamError` for an invalid address.
     """
-    conduct = checked(
+    request = checked(
         _RequestSettings, {key: value for key, value in given.items() if key in _RequestSettings.model_fields}
     )
     server = None
     if address is not None:
-        server = Server(address, api_key=key_of_environment(), timeout=conduct.timeout, retries=conduct.retries)
-    return ChatAnnotator(open_client(model, server, cache, given), concurrency=conduct.concurrency)
+        server = Server(address, api_key=key_of_environment(), timeout=request.timeout, retries=request.retries)
+    return ChatAnnotator(open_client(model, server, cache, given), concurrency=request.concurrency)
 
 
 def open_client(model: str, server: Server | None, cache: Path | None, given: Mapping[str, str]) -> ChatClient:
-    """The client of such an annotator, for itself."""
-    told = {key: value for key, value in given.items() if key not in _RequestSettings.model_fields}
-    return ChatClient(checked(ChatSettings, {**told, "model": model}), AnswerCache(cache), server)
+    """Open the client of such an annotator."""
+    settings = {key: value for key, value in given.items() if key not in _RequestSettings.model_fields}
+    return ChatClient(checked(ChatSettings, {**settings, "model": model}), AnswerCache(cache), server)

@@ -23,13 +23,13 @@ from lamlam.server import Refused, Server
 
 __all__ = ["AnswerCache", "ChatClient", "ChatSettings"]
 
-_UNFIT = (400, 413, 415, 422, 501)  # said of this request; other refusals are said of every one
+_UNFIT = (400, 413, 415, 422, 501)  # refusals of one request; others concern every request
 _Temperature = Annotated[float | None, BeforeValidator(lambda given: None if given == "default" else given)]
 
 
 class ChatSettings(BaseModel):
-    """`form` is what answers are asked for as: a list of calls under a schema, markup in a copy of the text, or a list
-    where the server takes schemas, else markup. A `temperature` (or "default") or `max_tokens` of None is left to the
+    """`form` is the form of answers: a list of calls under a schema, markup in a copy of the text, or a list if the
+    server supports schemas, else markup. A `temperature` (or "default") or `max_tokens` of None is left to the
     server.
     """
 
@@ -43,9 +43,9 @@ class ChatSettings(BaseModel):
 
 
 class AnswerCache:
-    """An SQLite file of answers, or with no path one in memory; it can be used by several threads.
+    """An SQLite file of answers, or a database in memory; safe to use from several threads.
 
-    Raises `InputError` when the file cannot be opened or is something else.
+    Raises `InputError` if the file cannot be opened or is something else.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
@@ -71,13 +71,13 @@ class AnswerCache:
         self._file.close()
 
     def get(self, request: Mapping[str, Any]) -> Answer | None:
-        """The answer to a request, if it was answered before."""
+        """Return the answer to a request, if it was answered before."""
         with self._lock:
             row = self._file.execute("SELECT answer FROM answers WHERE request = ?", (_digest(request),)).fetchone()
         return Answer(**json.loads(row[0])) if row else None
 
     def put(self, request: Mapping[str, Any], answer: Answer) -> None:
-        """Keep an answer. Raises `InputError` when the file cannot be written."""
+        """Store an answer. Raises `InputError` if the file cannot be written."""
         row = (_digest(request), json.dumps(asdict(answer)))
         try:
             with self._lock:
@@ -87,10 +87,10 @@ class AnswerCache:
 
 
 class ChatClient:
-    """A chat model, its settings, and the answers that it has given; used by several threads.
+    """A chat model, its settings and its cached answers; safe to use from several threads.
 
-    `forms` are those that may be asked for, the best first; the first that the server takes is kept to. With `server`
-    None only what the cache holds can be asked.
+    `forms` are the possible forms of answers, best first; the first that the server accepts is used from then on.
+    Without a `server` only cached answers are available.
     """
 
     def __init__(self, settings: ChatSettings, cache: AnswerCache, server: Server | None) -> None:
@@ -101,13 +101,13 @@ class ChatClient:
         self.requests = self.tokens_in = self.tokens_out = 0
 
     def request(self, document: AnnotatedDocument, form: Form) -> dict[str, Any]:
-        """The body of the request for a document's calls."""
+        """Return the body of the request for a document's calls."""
         return self.body(messages(document, form), "calls", SCHEMA if form == "list" else None)
 
-    def body(self, said: list[dict[str, str]], name: str, schema: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The body of a request with these messages, to be answered under a schema of this name, where one is given."""
+    def body(self, asked: list[dict[str, str]], name: str, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return the body of a request with these messages, to be answered under a schema, if one is given."""
         settings = self.settings
-        body: dict[str, Any] = {"model": settings.model, "messages": said}
+        body: dict[str, Any] = {"model": settings.model, "messages": asked}
         if settings.temperature is not None:
             body["temperature"] = settings.temperature
         if settings.max_tokens is not None:
@@ -117,23 +117,23 @@ class ChatClient:
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         return body
 
-    def answer_to(self, said: list[dict[str, str]], name: str, schema: Mapping[str, Any]) -> Answer:
-        """The answer to any messages, from the cache or the server; without the schema where the server takes none.
+    def answer_to(self, asked: list[dict[str, str]], name: str, schema: Mapping[str, Any]) -> Answer:
+        """Return the answer to messages, from the cache or the server; without the schema if the server refuses it.
 
-        Raises as `ask` does, and `Refused` where the server will have neither.
+        Raises as `ask` does, and `Refused` if the server refuses both.
         """
-        bodies = [self.body(said, name, schema), self.body(said, name, None)]
+        bodies = [self.body(asked, name, schema), self.body(asked, name, None)]
         known = self._known(bodies)
         return known if known is not None else self._first_taken(bodies)[1]
 
     def known(self, document: AnnotatedDocument) -> Answer | None:
-        """The answer that the cache holds, in whichever form."""
+        """Return the cached answer, in any form."""
         return self._known(self.request(document, form) for form in self.forms)
 
     def ask(self, document: AnnotatedDocument) -> Answer:
-        """The model's answer about one piece of text; a refusal of this text by the server is an answer, too.
+        """Return the model's answer about one piece of text; a server's refusal of this text is an answer too.
 
-        Raises `LamLamError` when the server cannot be reached, fails for good, or refuses every request.
+        Raises `LamLamError` if the server cannot be reached, fails for good, or refuses every request.
         """
         known = self.known(document)
         if known is not None:
@@ -152,9 +152,9 @@ class ChatClient:
         return next((answer for body in bodies if (answer := self._cache.get(body)) is not None), None)
 
     def _first_taken(self, bodies: Iterable[Mapping[str, Any]]) -> tuple[int, Answer]:
-        """Which of the requests the server takes, the first that it does, and its answer, which is kept.
+        """Return the number of the first request that the server accepts, and its answer, which is cached.
 
-        Raises `Refused` where it takes none, or refuses one for another reason than what it asks for.
+        Raises `Refused` if it accepts none, or refuses one for reasons that concern every request.
         """
         refusal: Refused | None = None
         for place, body in enumerate(bodies):
@@ -176,11 +176,11 @@ class ChatClient:
 
     def _answer(self, body: Mapping[str, Any]) -> Answer:
         if self._server is None:
-            raise LamLamError("no server was named to ask")
-        said = self._server.ask("chat/completions", body)
+            raise LamLamError("the answer is not in the cache, and no --server was given")
+        response = self._server.ask("chat/completions", body)
         try:
-            choice = said["choices"][0]
-            message, usage = choice["message"], said.get("usage") or {}
+            choice = response["choices"][0]
+            message, usage = choice["message"], response.get("usage") or {}
             content, finish = message.get("content") or "", choice.get("finish_reason")
             counts = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
             refused = bool(message.get("refusal")) or finish == "content_filter"
@@ -188,7 +188,7 @@ class ChatClient:
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise LamLamError(
                 f"the server at {self._server.place} gave an answer that is no chat completion"
-                + self._server.reason_in(str(said.get("error") or ""))
+                + self._server.reason_in(str(response.get("error") or ""))
             ) from error
         with self._lock:
             self.requests += 1

@@ -114,25 +114,25 @@ _CONTROL = re.compile(r"<(?=[|/｜!a-zA-Z])|(?<=[|｜])>|\[(?=/?[A-Z_]+\])")
 
 
 def disarmed(text: str) -> str:
-    """A text in which no string is left that a server's tokenizer may take for a control token."""
+    """Return a text without strings that a server's tokenizer may take for control tokens."""
     return _CONTROL.sub(lambda match: " >" if match.group() == ">" else match.group() + " ", text)
 
 
 def messages(document: AnnotatedDocument, form: Form) -> list[dict[str, str]]:
-    """The messages that ask for a document's calls in a form."""
+    """Return the messages that ask for a document's calls in a form."""
     task = _TASK + (_AS_LIST if form == "list" else _AS_MARKUP)
-    said = [{"role": "system", "content": task}]
+    asked = [{"role": "system", "content": task}]
     for example in _EXAMPLES:
         worked = dblookup.parse(example.marked)
-        said += [
+        asked += [
             {"role": "user", "content": framed(example.title, worked.text)},
             {"role": "assistant", "content": _as_list(worked) if form == "list" else example.marked},
         ]
-    return [*said, {"role": "user", "content": framed(document.title, document.text)}]
+    return [*asked, {"role": "user", "content": framed(document.title, document.text)}]
 
 
 def framed(title: str, text: str) -> str:
-    """The text between lines that it cannot hold, as they are made of its own digest, and its title above them."""
+    """Return the text between lines that it cannot contain, as they are made of its digest, with its title above."""
     line = f"===== {hashlib.sha256(text.encode()).hexdigest()[:12]} ====="
     heading = f"Title: {' '.join(disarmed(title).split())}\n" if title else ""
     return f"{heading}{line}\n{disarmed(text)}\n{line}"
@@ -151,7 +151,7 @@ def _listed_calls(worked: AnnotatedDocument) -> Iterator[dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server gave for a request: the model's words, why it stopped, and the tokens that were counted."""
+    """A server's answer: the model's words, why it stopped, and the tokens counted."""
 
     content: str
     finish: str | None = None
@@ -161,9 +161,9 @@ class Answer:
 
 
 def propose(vetting: Vetting, text: str, content: str, offset: int = 0) -> bool:
-    """Offer the calls of an answer about `text` for a document; whether it is an answer at all.
+    """Offer the calls of an answer about `text` for a document; return whether it is an answer at all.
 
-    Words that are neither a list nor a copy are none: an apology, a question, nothing.
+    Anything but a list or a copy is not: an apology, a question, nothing.
     """
     content = unwrapped(content)
     listed = _listed(content)
@@ -179,46 +179,46 @@ def propose(vetting: Vetting, text: str, content: str, offset: int = 0) -> bool:
 
 
 def unwrapped(content: str) -> str:
-    """An answer without the thoughts before it and the fence around it."""
+    """Return an answer without the thoughts before it and the fence around it."""
     content = _THOUGHT.sub("", content)
     fenced = _FENCE.match(content)
     return fenced[1] if fenced else content
 
 
 def _listed(content: str) -> list[Any] | None:
-    """The objects of a list of calls, those that are whole where it is broken; None where there is no list."""
+    """Return the objects of a list of calls, or the whole ones of a broken list; None if there is no list."""
     if content.lstrip().startswith("[" + _MARK):
         return None
     start = min((place for place in (content.find("{"), content.find("[")) if place >= 0), default=-1)
     if start < 0 or content.find(_MARK, 0, start) >= 0:
         return None
     try:
-        said, _ = json.JSONDecoder().raw_decode(content, start)
+        answer, _ = json.JSONDecoder().raw_decode(content, start)
     except (ValueError, RecursionError):
         return list(_whole_objects(content)) or None
-    if isinstance(said, dict):
-        said = said.get("calls", [said] if "entity" in said else None)
-    elif said == [] and content.strip() != "[]":  # brackets in a text
+    if isinstance(answer, dict):
+        answer = answer.get("calls", [answer] if "entity" in answer else None)
+    elif answer == [] and content.strip() != "[]":  # brackets in a text
         return None
-    return said if isinstance(said, list) and all(isinstance(each, dict) for each in said) else None
+    return answer if isinstance(answer, list) and all(isinstance(call, dict) for call in answer) else None
 
 
 def _whole_objects(content: str) -> Iterator[dict[str, Any]]:
-    """The calls that can be read out of broken JSON."""
+    """Yield the calls that can be read from broken JSON."""
     decoder, position = json.JSONDecoder(), 0
     while opened := _OPENED.search(content, position):
         position = opened.end()
         try:
-            said, end = decoder.raw_decode(content, opened.start())
+            listed, end = decoder.raw_decode(content, opened.start())
         except (ValueError, RecursionError):
             continue
-        if "entity" in said:
-            yield said
+        if "entity" in listed:
+            yield listed
             position = end
 
 
-def _call(said: dict[str, Any]) -> QuotedCall | None:
-    fields = [said.get(name) for name in ("entity", "relation", "value", "before")]
+def _call(listed: dict[str, Any]) -> QuotedCall | None:
+    fields = [listed.get(name) for name in _FIELDS]
     if any(isinstance(field, bool) or not isinstance(field, str | int | float) for field in fields):
         return None
     return QuotedCall(*map(str, fields))
