@@ -21,10 +21,10 @@ from lamlam.files import file_digest
 from lamlam.markup import AnnotatedDocument, Call
 from lamlam.text import words
 
-__all__ = ["AlignAnnotator", "Aligner", "Alignment", "CandidateFacts", "Reason"]
+__all__ = ["AlignAnnotator", "Aligner", "Alignment", "CandidateFacts", "UnplacedReason"]
 
 
-class Reason(StrEnum):
+class UnplacedReason(StrEnum):
     """Why a fact has no place in a text."""
 
     ENTITY_NOT_FOUND = "entity_not_found"
@@ -39,7 +39,7 @@ class Alignment:
 
     document: AnnotatedDocument
     placed: list[FactRecord]
-    unplaced: list[tuple[FactRecord, Reason]]
+    unplaced: list[tuple[FactRecord, UnplacedReason]]
 
 
 class Aligner:
@@ -68,13 +68,13 @@ class Aligner:
         }
         taken: set[int] = set()
         placed: list[FactRecord] = []
-        unplaced: list[tuple[FactRecord, Reason]] = []
+        unplaced: list[tuple[FactRecord, UnplacedReason]] = []
         for fact in sorted(facts, key=lambda fact: _order(entities[fact.entity], mentions[fact.value])):
             if not mentions[fact.value]:
-                unplaced.append((fact, Reason.VALUE_NOT_FOUND))
+                unplaced.append((fact, UnplacedReason.VALUE_NOT_FOUND))
                 continue
             place = _place(values[fact.value], fact.entity, entities[fact.entity], taken)
-            if isinstance(place, Reason):
+            if isinstance(place, UnplacedReason):
                 unplaced.append((fact, place))
             else:
                 if self._stated:
@@ -86,16 +86,16 @@ class Aligner:
         return Alignment(AnnotatedDocument(id, text, calls), placed, unplaced)
 
 
-def _place(value: ValueMentions, entity: str, named: list[Mention], taken: set[int]) -> Mention | Reason:
+def _place(value: ValueMentions, entity: str, named: list[Mention], taken: set[int]) -> Mention | UnplacedReason:
     """Return the best mention of the value after the first of the entity.
 
     Places that aren't taken are better: each stated fact is likely to be stated at a place of its own.
     """
     if not named:
-        return Reason.ENTITY_NOT_FOUND
+        return UnplacedReason.ENTITY_NOT_FOUND
     if not value.reaches(named[0].last):
-        return Reason.BEFORE_ENTITY
-    return value.best(entity, named[0].last, taken) or Reason.NEARER_ENTITY
+        return UnplacedReason.BEFORE_ENTITY
+    return value.best(entity, named[0].last, taken) or UnplacedReason.NEARER_ENTITY
 
 
 def _mentions(finder: MentionFinder, facts: Sequence[FactRecord], weaker: bool) -> dict[str, list[Mention]]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lamlam.annotate.annotator import Annotator
-from lamlam.annotate.shard_work import AnnotationCounts, Engine, Progress, ShardWork, Task, annotate_block
+from lamlam.annotate.shard_work import AnnotationCounts, BlockEngine, Progress, ShardWork, Task, annotate_block
 from lamlam.corpus.tables import PREFIX
 from lamlam.errors import InputError, LamLamError
 from lamlam.markup import AnnotatedDocument
@@ -30,12 +30,12 @@ _AHEAD = 2  # blocks per worker that are read ahead
 
 
 @contextmanager
-def this_process(annotator: Annotator) -> Iterator[Engine]:
+def this_process(annotator: Annotator) -> Iterator[BlockEngine]:
     """Make one block after the other."""
     yield lambda tasks: (annotate_block(annotator, *task) for task in tasks)
 
 
-def processes(annotator: Annotator, workers: int) -> AbstractContextManager[Engine]:
+def processes(annotator: Annotator, workers: int) -> AbstractContextManager[BlockEngine]:
     """Make blocks in `workers` processes, each with its copy of the annotator, or in this one if there is only one.
 
     Raises `LamLamError` for an annotator that cannot be copied.
@@ -44,7 +44,7 @@ def processes(annotator: Annotator, workers: int) -> AbstractContextManager[Engi
 
 
 @contextmanager
-def _several(annotator: Annotator, workers: int) -> Iterator[Engine]:
+def _several(annotator: Annotator, workers: int) -> Iterator[BlockEngine]:
     with tempfile.TemporaryDirectory(prefix="lamlam-") as folder:
         copy = Path(folder) / "annotator.pickle"
         try:

@@ -163,7 +163,7 @@ def _probes(documents: Iterable[AnnotatedDocument], facts: Iterable[FactRecord])
 
 
 @dataclass(frozen=True, slots=True)
-class _Entity:
+class _RedocredEntity:
     name: str
     mentions: tuple[tuple[int, int], ...]
 
@@ -201,11 +201,11 @@ def _document(entry: Entry) -> AnnotatedDocument:
     return AnnotatedDocument(title, text, tuple(chosen[at][1] for at in sorted(chosen)), title)
 
 
-def _entity(entry: Entry) -> _Entity:
+def _entity(entry: Entry) -> _RedocredEntity:
     spans = entry.value.get("mentions")
     if not isinstance(spans, list) or not spans or not all(_is_span(span) for span in spans):
         raise entry.error("must be a list of [start, end]", "mentions")
-    return _Entity(entry.text("name", empty=False), tuple(sorted((start, end) for start, end in spans)))
+    return _RedocredEntity(entry.text("name", empty=False), tuple(sorted((start, end) for start, end in spans)))
 
 
 def _is_span(span: object) -> bool:
@@ -221,7 +221,7 @@ def _triples(entry: Entry, entities: int) -> Iterator[tuple[int, int, str]]:
             yield head, tail, one.text("relation", empty=False)
 
 
-def _written(text: str, entity: _Entity) -> str:
+def _written(text: str, entity: _RedocredEntity) -> str:
     """Return the entity as the text first writes it, which a model can copy."""
     start, end = entity.mentions[0]
     return " ".join(text[start:end].split())

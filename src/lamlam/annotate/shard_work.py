@@ -26,7 +26,7 @@ from lamlam.errors import LamLamError
 from lamlam.files import remove_torn
 from lamlam.markup import AnnotatedDocument
 
-__all__ = ["AnnotationCounts", "Engine", "Progress", "ShardWork", "Task", "annotate_block"]
+__all__ = ["AnnotationCounts", "BlockEngine", "Progress", "ShardWork", "Task", "annotate_block"]
 
 _DOCUMENTS = 64  # per block; the bytes of the shard don't depend on it
 
@@ -58,7 +58,7 @@ class AnnotationCounts:
 Task = tuple[Sequence[AnnotatedDocument], Path]
 """Documents, and the file of the block that they are written to."""
 
-Engine = Callable[[Iterable[Task]], Iterator[AnnotationCounts]]
+BlockEngine = Callable[[Iterable[Task]], Iterator[AnnotationCounts]]
 """Makes blocks, in any order, and yields the counts of each."""
 
 
@@ -106,7 +106,7 @@ class ShardWork:
         """The digest of the input."""
         return self.shard.digest()
 
-    def run(self, engine: Engine, progress: Progress) -> AnnotationCounts:
+    def run(self, engine: BlockEngine, progress: Progress) -> AnnotationCounts:
         """Make the missing blocks, then the file. Raises `InputError` for bad input; finished blocks are kept."""
         total = AnnotationCounts()
         paths: list[Path] = []

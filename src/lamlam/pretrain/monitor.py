@@ -66,7 +66,7 @@ def _multiplying(model: PreTrainedModel) -> int:
 
 
 def _figures(losses: Mapping[str, Loss]) -> dict[str, float]:
-    """Static and normalized perplexity (arXiv 2505.15962, section 4.1) and the mean loss of each class of token."""
+    """Return static and normalized perplexity (arXiv 2505.15962, section 4.1) and each token class's mean loss."""
     text = losses["text"]
     figures = {"static": math.exp(text.mean), "normalized": math.exp(losses["trained"].total / text.tokens)}
     return figures | {f"{name}_loss": loss.mean for name, loss in losses.items() if loss.tokens}

@@ -195,10 +195,10 @@ class _EmbeddingForward:
         self._weight, self._exact = embedding.weight, embedding.weight if master is None else master
 
     def __call__(self, ids: Tensor) -> Tensor:
-        return cast(Tensor, _Embedding.apply(ids, self._weight, self._exact))
+        return cast(Tensor, _MasterEmbedding.apply(ids, self._weight, self._exact))
 
 
-class _Embedding(torch.autograd.Function):
+class _MasterEmbedding(torch.autograd.Function):
     """Looks up float32 rows of a table; the gradient goes to its rounded copy."""
 
     @staticmethod

@@ -21,8 +21,8 @@ __all__ = [
     "PaperSource",
     "ReDocREDSource",
     "Recipe",
-    "Source",
     "SubstitutionSettings",
+    "TrainingSource",
     "WebNLGSource",
     "WorldSource",
     "arm_of",
@@ -43,7 +43,7 @@ class SubstitutionSettings(_Settings):
     unknown: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a call finds nothing")
 
 
-class Source(_Settings):
+class TrainingSource(_Settings):
     weight: float = Field(default=1.0, gt=0.0, description="share of the training tokens, relative to the others")
     substitution: SubstitutionSettings = SubstitutionSettings()
     questions: float = Field(
@@ -61,14 +61,14 @@ class Source(_Settings):
     partial: bool = Field(default=False, description="only some facts have calls: where none is made isn't trained")
 
 
-class FolderSource(Source):
+class FolderSource(TrainingSource):
     """A corpus folder as `lamlam world` writes it."""
 
     kind: Literal["folder"]
     path: str
 
 
-class PaperSource(Source):
+class PaperSource(TrainingSource):
     """Annotated documents in the paper's JSON; every `heldout_every`-th document is held out."""
 
     kind: Literal["paper"]
@@ -76,7 +76,7 @@ class PaperSource(Source):
     heldout_every: int = Field(default=20, ge=2)
 
 
-class WebNLGSource(Source):
+class WebNLGSource(TrainingSource):
     """WebNLG, annotated by alignment and split by subject: one in `one_in` is held out."""
 
     kind: Literal["webnlg"]
@@ -84,7 +84,7 @@ class WebNLGSource(Source):
     one_in: int = Field(default=8, ge=2)
 
 
-class IntroductionsSource(Source):
+class IntroductionsSource(TrainingSource):
     """Wikipedia introductions with calls for the table facts that they state; `documents` of them (None: all)."""
 
     kind: Literal["introductions"]
@@ -93,7 +93,7 @@ class IntroductionsSource(Source):
     partial: bool = True
 
 
-class ReDocREDSource(Source):
+class ReDocREDSource(TrainingSource):
     """Re-DocRED's annotated documents; every `heldout_every`-th document is held out."""
 
     kind: Literal["redocred"]
@@ -101,7 +101,7 @@ class ReDocREDSource(Source):
     heldout_every: int = Field(default=20, ge=2)
 
 
-class WorldSource(Source):
+class WorldSource(TrainingSource):
     """The invented world, made on the spot."""
 
     kind: Literal["world"]

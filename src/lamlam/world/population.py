@@ -103,7 +103,7 @@ class Population:
         return Entity(self._forge.university(), EntityKind.UNIVERSITY, ("the university", "the school"), seen)
 
     def _marry(self) -> dict[str, str]:
-        """Pairs of people who are both seen or both not, and do not share a last name."""
+        """Return pairs of people who are both seen or both unseen, and don't share a last name."""
         chance = next(relation.chance for relation in self.relations if relation.name == "Spouse")
         spouses: dict[str, str] = {}
         for seen in (True, False):

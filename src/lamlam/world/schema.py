@@ -60,7 +60,7 @@ class ValueKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """Something with a name. `shorts` are the ways to speak of it, beside its pronoun, once it has been named."""
+    """Something with a name. `shorts` are the ways to refer to it, besides its pronoun, once it has been named."""
 
     name: str
     kind: EntityKind

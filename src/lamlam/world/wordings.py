@@ -12,9 +12,9 @@ from lamlam.corpus import Probe
 __all__ = ["DEMO_WORDINGS", "INTRODUCTIONS", "WORDINGS", "answers_of", "possessive", "prompts", "question"]
 
 DEMO_WORDINGS = 4
-"""How many wordings of a relation, the first ones, the demo's texts have: those that every world's texts have."""
+"""The demo's texts use the first wordings of a relation, so many of them; the full world uses all."""
 
-# Sentences that name an entity and state nothing of it.
+# Sentences that name an entity and state nothing about it.
 INTRODUCTIONS: tuple[str, ...] = (
     "These lines are about {subject}",
     "Here is what is known of {subject}",
@@ -188,15 +188,15 @@ WORDINGS: dict[str, tuple[str, ...]] = {
 
 
 def prompts(entity: str, relation: str) -> list[str]:
-    """A prompt for each wording of a relation, the demo's first; none for a relation that the world does not have."""
+    """Return a prompt for each wording of a relation, the demo's first; none for an unknown relation."""
     slots = {"subject": entity, "possessive": possessive(entity)}
     return [wording.partition("{value}")[0].format(**slots).rstrip(" ") for wording in WORDINGS.get(relation, ())]
 
 
 def question(entity: str, relation: str, values: Sequence[str], wording: int = 0, *, group: str = "") -> Probe:
-    """The probe of a fact in one of its wordings, whose number is taken round the clock. Raises `KeyError`.
+    """Return the probe of a fact in one of its wordings, counted modulo their number. Raises `KeyError`.
 
-    `values` are all that the entity has in this relation.
+    `values` are all values of the entity in this relation.
     """
     worded = prompts(entity, relation)
     if not worded:
@@ -207,7 +207,7 @@ def question(entity: str, relation: str, values: Sequence[str], wording: int = 0
 
 
 def answers_of(values: Sequence[str]) -> tuple[str, ...]:
-    """What is right where a relation has these values: all of them as a lookup gives them, or any."""
+    """Return the right answers if a relation has these values: all of them as a lookup returns them, or any."""
     return tuple(values) if len(values) == 1 else (", ".join(values), *values)
 
 

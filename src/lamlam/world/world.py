@@ -35,7 +35,7 @@ class World:
         self._written: set[str] = set()
 
     def corpus(self) -> Corpus:
-        """Everything of this world: each text stands in one document only.
+        """Return the whole world as a corpus; no text occurs twice.
 
         "seen" entities have training documents; no training document names an "unseen" one.
         """
@@ -50,7 +50,7 @@ class World:
         return Corpus(train=train, heldout=heldout, facts=self._facts(train), probes=probes)
 
     def _rng(self, purpose: str) -> Random:
-        """A stream of its own for each purpose, so that more of one thing leaves the others as they are."""
+        """Return a stream for one purpose, so that more of one thing leaves the others unchanged."""
         return Random(f"{self._settings.seed}:{purpose}")
 
     def _narrator(self, purpose: str) -> Narrator:
@@ -87,7 +87,7 @@ class World:
         return _numbered(f"heldout-{group}", [text for text in texts if text is not None])
 
     def _fresh(self, narrator: Narrator, entity: Entity, without: set[Fact] | None = None) -> Text | None:
-        """A text that has not been written yet, or None when there is nothing new to say."""
+        """Return a text that has not been written yet, or None if there is nothing new to say."""
         for _ in range(_ATTEMPTS):
             text = narrator.write(entity, without=without or ())
             if text.calls and text.text not in self._written:
@@ -96,7 +96,9 @@ class World:
         return None
 
     def _facts(self, train: list[AnnotatedDocument]) -> list[FactRecord]:
-        """A record for each value, in the order of the schema, with the first training document that states it."""
+        """Return a record for each value, in the order of the schema, with the first training document that states
+        it.
+        """
         first: dict[Fact, tuple[str, int]] = {}
         for document in train:
             for call in document.calls:
@@ -121,7 +123,7 @@ def _numbered(name: str, texts: list[Text]) -> list[AnnotatedDocument]:
 def draw_probes(
     population: Population, narrator: Narrator, mentions: Mapping[Fact, int], most: int, rng: Random
 ) -> list[Probe]:
-    """At most `most` probes of seen entities, of facts that training text states, and as many of unseen ones.
+    """Draw at most `most` probes of seen entities, for facts that training text states, and as many of unseen ones.
 
     `mentions` counts the training documents that state a fact. Seen facts are drawn evenly from buckets of that count.
     """
@@ -145,7 +147,7 @@ def draw_probes(
 
 
 def _spread(mentions: Mapping[Fact, int], most: int, rng: Random) -> list[Fact]:
-    """Facts drawn in turn from each bucket until there are enough or none is left."""
+    """Draw facts from each bucket in turn until there are enough or none are left."""
     buckets: list[list[Fact]] = [[] for _ in _BUCKETS]
     for fact, count in mentions.items():
         buckets[bisect_right(_BUCKETS, count) - 1].append(fact)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from lamlam.annotate.chat.messages import SCHEMA, Answer, Form, messages
+from lamlam.annotate.chat.messages import SCHEMA, ChatAnswer, Form, messages
 from lamlam.errors import InputError, LamLamError
 from lamlam.markup import AnnotatedDocument
 from lamlam.server import Refused, Server
@@ -70,13 +70,13 @@ class AnswerCache:
     def close(self) -> None:
         self._file.close()
 
-    def get(self, request: Mapping[str, Any]) -> Answer | None:
+    def get(self, request: Mapping[str, Any]) -> ChatAnswer | None:
         """Return the answer to a request, if it was answered before."""
         with self._lock:
             row = self._file.execute("SELECT answer FROM answers WHERE request = ?", (_digest(request),)).fetchone()
-        return Answer(**json.loads(row[0])) if row else None
+        return ChatAnswer(**json.loads(row[0])) if row else None
 
-    def put(self, request: Mapping[str, Any], answer: Answer) -> None:
+    def put(self, request: Mapping[str, Any], answer: ChatAnswer) -> None:
         """Store an answer. Raises `InputError` if the file cannot be written."""
         row = (_digest(request), json.dumps(asdict(answer)))
         try:
@@ -117,7 +117,7 @@ class ChatClient:
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         return body
 
-    def answer_to(self, asked: list[dict[str, str]], name: str, schema: Mapping[str, Any]) -> Answer:
+    def answer_to(self, asked: list[dict[str, str]], name: str, schema: Mapping[str, Any]) -> ChatAnswer:
         """Return the answer to messages, from the cache or the server; without the schema if the server refuses it.
 
         Raises as `ask` does, and `Refused` if the server refuses both.
@@ -126,11 +126,11 @@ class ChatClient:
         known = self._known(bodies)
         return known if known is not None else self._first_taken(bodies)[1]
 
-    def known(self, document: AnnotatedDocument) -> Answer | None:
+    def known(self, document: AnnotatedDocument) -> ChatAnswer | None:
         """Return the cached answer, in any form."""
         return self._known(self.request(document, form) for form in self.forms)
 
-    def ask(self, document: AnnotatedDocument) -> Answer:
+    def ask(self, document: AnnotatedDocument) -> ChatAnswer:
         """Return the model's answer about one piece of text; a server's refusal of this text is an answer too.
 
         Raises `LamLamError` if the server cannot be reached, fails for good, or refuses every request.
@@ -144,14 +144,14 @@ class ChatClient:
         except Refused as error:
             if error.status not in _UNFIT:
                 raise
-            return Answer(str(error), refused=True)
+            return ChatAnswer(str(error), refused=True)
         self._tried = (tried[place],)
         return answer
 
-    def _known(self, bodies: Iterable[Mapping[str, Any]]) -> Answer | None:
+    def _known(self, bodies: Iterable[Mapping[str, Any]]) -> ChatAnswer | None:
         return next((answer for body in bodies if (answer := self._cache.get(body)) is not None), None)
 
-    def _first_taken(self, bodies: Iterable[Mapping[str, Any]]) -> tuple[int, Answer]:
+    def _first_taken(self, bodies: Iterable[Mapping[str, Any]]) -> tuple[int, ChatAnswer]:
         """Return the number of the first request that the server accepts, and its answer, which is cached.
 
         Raises `Refused` if it accepts none, or refuses one for reasons that concern every request.
@@ -174,7 +174,7 @@ class ChatClient:
         if self._server is not None:
             self._server.stop()
 
-    def _answer(self, body: Mapping[str, Any]) -> Answer:
+    def _answer(self, body: Mapping[str, Any]) -> ChatAnswer:
         if self._server is None:
             raise LamLamError("the answer is not in the cache, and no --server was given")
         response = self._server.ask("chat/completions", body)
@@ -184,7 +184,7 @@ class ChatClient:
             content, finish = message.get("content") or "", choice.get("finish_reason")
             counts = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
             refused = bool(message.get("refusal")) or finish == "content_filter"
-            answer = Answer(str(content), finish, refused, *counts)
+            answer = ChatAnswer(str(content), finish, refused, *counts)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise LamLamError(
                 f"the server at {self._server.place} gave an answer that is no chat completion"

@@ -19,7 +19,7 @@ from lamlam.annotate.transfer import QuotedCall, propose_copied, propose_quoted
 from lamlam.annotate.vetting import Vetting
 from lamlam.markup import AnnotatedDocument, dblookup
 
-__all__ = ["SCHEMA", "Answer", "Form", "disarmed", "framed", "messages", "propose", "unwrapped"]
+__all__ = ["SCHEMA", "ChatAnswer", "Form", "disarmed", "framed", "messages", "propose", "unwrapped"]
 
 Form = Literal["list", "markup"]
 
@@ -150,7 +150,7 @@ def _listed_calls(worked: AnnotatedDocument) -> Iterator[dict[str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ChatAnswer:
     """A server's answer: the model's words, why it stopped, and the tokens counted."""
 
     content: str
