@@ -209,6 +209,7 @@ def test_a_killed_run_goes_on_with_its_last_epoch(
         with pytest.raises(KeyboardInterrupt):
             train_causal(GOLD, base, tmp_path, SMALL)
     assert list((tmp_path / "state").glob("checkpoint-*"))
+    (tmp_path / "state" / "checkpoint-999").mkdir()  # torn by the kill
     made: list[int] = []
     monkeypatch.setattr(training, "collated", lambda rows, pad_id: made.append(1) or collated(rows, pad_id))
     summary = train_causal(GOLD, base, tmp_path, SMALL)

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from lamlam.errors import InputError
+from lamlam.files import whole_state
 from lamlam.pretrain.recipe import load_recipe
-from lamlam.pretrain.trainer import DistributedContext, whole_state
+from lamlam.pretrain.trainer import DistributedContext
 from lamlam.pretrain.training import pretrain
 
 RECIPE = Path(__file__).with_name("small.yaml")

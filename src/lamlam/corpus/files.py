@@ -5,7 +5,7 @@ Readers are iterators, so a corpus need not fit into memory; files are written w
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def write_facts(facts: Iterable[FactRecord], path: str | Path) -> int:
 
 def write_probes(probes: Iterable[Probe], path: str | Path) -> int:
     """Write probes as JSON Lines and return how many."""
-    return write_objects(map(_probe_object, probes), path)
+    return write_objects(map(asdict, probes), path)
 
 
 def load_corpus(folder: str | Path) -> Corpus:
@@ -144,16 +144,14 @@ def _span(source: Entry) -> tuple[int, int] | tuple[None, None]:
 def _fact_object(fact: FactRecord) -> dict[str, Any]:
     if (fact.start is None) != (fact.end is None) or (fact.document is None and fact.start is not None):
         raise LamLamError(f"the fact {fact.relation} of {fact.entity} has a span without a document or an end")
-    result: dict[str, Any] = {"entity": fact.entity, "relation": fact.relation, "value": fact.value}
     source = {"document": fact.document, "start": fact.start, "end": fact.end}
     aliases = {"entity": list(fact.entity_aliases), "relation": list(fact.relation_aliases)}
-    for field, value in (
-        ("source", {key: part for key, part in source.items() if part is not None}),
-        ("aliases", {key: names for key, names in aliases.items() if names}),
-    ):
-        if value:
-            result[field] = value
-    return result
+    parts = {
+        "source": {key: part for key, part in source.items() if part is not None},
+        "aliases": {key: names for key, names in aliases.items() if names},
+    }
+    triple = {"entity": fact.entity, "relation": fact.relation, "value": fact.value}
+    return triple | {name: part for name, part in parts.items() if part}
 
 
 def _probe(entry: Entry) -> Probe:
@@ -170,15 +168,3 @@ def _probe(entry: Entry) -> Probe:
         group=entry.text("group"),
         mentions=entry.number("mentions", least=0) if entry.has("mentions") else 0,
     )
-
-
-def _probe_object(probe: Probe) -> dict[str, Any]:
-    return {
-        "id": probe.id,
-        "prompt": probe.prompt,
-        "entity": probe.entity,
-        "relation": probe.relation,
-        "answers": list(probe.answers),
-        "group": probe.group,
-        "mentions": probe.mentions,
-    }

@@ -18,7 +18,7 @@ from typing import Any, cast
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState
 
 from lamlam.markup import AnnotatedDocument
 from lamlam.model.losses import Loss, losses_by_class
@@ -93,10 +93,8 @@ class Monitor(TrainerCallback):
         self.throughput, self.every, self.tokens_a_step = throughput, every, tokens_a_step
         self.started, self._clock = time.monotonic(), _Clock()
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
-        """A resumed run keeps the lines up to the step that it resumes from, and writes the others again."""
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
+        """Keep the lines up to the step that a run resumes from."""
         self.started, self._clock = time.monotonic(), _Clock()
         if self.path is None:
             return
@@ -105,30 +103,16 @@ class Monitor(TrainerCallback):
         self.path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         self.started -= json.loads(kept[-1])["seconds"] if kept else 0
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **more: Any,
-    ) -> None:
-        if logs and "loss" in logs:
+    def on_log(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
+        if "loss" in (logs := more.get("logs") or {}):
             figures = {key: logs[key] for key in ("loss", "grad_norm", "learning_rate") if key in logs}
             steps, seconds = self._clock.lap(state.global_step)
             speed = self.throughput.figures(steps * self.tokens_a_step, seconds) if steps else {}
             self._write(state, figures | speed)
 
-    def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        model: PreTrainedModel | None = None,
-        **more: Any,
-    ) -> None:
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         self._clock.start(state.global_step)
-        last = state.global_step == state.max_steps
+        last, model = state.global_step == state.max_steps, more.get("model")
         if model is None or not self.every or not (state.global_step % self.every == 0 or last):
             return
         # Documents of all lengths would be compiled one length after another.
@@ -137,8 +121,8 @@ class Monitor(TrainerCallback):
                 losses = losses_by_class(model, self.vocabulary, documents, self.arm)
                 self._write(state, {"group": group, **_figures(losses)})
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
-        """Saving follows a line of the log: what it took is no part of the next lap."""
+    def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
+        """Leave the time for saving, which follows a line of the log, out of the next lap."""
         self._clock.restart(state.global_step)
 
     def _write(self, state: TrainerState, figures: Mapping[str, Any]) -> None:
@@ -154,14 +138,14 @@ class Monitor(TrainerCallback):
 
 
 class _Clock:
-    """Steps and seconds between lines of the log, without pauses, and without the warming up of the first step."""
+    """Steps and seconds between lines of the log, without pauses and the first step, which warms up."""
 
     def __init__(self) -> None:
         self._step: int | None = None
         self._since = 0.0
 
     def start(self, step: int) -> None:
-        """Begin to count, unless that has been done."""
+        """Start counting, if it has not been started."""
         if self._step is None:
             self.restart(step)
 
@@ -171,7 +155,7 @@ class _Clock:
         self._step, self._since = step, time.perf_counter()
 
     def lap(self, step: int) -> tuple[int, float]:
-        """Steps and seconds since the last lap; no steps before the second one of a run."""
+        """Return steps and seconds since the last lap; no steps before the second one of a run."""
         begun = step if self._step is None else self._step
         steps, seconds = step - begun, time.perf_counter() - self._since
         self.restart(step)
@@ -194,25 +178,16 @@ class ProgressBar(TrainerCallback):
         self._bar = Progress(TextColumn("{task.description}"), *columns, console=Console(stderr=True))
         self._task = self._bar.add_task(f"pretraining {name}", loss="-")
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
         self._bar.start()
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         self._bar.update(self._task, completed=state.global_step)
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **more: Any,
-    ) -> None:
-        if logs and "loss" in logs:
+    def on_log(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
+        if "loss" in (logs := more.get("logs") or {}):
             self._bar.update(self._task, loss=f"{float(logs['loss']):.3f}")
 
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
+    def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         self._bar.stop()

@@ -4,7 +4,6 @@ Every cadence is a multiple of the logging cadence. A logged mean covers the ste
 knows nothing of the steps before it was saved.
 """
 
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -36,7 +35,7 @@ from lamlam.pretrain.packing import PackedFile
 from lamlam.pretrain.recipe import Recipe, TrainingSettings
 from lamlam.vocab import IGNORE_INDEX
 
-__all__ = ["Deadline", "DistributedContext", "PackedTrainer", "check_sharding", "steps_of", "whole_state"]
+__all__ = ["Deadline", "DistributedContext", "PackedTrainer", "check_sharding", "steps_of"]
 
 _POLL_SECONDS = 0.5
 
@@ -172,9 +171,7 @@ class Deadline(TrainerCallback):
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> TrainerControl:
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> TrainerControl:
         if state.global_step % state.logging_steps == 0 and state.global_step < state.max_steps and self._over(args):
             control.should_save = control.should_training_stop = True
         return control
@@ -194,21 +191,6 @@ def steps_of(recipe: Recipe, rows: int) -> int:
 
 def _rows_a_step(recipe: Recipe) -> int:
     return recipe.training.batch * recipe.training.accumulate * DistributedContext.from_environment().world
-
-
-def whole_state(folder: Path) -> Path | None:
-    """Return the newest complete state in a folder: a kill may have left a torn one."""
-    states = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    return next((state for state in states if _is_whole(state)), None)
-
-
-def _is_whole(state: Path) -> bool:
-    """Return whether `trainer_state.json`, which is written last, is readable."""
-    try:
-        json.loads((state / "trainer_state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def check_sharding(recipe: Recipe) -> None:

@@ -21,7 +21,7 @@ from transformers import PreTrainedModel, TrainerCallback
 from lamlam.corpus import Corpus
 from lamlam.corpus.files import load_corpus, save_corpus
 from lamlam.errors import InputError, LamLamError
-from lamlam.files import atomic_write
+from lamlam.files import atomic_write, whole_state
 from lamlam.kb.builder import discard
 from lamlam.kb.sqlite import SQLiteDatabase
 from lamlam.kb.store import KnowledgeBase
@@ -34,7 +34,7 @@ from lamlam.pretrain.data import mixture, read_corpora, train_vocabulary
 from lamlam.pretrain.monitor import Monitor, ProgressBar, Throughput
 from lamlam.pretrain.packing import PackedFile, pack
 from lamlam.pretrain.recipe import Recipe
-from lamlam.pretrain.trainer import Deadline, DistributedContext, PackedTrainer, check_sharding, steps_of, whole_state
+from lamlam.pretrain.trainer import Deadline, DistributedContext, PackedTrainer, check_sharding, steps_of
 from lamlam.vocab import Vocabulary
 
 __all__ = ["Run", "TimeIsUp", "prepare", "pretrain"]

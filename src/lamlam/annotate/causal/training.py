@@ -30,7 +30,7 @@ from transformers import (
 from lamlam.annotate.causal.model import PromptCoder, Template
 from lamlam.annotate.score import Split, gold_split
 from lamlam.errors import LamLamError
-from lamlam.files import atomic_write
+from lamlam.files import atomic_write, whole_state
 from lamlam.markup import AnnotatedDocument, dblookup
 from lamlam.model.lora import LoraSettings, adapted, save_adapted
 from lamlam.model.weights import load_model
@@ -94,14 +94,14 @@ def train_causal(
         model.enable_input_require_grads()
     lora = LoraSettings(rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout)
     trainer = _trainer(adapted(model, str(asked["base"]), lora), train, calibration, coder.pad_id, folder, settings)
-    started, resumed = time.monotonic(), any((folder / _STATE).glob("checkpoint-*"))
-    trained = trainer.train(resume_from_checkpoint=resumed)
+    started, saved = time.monotonic(), whole_state(folder / _STATE)
+    trained = trainer.train(resume_from_checkpoint=str(saved) if saved else None)
     save_adapted(trainer.model, folder, folder / _STATE / "saving")
     tokenizer.save_pretrained(str(folder))
     template.save(folder)
     summary = asked | {
         "seconds": round(time.monotonic() - started, 1),
-        "resumed": resumed,
+        "resumed": saved is not None,
         "steps": trainer.state.global_step,
         "epochs": round(trainer.state.epoch or 0.0, 2),
         "examples": {"train": len(train.rows), "calibration": len(calibration.rows)},
