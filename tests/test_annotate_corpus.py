@@ -296,9 +296,9 @@ def test_what_bad_input_was_made_of_so_far_is_not_left(web: Path, tmp_path: Path
 def test_places_that_cannot_be_written_to_are_refused(web: Path, tmp_path: Path) -> None:
     for out, told in (
         (tmp_path / "one.jsonl", "name a folder"),
-        (web, "no annotation"),
-        (web / "below", "no annotation"),
-        (tmp_path / "out.json", "is no folder"),
+        (web, "holds other files"),
+        (web / "below", "holds other files"),
+        (tmp_path / "out.json", "is not a folder"),
     ):
         with pytest.raises(InputError, match=told):
             annotate(web, out)

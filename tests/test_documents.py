@@ -88,7 +88,7 @@ def test_bad_tables_are_told_by_file_row_and_column(tmp_path: Path) -> None:
     assert "t.parquet:1: field 'body': must be text" in told(table(tmp_path / "t.parquet", body=[3]))
     assert "t.parquet:1: field 'key': must be text" in told(table(tmp_path / "t.parquet", body=["a"], key=[1.5]))
     (tmp_path / "t.parquet").write_bytes(b"no table")
-    assert "t.parquet: is no sound Parquet" in told(tmp_path / "t.parquet")
+    assert "t.parquet: is not valid Parquet" in told(tmp_path / "t.parquet")
 
 
 def test_calls_under_another_name_are_not_lost_in_silence(tmp_path: Path) -> None:

@@ -112,9 +112,9 @@ def _works(shards: Sequence[Shard], out: Path, maker: str) -> list[ShardWork]:
     else:
         places = [out / shard.name for shard in shards]
         if out.is_file() or out.suffix in _NO_FOLDERS:
-            raise InputError("is no folder, and does not end in .jsonl, .jsonl.gz or .parquet", path=out)
+            raise InputError("is not a folder, and does not end in .jsonl, .jsonl.gz or .parquet", path=out)
         if any(path.is_file() for path in out.rglob("*")) and not ledger_file(out).exists():
-            raise InputError("holds files that are no annotation: name another folder, or an empty one", path=out)
+            raise InputError("holds other files: name another folder, or an empty one", path=out)
     for shard, place in zip(shards, places, strict=True):
         if any(place.resolve() == path.resolve() for path in shard.files):
             raise InputError("would be overwritten: name another place for the output", path=place)

@@ -189,7 +189,7 @@ class _Probes:
         self._spellings, self._seed = spellings, seed
 
     def group(self, name: str, annotated: Iterable[_Annotated], entities: set[str]) -> list[Probe]:
-        """At most 600 probes about `entities`, in the order of their texts."""
+        """Draw at most 600 probes about `entities`, in the order of their texts."""
         found: dict[tuple[str, str, str], Probe] = {}
         for one in annotated:
             for fact in one.placed:

@@ -57,7 +57,7 @@ def parquet_documents(path: Path, columns: Columns, on_progress: OnProgress, ids
                     ids.add(document.id, path, number, columns.id)
                     yield document
         except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise InputError(f"is no sound Parquet ({str(error).splitlines()[0]})", path=path) from error
+            raise InputError(f"is not valid Parquet ({str(error).splitlines()[0]})", path=path) from error
 
 
 def refuse_doubled(columns: Sequence[str], wanted: Iterable[str], path: Path) -> None:

@@ -48,7 +48,7 @@ class Throughput:
         self.device, self.peak = name or "cpu", one and one * devices
 
     def figures(self, tokens: int, seconds: float) -> dict[str, float | None]:
-        """`tokens_per_second`, and `utilisation`: the share of the peak, None where the peak is unknown."""
+        """Return `tokens_per_second` and `utilisation`, the share of the peak (None if the peak is unknown)."""
         rate = tokens / seconds
         used = round(rate * self.flops_a_token / self.peak, 4) if self.peak else None
         return {"tokens_per_second": round(rate, 1), "utilisation": used}
@@ -59,7 +59,7 @@ def _head_size(config: object) -> int:
 
 
 def _multiplying(model: PreTrainedModel) -> int:
-    """All weights but tables that are only looked up: positions, and token embeddings that are not the head as well."""
+    """Return the number of weights without lookup tables: positions, and token embeddings that aren't also the head."""
     tables = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
     head = cast(torch.nn.Linear, model.get_output_embeddings()).weight
     return sum(p.numel() for p in model.parameters() if id(p) not in tables or p is head)

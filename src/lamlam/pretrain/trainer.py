@@ -177,7 +177,7 @@ class Deadline(TrainerCallback):
         return control
 
     def _over(self, args: TrainingArguments) -> bool:
-        """Whether the first process's clock says so: all must stop at one step."""
+        """Return whether time is up by the first process's clock: all must stop at the same step."""
         over = torch.tensor(int(time.monotonic() >= self._end), device=args.device)
         if dist.is_initialized():
             dist.broadcast(over, 0)
@@ -185,7 +185,7 @@ class Deadline(TrainerCallback):
 
 
 def steps_of(recipe: Recipe, rows: int) -> int:
-    """Steps that the recipe's epochs take over `rows` packed rows, on all processes together."""
+    """Return the steps that the recipe's epochs take over `rows` packed rows, on all processes together."""
     return max(1, round(recipe.training.epochs * rows / _rows_a_step(recipe)))
 
 

@@ -19,7 +19,7 @@ __all__ = ["Fact", "Narrator", "Text"]
 
 _INTRODUCED = 0.25  # of the texts begin with a sentence that states no fact
 _JOINED = 0.25  # of the sentences are joined with the one before, where both allow it
-_CONTINUED = 0.35  # of the texts go on about a second entity, where they name one
+_CONTINUED = 0.35  # of the texts continue with a second entity, if they name one
 _PRONOUN, _FULL = 0.55, 0.1  # of the later sentences have a pronoun or the full name; the rest a short name
 _INVERSE = {"Spouse": "Spouse", "Works Written": "Author", "Author": "Works Written"}  # stated by the same sentence
 _SUBJECT = "{subject} "

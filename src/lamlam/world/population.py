@@ -116,7 +116,7 @@ class Population:
         return spouses
 
     def _write_works(self) -> dict[str, tuple[str, ...]]:
-        """Titles by author; a work is seen when its author is. A world without works has no authors."""
+        """Return titles by author; a work is seen if its author is. A world without works has no authors."""
         written: dict[str, tuple[str, ...]] = {}
         for relation in self.relations:
             if relation.name != "Works Written":

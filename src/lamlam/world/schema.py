@@ -45,7 +45,7 @@ class EntityKind(StrEnum):
 
 
 class ValueKind(StrEnum):
-    """A kind of value that is no entity."""
+    """A kind of value that isn't an entity."""
 
     DATE = "date"
     YEAR = "year"
@@ -110,5 +110,5 @@ _RELATIONS = (
 
 
 def relations(size: Size) -> tuple[WorldRelation, ...]:
-    """The relations of a world of this size, those of one kind together, in the order in which facts are listed."""
+    """Return the relations of a world of this size, grouped by kind, in the order in which facts are listed."""
     return tuple(relation for relation in _RELATIONS if size == "full" or relation.demo)

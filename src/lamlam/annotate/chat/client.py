@@ -184,7 +184,7 @@ class ChatClient:
             answer = ChatAnswer(str(content), finish, refused, *counts)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise LamLamError(
-                f"the server at {self._server.place} gave an answer that is no chat completion"
+                f"the server at {self._server.place} returned something other than a chat completion"
                 + self._server.reason_in(str(response.get("error") or ""))
             ) from error
         with self._lock:
