@@ -63,9 +63,7 @@ class Aligner:
         mentions = _mentions(finder, facts, self._stated)
         entities = {entity: mentions[entity] or _nested(finder, entity) for entity in {fact.entity for fact in facts}}
         scene = _scene(finder, facts, entities, mentions)
-        values = {
-            value: ValueMentions(mentions[value], scene, stated=self._stated) for value in {f.value for f in facts}
-        }
+        values = {name: ValueMentions(mentions[name], scene, stated=self._stated) for name in {f.value for f in facts}}
         taken: set[int] = set()
         placed: list[FactRecord] = []
         unplaced: list[tuple[FactRecord, UnplacedReason]] = []
@@ -102,13 +100,9 @@ def _mentions(finder: MentionFinder, facts: Sequence[FactRecord], weaker: bool) 
     """Return the mentions of every entity and value; weaker ones only for names without sure ones, where free."""
     names = dict.fromkeys(name for fact in facts for name in (fact.entity, fact.value))
     found = {name: finder.find(name, Strength.NAME, Strength.VARIANT) for name in names}
-    enclosing = MentionIndex()
-    for mentions in found.values():
-        enclosing.add(mentions)
-    found = {name: _unhidden(mentions, enclosing, finder.text) for name, mentions in found.items()}
-    enclosing = MentionIndex()
-    for mentions in found.values():
-        enclosing.add(mentions)
+    index = MentionIndex(found.values())
+    found = {name: _unhidden(mentions, index, finder.text) for name, mentions in found.items()}
+    index = MentionIndex(found.values())
     searches: tuple[Callable[[str], list[Mention]], ...] = (
         lambda name: finder.find(name, Strength.PART, Strength.PART),
         finder.find_near,
@@ -118,8 +112,8 @@ def _mentions(finder: MentionFinder, facts: Sequence[FactRecord], weaker: bool) 
     for search in searches if weaker else ():
         for name in names:
             if not found[name]:
-                found[name] = _unhidden(search(name), enclosing, finder.text)
-                enclosing.add(found[name])
+                found[name] = _unhidden(search(name), index, finder.text)
+                index.add(found[name])
     return found
 
 
@@ -139,11 +133,9 @@ def _scene(
     return Scene(finder, entities, holders, values)
 
 
-def _unhidden(mentions: list[Mention], enclosing: MentionIndex, text: str) -> list[Mention]:
+def _unhidden(mentions: list[Mention], index: MentionIndex, text: str) -> list[Mention]:
     """Return those that aren't just a piece of a longer name; an item of a list ("Abilene, Texas") is no piece."""
-    return [
-        mention for mention in mentions if all(_is_item(mention, other, text) for other in enclosing.around(mention))
-    ]
+    return [mention for mention in mentions if all(_is_item(mention, other, text) for other in index.around(mention))]
 
 
 def _is_item(mention: Mention, other: Mention, text: str) -> bool:

@@ -6,7 +6,7 @@ would take time quadratic in the length of the text.
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 from lamlam.annotate.forms import Strength
@@ -141,9 +141,11 @@ class _Row:
 class MentionIndex:
     """Mentions by where they begin, to find those that contain a shorter one."""
 
-    def __init__(self) -> None:
+    def __init__(self, found: Iterable[list[Mention]]) -> None:
         self._from: dict[int, dict[int, Mention]] = defaultdict(dict)  # by first and last word
         self._longest = 0
+        for mentions in found:
+            self.add(mentions)
 
     def add(self, mentions: list[Mention]) -> None:
         for mention in mentions:
