@@ -17,10 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lamlam.annotate.align import Aligner
-from lamlam.annotate.candidates import CandidateFacts
+from lamlam.annotate.align import Aligner, CandidateFacts
 from lamlam.corpus import FactRecord
-from lamlam.corpus.webnlg import StatedDocument, read_webnlg
+from lamlam.corpus.split import StatedDocument, read_webnlg
 from lamlam.evaluate.results import Provenance
 from lamlam.files import atomic_write
 

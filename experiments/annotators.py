@@ -14,8 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lamlam.annotate.gold import Split, gold_split
-from lamlam.annotate.score import score
+from lamlam.annotate.score import Split, gold_split, score
 from lamlam.corpus.files import read_documents
 from lamlam.evaluate.results import Provenance
 from lamlam.files import atomic_write
@@ -52,8 +51,7 @@ def main() -> None:
 
 def scored(folder: Path, data: Path) -> dict[str, Any]:
     """Scores on both test splits, in the manner of each, and documents a second on two cores."""
-    from lamlam.annotate.chat.estimate import estimate
-    from lamlam.annotate.chat.opening import open_client
+    from lamlam.annotate.chat.annotator import estimate, open_client
     from lamlam.annotate.tagger.folder import OpenSettings
     from lamlam.annotate.tagger.tagger import Tagger
 

@@ -31,11 +31,10 @@ from lamlam.engine.settings import DecodingSettings
 from lamlam.evaluate.evaluation import Evaluation
 from lamlam.evaluate.results import Provenance
 from lamlam.evaluate.suite import Suite
-from lamlam.files import atomic_write
+from lamlam.files import atomic_write, whole_state
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.weights import load_model
 from lamlam.pretrain.recipe import Recipe, data_folder, load_recipe
-from lamlam.pretrain.trainer import whole_state
 from lamlam.pretrain.training import Run, TimeIsUp, pretrain
 from lamlam.vocab import Arm, Vocabulary
 

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lamlam.annotate.forms import spellings
-from lamlam.annotate.words import words
-from lamlam.corpus.paper import documents_from_paper
+from lamlam.corpus.documents import documents_from_paper
 from lamlam.evaluate.results import Provenance
 from lamlam.files import atomic_write
 from lamlam.kb import KnowledgeBase
@@ -26,6 +25,7 @@ from lamlam.kb.folding.decisions import Folding, apply_decisions
 from lamlam.kb.folding.encoder import load_encoder
 from lamlam.kb.folding.judgement import Decision
 from lamlam.kb.folding.proposal import Encoder, propose
+from lamlam.text import words
 
 WIKIPEDIA, PASSAGES = "wiki-1k_annotator", "squad-train1k_gpt4o"
 RAW_GPT, RAW_8B = "squad-10_gpt4o_raw", "squad-30_annotator_raw"

@@ -18,15 +18,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lamlam.annotate.gold import Split, gold_split
-from lamlam.annotate.quotes import QuotedCall, propose_quoted
-from lamlam.annotate.transfer import transfer
+from lamlam.annotate.score import Split, gold_split
+from lamlam.annotate.transfer import QuotedCall, propose_quoted, transfer
 from lamlam.annotate.vetting import Vetted, Vetting
 from lamlam.corpus.lines import read_object
-from lamlam.corpus.titles import title_of
 from lamlam.evaluate.results import Provenance
 from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument, dblookup
+from lamlam.text import title_of
 
 DATA = Path(os.environ.get("LAMLAM_DATA", "../shared/data")) / "lmlm"
 FILES = ("squad-10_gpt4o_raw", "squad-30_annotator_raw", "squad-train1k_gpt4o", "wiki-1k_annotator")

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamlam.annotate.align import Aligner, Reason
-from lamlam.annotate.candidates import CandidateFacts
+from lamlam.annotate.align import Aligner, CandidateFacts, UnplacedReason
 from lamlam.annotate.forms import Strength, spellings, surface_forms
 from lamlam.annotate.mentions import MentionFinder
-from lamlam.annotate.words import words
 from lamlam.corpus import FactRecord
+from lamlam.text import words
 
 
 def fact(entity: str, relation: str, value: str) -> FactRecord:
@@ -133,13 +132,16 @@ def test_the_call_carries_the_facts_own_value_before_the_mention() -> None:
 
 def test_a_value_before_its_entity_is_not_placed() -> None:
     alignment = Aligner().annotate("Rome is the capital of Italy.", [fact("Italy", "capital", "Rome")], "d")
-    assert [reason for _, reason in alignment.unplaced] == [Reason.BEFORE_ENTITY]
+    assert [reason for _, reason in alignment.unplaced] == [UnplacedReason.BEFORE_ENTITY]
 
 
 def test_what_the_text_lacks_is_told() -> None:
     facts = [fact("Italy", "capital", "Paris"), fact("Zork", "capital", "Rome")]
     alignment = Aligner().annotate("Italy has Rome.", facts, "d")
-    assert dict(alignment.unplaced) == {facts[0]: Reason.VALUE_NOT_FOUND, facts[1]: Reason.ENTITY_NOT_FOUND}
+    assert dict(alignment.unplaced) == {
+        facts[0]: UnplacedReason.VALUE_NOT_FOUND,
+        facts[1]: UnplacedReason.ENTITY_NOT_FOUND,
+    }
 
 
 def test_a_piece_of_a_longer_name_is_no_mention() -> None:
@@ -156,7 +158,7 @@ def test_a_value_is_not_found_inside_a_longer_name() -> None:
     facts = [fact("Zork", "owns", "Aarhus Airport Hotel"), fact("Zork", "city served", "Aarhus")]
     alignment = Aligner().annotate("Zork owns the Aarhus Airport Hotel.", facts, "d")
     assert [placed.relation for placed in alignment.placed] == ["owns"]
-    assert alignment.unplaced == [(facts[1], Reason.VALUE_NOT_FOUND)]
+    assert alignment.unplaced == [(facts[1], UnplacedReason.VALUE_NOT_FOUND)]
 
 
 def test_a_longer_name_introduces_the_entity_at_its_end() -> None:
@@ -324,7 +326,7 @@ def test_a_value_that_several_entities_have_belongs_to_the_one_named_last() -> N
     facts = [fact("Colmore Row", "location", "Birmingham"), fact("John Madin", "home", "Birmingham")]
     found = Aligner(stated=False).annotate(text, facts, "d")
     assert [each.entity for each in found.placed] == ["John Madin"]
-    assert [reason for _, reason in found.unplaced] == [Reason.NEARER_ENTITY]
+    assert [reason for _, reason in found.unplaced] == [UnplacedReason.NEARER_ENTITY]
     chain = "The tower stands in Chicago, Illinois, in sight of all."
     facts = [fact("Chicago", "is part of", "Illinois"), fact("The tower", "state", "Illinois")]
     assert len(Aligner(stated=False).annotate(chain, facts, "d").placed) == 2

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lamlam.annotate.aligning import AlignAnnotator
+from lamlam.annotate.align import AlignAnnotator
 from lamlam.annotate.corpus import annotate_corpus
 from lamlam.annotate.shards import find_shards
 from lamlam.errors import InputError

@@ -12,12 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from lamlam.annotate.gold import Split, gold_split
-from lamlam.annotate.introduced import Introductions
-from lamlam.annotate.score import Score, ScoreSettings, score
-from lamlam.annotate.score.files import score_files
-from lamlam.annotate.score.relations import relation_likeness
-from lamlam.annotate.score.textmap import TextMap
+from lamlam.annotate.score import (
+    Score,
+    ScoreSettings,
+    Split,
+    TextMap,
+    gold_split,
+    relation_likeness,
+    score,
+    score_files,
+)
+from lamlam.annotate.spans import Introductions
 from lamlam.corpus.files import read_documents, write_documents
 from lamlam.errors import InputError, LamLamError
 from lamlam.markup import AnnotatedDocument, Call, dblookup
@@ -289,7 +294,7 @@ def test_a_gold_without_a_document_of_the_split_is_refused(tmp_path: Path) -> No
 def test_annotations_that_cannot_be_compared_are_refused() -> None:
     with pytest.raises(LamLamError, match="no document of the gold"):
         score(GOLD, [document("Else.", "else")])
-    with pytest.raises(LamLamError, match="'ada' stands twice among the predictions"):
+    with pytest.raises(LamLamError, match="'ada' occurs twice in the predictions"):
         score(GOLD, [GOLD[0], GOLD[0]])
     with pytest.raises(InputError, match="threshold"):
         ScoreSettings(threshold=1.5)

@@ -7,9 +7,8 @@ from torch.optim import AdamW
 
 from lamlam.model.lora import LoraSettings, inject
 from lamlam.model.presets import build_model
-from lamlam.pretrain.attention import DOCUMENTS
-from lamlam.pretrain.bfloat16 import can_be_rounded, round_weights
-from lamlam.pretrain.optimizer import OnMasters
+from lamlam.pretrain.kernels import DOCUMENTS
+from lamlam.pretrain.optimizer import OnMasters, can_be_rounded, round_weights
 from lamlam.vocab import Vocabulary
 
 SHAPE = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_key_value_heads": 2}

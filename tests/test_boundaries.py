@@ -7,8 +7,8 @@ import torch
 from transformers import PreTrainedModel, masking_utils
 
 from lamlam.model.presets import build_model
-from lamlam.pretrain import attention
-from lamlam.pretrain.attention import DOCUMENTS, document_lengths
+from lamlam.pretrain import kernels
+from lamlam.pretrain.kernels import DOCUMENTS, document_lengths
 from lamlam.pretrain.packing import PackedFile, pack
 from lamlam.vocab import Encoded, Kind, Vocabulary
 
@@ -72,7 +72,7 @@ def test_a_packed_document_has_the_logits_that_it_has_alone(tmp_path, documents,
 def test_attention_by_document_has_the_logits_and_gradients_of_a_mask(
     tmp_path, documents, preset, longest, monkeypatch
 ):
-    monkeypatch.setattr(attention, "_LONGEST", longest)
+    monkeypatch.setattr(kernels, "_LONGEST", longest)
     model = model_of(preset)
     packed = pack(documents, tmp_path, context=48, pad_id=0)
     plain = _gradient(model, packed)

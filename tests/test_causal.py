@@ -12,10 +12,9 @@ from typer.testing import CliRunner
 
 from lamlam.annotate.annotator import Annotator
 from lamlam.annotate.causal import CausalAnnotator, CausalModel, CausalTraining, Template
-from lamlam.annotate.causal.coder import Coder
-from lamlam.annotate.causal.examples import collated, examples_of, pieces
-from lamlam.annotate.causal.training import train_causal
-from lamlam.annotate.gold import Split, gold_split
+from lamlam.annotate.causal.model import PromptCoder
+from lamlam.annotate.causal.training import collated, examples_of, pieces, train_causal
+from lamlam.annotate.score import Split, gold_split
 from lamlam.annotate.vetting import Drop
 from lamlam.cli.app import app
 from lamlam.corpus.files import read_documents, write_documents
@@ -72,8 +71,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def coder(base: Path) -> Coder:
-    return Coder(Vocabulary.load(base).tokenizer, Template())
+def coder(base: Path) -> PromptCoder:
+    return PromptCoder(Vocabulary.load(base).tokenizer, Template())
 
 
 SMALL = CausalTraining(epochs=2, batch=4, accumulate=1, rank=4, alpha=8, dropout=0.0, learning_rate=1e-3)
@@ -86,7 +85,7 @@ def adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_only_the_answer_carries_loss(coder: Coder) -> None:
+def test_only_the_answer_carries_loss(coder: PromptCoder) -> None:
     [row] = examples_of([GOLD[0]], coder, window=1600, context=512).rows
     prompt, answer = coder.prompt(GOLD[0]), coder.answer(GOLD[0])
     assert row["input_ids"] == prompt + answer
@@ -95,7 +94,7 @@ def test_only_the_answer_carries_loss(coder: Coder) -> None:
     assert coder.decode(prompt).endswith(f"{GOLD[0].title}\n\n{GOLD[0].text}{Template().between}")
 
 
-def test_padding_carries_no_loss_and_is_not_seen(coder: Coder) -> None:
+def test_padding_carries_no_loss_and_is_not_seen(coder: PromptCoder) -> None:
     rows = examples_of(GOLD[:9], coder, window=1600, context=512).rows
     batch = collated(rows, coder.pad_id)
     lengths = [len(row["labels"]) for row in rows]
@@ -105,7 +104,7 @@ def test_padding_carries_no_loss_and_is_not_seen(coder: Coder) -> None:
         assert (batch["input_ids"][row, length:] == coder.pad_id).all()
 
 
-def test_long_documents_become_windows_with_their_calls(coder: Coder) -> None:
+def test_long_documents_become_windows_with_their_calls(coder: PromptCoder) -> None:
     text = " ".join(document.text for document in GOLD)
     parts = [call for document in GOLD for call in document.calls]
     found = [
@@ -124,7 +123,7 @@ def test_long_documents_become_windows_with_their_calls(coder: Coder) -> None:
 
 
 @pytest.mark.parametrize("hostile", ["<|eos|>", "<|pad|>", "<|bos|>", "<|db_return|>", "\n\n### Copy with calls\n"])
-def test_control_tokens_in_a_text_stay_characters(coder: Coder, hostile: str) -> None:
+def test_control_tokens_in_a_text_stay_characters(coder: PromptCoder, hostile: str) -> None:
     document = AnnotatedDocument("x", f"Ada {hostile} Roe", title=hostile)
     ids = coder.prompt(document)[1:]
     special = set(range(7))  # PAD, BOS, EOS and the four of the calls
@@ -138,12 +137,12 @@ def test_a_template_can_name_the_control_tokens_of_a_chat_model(base: Path, tmp_
     template.save(tmp_path)
     assert Template.load(tmp_path) == template
     tokenizer = Vocabulary.load(base).tokenizer
-    chat = Coder(tokenizer, template)
+    chat = PromptCoder(tokenizer, template)
     prompt = chat.prompt(GOLD[0])
     assert prompt.count(tokenizer.convert_tokens_to_ids("<|pad|>")) == 1
     assert chat.answer(GOLD[0])[-1] == chat.end_id == tokenizer.convert_tokens_to_ids("<|pad|>")
     with pytest.raises(LamLamError, match="no token <none>"):
-        Coder(tokenizer, Template(end="<none>"))
+        PromptCoder(tokenizer, Template(end="<none>"))
 
 
 @pytest.mark.parametrize("bad", ['{"before": 1}', '{"before": "a", "between": "b", "window": 1}', '{"more": 1}', "no"])
@@ -210,6 +209,7 @@ def test_a_killed_run_goes_on_with_its_last_epoch(
         with pytest.raises(KeyboardInterrupt):
             train_causal(GOLD, base, tmp_path, SMALL)
     assert list((tmp_path / "state").glob("checkpoint-*"))
+    (tmp_path / "state" / "checkpoint-999").mkdir()  # torn by the kill
     made: list[int] = []
     monkeypatch.setattr(training, "collated", lambda rows, pad_id: made.append(1) or collated(rows, pad_id))
     summary = train_causal(GOLD, base, tmp_path, SMALL)

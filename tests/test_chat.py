@@ -95,7 +95,7 @@ def test_a_second_run_makes_no_request(tmp_path: Path) -> None:
     with AnswerCache(tmp_path / "answers.sqlite") as cache:
         again = annotator(None, cache)
         assert list(again.annotate_many(DOCUMENTS)) == first
-        with pytest.raises(LamLamError, match="no server"):
+        with pytest.raises(LamLamError, match="no --server"):
             annotator(None, cache, temperature=0.5).annotate(DOCUMENTS[0])
 
 

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from lamlam.annotate.chat.answer import propose
-from lamlam.annotate.chat.prompt import disarmed, messages
+from lamlam.annotate.chat.messages import disarmed, messages, propose
 from lamlam.annotate.vetting import Drop, Vetted, Vetting
 from lamlam.markup import AnnotatedDocument, Call, dblookup
 

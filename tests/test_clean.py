@@ -1,4 +1,4 @@
-"""Cleaning: what each rule says, what a model drops, and that texts stay as they are."""
+"""Cleaning: what each rule matches, and that texts stay as they are."""
 
 import json
 import os
@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lamlam.annotate.clean import RULES, Cleaner, Tally
-from lamlam.annotate.clean.losses import ContextScorer, load_scorer
-from lamlam.annotate.clean.rules import RelationCounts, Setting, proposition
+from lamlam.annotate.clean import RULES, CallInContext, Cleaner, CleaningTally, RelationCounts, triple_of
 from lamlam.annotate.mentions import MentionFinder
 from lamlam.corpus.files import read_documents, write_documents
 from lamlam.errors import InputError
@@ -27,9 +25,9 @@ def rules_broken(text: str, *calls: Call, relations: Sequence[str] = ()) -> list
     document, counts = AnnotatedDocument("d", text, calls), RelationCounts()
     counts.add(call.relation for call in calls)
     counts.add(relations)
-    said = set(map(proposition, document.calls[:-1]))
-    setting = Setting(document, document.calls[-1], said, MentionFinder(document.text), counts)
-    return [rule.name for rule in RULES if rule.says(setting)]
+    earlier = set(map(triple_of, document.calls[:-1]))
+    context = CallInContext(document, document.calls[-1], earlier, MentionFinder(document.text), counts)
+    return [name for name, matches in RULES.items() if matches(context)]
 
 
 @pytest.mark.parametrize(
@@ -73,15 +71,8 @@ def town(at: int, value: str) -> AnnotatedDocument:
 DOCUMENTS = [town(at, value) for at, value in enumerate(["Rome 0", "Rome 1", "Oslo", "Rome 3", "Rome 4"])]
 
 
-class Scorer:
-    """Finds the calls of a document the less likely the further behind it stands."""
-
-    def losses(self, documents: Sequence[AnnotatedDocument]) -> list[list[float]]:
-        return [[float(document.id[1:]) for _ in document.calls] for document in documents]
-
-
-def cleaned(**settings: object) -> tuple[Tally, list[AnnotatedDocument]]:
-    tally = Tally()
+def cleaned(**settings: object) -> tuple[CleaningTally, list[AnnotatedDocument]]:
+    tally = CleaningTally()
     return tally, list(Cleaner(**settings).clean(lambda: DOCUMENTS, tally))  # type: ignore[arg-type]
 
 
@@ -100,32 +91,11 @@ def test_a_rule_can_be_left_out() -> None:
         cleaned(skip=["valeu"])
 
 
-def test_a_model_drops_a_share_of_what_the_rules_left() -> None:
-    tally, left = cleaned(scorer=Scorer(), drop=0.25)
-    assert dict(tally.dropped) == {"value": 1, "loss": 1}
-    assert not left[4].calls
-    assert dict(cleaned(scorer=Scorer(), drop=0.0)[0].dropped) == {"value": 1}
-    with pytest.raises(InputError, match="no share"):
-        cleaned(scorer=Scorer(), drop=1.0)
-
-
-def test_against_the_call_alone_only_what_the_text_adds_counts() -> None:
-    class Lengths:
-        """Longer relations are less likely, and everything is likelier behind a text."""
-
-        def losses(self, documents: Sequence[AnnotatedDocument]) -> list[list[float]]:
-            helps = [1.0 if document.id == "d0" else 5.0 if document.text else 0.0 for document in documents]
-            return [[len(c.value) - h for c in d.calls] for d, h in zip(documents, helps, strict=True)]
-
-    two = [replace(DOCUMENTS[0], calls=DOCUMENTS[0].calls * 2), DOCUMENTS[2]]
-    assert ContextScorer(Lengths()).losses(two) == [[-1.0, -1.0], [-5.0]]
-
-
 def test_samples_are_drawn_by_seed() -> None:
     faulty = [replace(DOCUMENTS[2], id=f"d{at}") for at in range(50)]
 
     def drawn(seed: int) -> list[str]:
-        tally = Tally()
+        tally = CleaningTally()
         list(Cleaner(sample=5, seed=seed).clean(lambda: faulty, tally))
         return [each.document for each in tally.samples["value"]]
 
@@ -151,26 +121,3 @@ def test_the_command_writes_what_is_left_and_a_report(tmp_path: Path) -> None:
     assert [len(each.calls) for each in read_documents(out)] == [1, 1, 0, 1, 1]
     with pytest.raises(InputError, match="--out or --dry-run"):
         CliRunner().invoke(app, command, catch_exceptions=False)
-
-
-def test_a_checkpoint_and_another_causal_model_score_every_call(tmp_path: Path) -> None:
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    from lamlam.model.checkpoint import Checkpoint
-    from lamlam.model.presets import build_model
-    from lamlam.vocab import Vocabulary
-
-    twice = [replace(DOCUMENTS[0], calls=DOCUMENTS[0].calls * 2), replace(DOCUMENTS[1], calls=())]
-    vocabulary = Vocabulary.train((each.text for each in DOCUMENTS), 300)
-    Checkpoint(build_model("nano", vocabulary), vocabulary).save(tmp_path / "ours")
-    build_model("nano", vocabulary).save_pretrained(tmp_path / "other")
-    plain = Tokenizer(models.WordLevel({"[UNK]": 0, "Rome": 1, "Town": 2}, unk_token="[UNK]"))
-    plain.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=plain, unk_token="[UNK]").save_pretrained(tmp_path / "other")
-    for folder in ("ours", "other"):
-        first, second = load_scorer(tmp_path / folder).losses(twice)
-        assert len(first) == 2
-        assert min(first) > 0
-        assert first[0] != first[1]
-        assert second == []

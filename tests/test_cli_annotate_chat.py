@@ -101,7 +101,7 @@ def test_the_key_is_taken_from_the_environment_and_stands_nowhere(
         (["--server", "nowhere"], "http"),
         (["--dry-run", "--price-in", "1"], "--price-out"),
         (["--price-out", "1"], "--dry-run"),
-        ([], "no server"),
+        ([], "no --server"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_sentence(source: Path, words: list[str], told: str) -> None:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lamlam.annotate.introductions import bare_name, introductions_corpus, opening_name
-from lamlam.annotate.redocred import read_redocred
+from lamlam.annotate.public_corpora import bare_name, introductions_corpus, opening_name, read_redocred
 from lamlam.errors import InputError
 from lamlam.markup import UNKNOWN, AnnotatedDocument, Call
-from lamlam.pretrain.questions import DONT_KNOW, ask_about
+from lamlam.pretrain.augmentation import DONT_KNOW, ask_about
 
 
 def write(path: Path, *rows: object) -> Path:

@@ -197,7 +197,7 @@ GOOD = document_line()
         (call_line(at=True), "1: field 'calls[0].at': must be a whole number"),
         (call_line(at=1.0), "1: field 'calls[0].at': must be a whole number"),
         (call_line(at=-1), "1: field 'calls[0].at': must not be below 0"),
-        (call_line(at=4), "1: field 'calls[0].at': stands outside the text of 3 characters"),
+        (call_line(at=4), "1: field 'calls[0].at': is outside the text of 3 characters"),
         (call_line(value=None), "1: field 'calls[0].value': must be text"),
         (b"", " holds no documents"),
         (b"\n \n", " holds no documents"),

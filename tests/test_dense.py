@@ -9,12 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from lamlam.annotate.align import Aligner
-from lamlam.annotate.aligning import AlignAnnotator
-from lamlam.annotate.clean import Cleaner
-from lamlam.annotate.clean.cleaner import Tally
-from lamlam.annotate.introduced import Introductions
-from lamlam.annotate.spans import facts_in
+from lamlam.annotate.align import AlignAnnotator, Aligner
+from lamlam.annotate.clean import Cleaner, CleaningTally
+from lamlam.annotate.spans import Introductions, facts_in
 from lamlam.corpus import FactRecord
 from lamlam.markup import AnnotatedDocument
 
@@ -57,7 +54,7 @@ def introduce_entities(lines: int) -> Callable[[], object]:
 
 def clean(lines: int) -> Callable[[], object]:
     document = annotated(lines)
-    return lambda: list(Cleaner().clean(lambda: [document], Tally()))
+    return lambda: list(Cleaner().clean(lambda: [document], CleaningTally()))
 
 
 @pytest.mark.parametrize("work", [align_known_facts, align_stated_facts, find_values, introduce_entities, clean])

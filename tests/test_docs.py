@@ -310,7 +310,7 @@ def test_every_field_of_a_recipe_is_described_with_its_default() -> None:
     for source in get_args(get_args(recipe.CorpusSource)[0]):
         [kind] = get_args(source.model_fields["kind"].annotation)
         row = next(line for line in FILES_PAGE.splitlines() if line.startswith(f"| `{kind}` |"))
-        common = {name: field.default for name, field in recipe.Source.model_fields.items()} | {"kind": kind}
+        common = {name: field.default for name, field in recipe.TrainingSource.model_fields.items()} | {"kind": kind}
         for name, field in source.model_fields.items():
             if name not in common or (field.default != common[name] and name != "kind"):
                 shown = str(field.default).lower() if isinstance(field.default, bool) else field.default

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamlam.corpus.columns import Columns
 from lamlam.corpus.documents import read_documents, write_documents
+from lamlam.corpus.rows import Columns
 from lamlam.errors import InputError
 from lamlam.markup import AnnotatedDocument, Call
 
@@ -88,7 +88,7 @@ def test_bad_tables_are_told_by_file_row_and_column(tmp_path: Path) -> None:
     assert "t.parquet:1: field 'body': must be text" in told(table(tmp_path / "t.parquet", body=[3]))
     assert "t.parquet:1: field 'key': must be text" in told(table(tmp_path / "t.parquet", body=["a"], key=[1.5]))
     (tmp_path / "t.parquet").write_bytes(b"no table")
-    assert "t.parquet: is no sound Parquet" in told(tmp_path / "t.parquet")
+    assert "t.parquet: is not valid Parquet" in told(tmp_path / "t.parquet")
 
 
 def test_calls_under_another_name_are_not_lost_in_silence(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_the_bytes_read_are_told(tmp_path: Path) -> None:
         else:
             write_documents(DOCUMENTS, path)
         seen: list[int] = []
-        list(read_documents(path, seen=seen.append))
+        list(read_documents(path, on_progress=seen.append))
         assert sum(seen) == path.stat().st_size
 
 

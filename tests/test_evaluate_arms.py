@@ -13,7 +13,7 @@ from fakes_evaluate import lookup, said
 from fakes_model import tiny_llama
 from lamlam.corpus import FactRecord, Probe
 from lamlam.corpus.lines import read_entries, write_objects
-from lamlam.corpus.shown import shown, with_facts
+from lamlam.corpus.prompts import shown, with_facts
 from lamlam.engine import Engine
 from lamlam.engine.settings import DecodingSettings
 from lamlam.errors import InputError
@@ -28,8 +28,8 @@ from lamlam.evaluate.outcome import Outcome
 from lamlam.kb import KnowledgeBase
 from lamlam.markup import UNKNOWN, AnnotatedDocument, Call
 from lamlam.model.checkpoint import Checkpoint
+from lamlam.pretrain.augmentation import ShownFacts
 from lamlam.pretrain.recipe import load_recipe
-from lamlam.pretrain.shown import ShownFacts
 from lamlam.vocab import Kind, Vocabulary, encode, labels
 
 DIRECTORS = ["Ada Brook", "Carl Dove", "Eva Frost", "Gus Hale", "Ida Jones", "Kai Lund", "Mia North"]

@@ -16,7 +16,7 @@ from lamlam.evaluate.tasks.counterfact import combined, counterfact
 from lamlam.kb.fact import Fact
 from lamlam.kb.store import KnowledgeBase
 from lamlam.world import World, WorldSettings
-from lamlam.world.questions import answers_of, prompts, question
+from lamlam.world.wordings import answers_of, prompts, question
 
 SETTINGS = DecodingSettings(max_tokens=8)
 FACTS = World(WorldSettings(people=40, size="demo", seed=5)).corpus().facts

@@ -11,7 +11,7 @@ import pytest
 
 from fakes_chat import asked, chatting
 from fakes_evaluate import said
-from lamlam.annotate.chat.opening import open_client
+from lamlam.annotate.chat.annotator import open_client
 from lamlam.corpus import Corpus, Probe
 from lamlam.engine.generation import Generation
 from lamlam.engine.settings import DecodingSettings

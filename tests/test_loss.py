@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lamlam.pretrain import loss
-from lamlam.pretrain.loss import linear_cross_entropy, masked_cross_entropy
+from lamlam.pretrain import kernels
+from lamlam.pretrain.kernels import linear_cross_entropy, masked_cross_entropy
 
 N, H, V, TOKEN = 41, 8, 50, 7
 
@@ -13,8 +13,8 @@ N, H, V, TOKEN = 41, 8, 50, 7
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """So that the positions fill several, the last of them in part."""
-    monkeypatch.setattr(loss, "_BLOCK", 16)
-    monkeypatch.setattr(loss, "_SLICE", 5)
+    monkeypatch.setattr(kernels, "_BLOCK", 16)
+    monkeypatch.setattr(kernels, "_SLICE", 5)
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from lamlam.errors import InputError
 from lamlam.markup import AnnotatedDocument, Call
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.losses import call_losses, losses_by_class
-from lamlam.pretrain.offloading import OffloadingSettings, offload
+from lamlam.pretrain.data import offload
+from lamlam.pretrain.recipe import OffloadingSettings
 from lamlam.vocab import Vocabulary
 
 
@@ -81,7 +82,7 @@ def test_the_hardest_facts_are_those_whose_values_the_reference_finds_least_like
             return out
 
     checkpoint.model = Knowing()  # type: ignore[assignment]
-    import lamlam.pretrain.offloading as module
+    import lamlam.pretrain.data as module
 
     settings = OffloadingSettings(share=0.5, policy="hardest", reference=str(tmp_path))
     with pytest.MonkeyPatch.context() as patch:

@@ -110,7 +110,7 @@ def test_a_run_that_is_stopped_by_time_ends_as_if_it_had_not_been_stopped(tmp_pa
     whole = train(tmp_path / "whole", *changes)
     stopped, steps = tmp_path / "stopped", []
     for _ in range(3):
-        with pytest.raises(TimeIsUp, match="the same command goes on") as caught:
+        with pytest.raises(TimeIsUp, match="run the same command again") as caught:
             pretrain(load_recipe(RECIPE, [*TINY, *changes]), stopped, seconds=0)
         steps.append(caught.value.step)
     assert steps == [2, 4, 6]

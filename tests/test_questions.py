@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lamlam.annotate.questions import QuestionAnnotator
-from lamlam.corpus.questions import QUESTION_MARKS, pair_of, prompt_of, text_of
+from lamlam.corpus.prompts import QUESTION_MARKS, pair_of, prompt_of, text_of
 from lamlam.markup import AnnotatedDocument
 
 

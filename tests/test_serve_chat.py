@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from openai import NotFoundError, OpenAI
 
 from fakes_serve import served, words
-from lamlam.corpus.questions import conversation
+from lamlam.corpus.prompts import conversation
 from lamlam.engine.chat import chat_prompt
 from lamlam.errors import InputError
 from lamlam.serve.access import Access

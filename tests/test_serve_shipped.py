@@ -85,7 +85,7 @@ def test_it_looks_up_what_it_is_asked_for_and_says_it(tmp_path: Path) -> None:
     from lamlam.engine import DecodingSettings, Engine
     from lamlam.evaluate.completion import complete
     from lamlam.model.checkpoint import Checkpoint
-    from lamlam.world.questions import question
+    from lamlam.world.wordings import question
 
     facts = [fact for fact in read_facts(SHIPPED / "facts.jsonl") if fact.relation in ("Birth Place", "Mayor")]
     asked = [question(fact.entity, fact.relation, [fact.value], number % 4) for number, fact in enumerate(facts[::100])]

@@ -3,7 +3,8 @@
 import random
 
 from lamlam.markup import AnnotatedDocument, Call
-from lamlam.pretrain.substitution import Substitution, SubstitutionSettings
+from lamlam.pretrain.augmentation import Substitution
+from lamlam.pretrain.recipe import SubstitutionSettings
 
 TEXT = "Aarhus Airport serves Aarhus, Denmark. The airport of Aarhus has a runway of 2777.0 metres."
 NAMES = [

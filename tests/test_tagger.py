@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
-from lamlam.annotate.gold import Split, gold_split
+from lamlam.annotate.score import Split, gold_split
 from lamlam.annotate.tagger.building import RECORD, build_tagger
 from lamlam.annotate.tagger.folder import OpenSettings, load_parts, save_parts
 from lamlam.annotate.tagger.parts import TaggerParts

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lamlam.model.presets import build_model
-from lamlam.pretrain.throughput import Throughput
+from lamlam.pretrain.monitor import Throughput
 from lamlam.vocab import Vocabulary
 
 VOCABULARY = Vocabulary.train(["a b c"], 300)

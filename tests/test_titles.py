@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lamlam.corpus.files import read_documents, write_documents
-from lamlam.corpus.titles import title_of
+from lamlam.text import title_of
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from lamlam.errors import InputError
-from lamlam.pretrain.ranks import Ranks
+from lamlam.files import whole_state
 from lamlam.pretrain.recipe import load_recipe
-from lamlam.pretrain.trainer import whole_state
+from lamlam.pretrain.trainer import DistributedContext
 from lamlam.pretrain.training import pretrain
 
 RECIPE = Path(__file__).with_name("small.yaml")
@@ -53,7 +53,7 @@ def test_two_processes_have_the_losses_of_one(tmp_path, alone, fsdp):
     assert ran.returncode == 0, ran.stderr[-2000:]
     assert losses(folder) == pytest.approx(losses(alone), abs=1e-4)
     assert len(losses(folder)) > 10
-    assert ran.stdout.count("The checkpoint stands in") == 1
+    assert ran.stdout.count("The checkpoint is in") == 1
     weights, single = load_file(folder / "model.safetensors"), load_file(alone / "model.safetensors")
     assert weights.keys() == single.keys()
     assert all(torch.allclose(weights[name], single[name], atol=1e-3) for name in single)
@@ -62,9 +62,9 @@ def test_two_processes_have_the_losses_of_one(tmp_path, alone, fsdp):
 
 
 def test_sharding_needs_processes_and_adamw(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match=r"training\.fsdp.*there is one"):
+    with pytest.raises(InputError, match=r"training\.fsdp.*several processes"):
         pretrain(load_recipe(RECIPE, [*TINY, "training.fsdp=true"]), tmp_path)
-    monkeypatch.setattr(Ranks, "from_environment", lambda: Ranks(0, 2))
+    monkeypatch.setattr(DistributedContext, "from_environment", lambda: DistributedContext(0, 2))
     with pytest.raises(InputError, match=r"training\.optimizer.*whole matrices"):
         pretrain(load_recipe(RECIPE, [*TINY, "training.fsdp=true", "training.optimizer=muon"]), tmp_path)
 
@@ -72,9 +72,9 @@ def test_sharding_needs_processes_and_adamw(tmp_path, monkeypatch):
 def test_a_process_that_torchrun_did_not_start_is_alone(monkeypatch):
     monkeypatch.setenv("RANK", "3")
     monkeypatch.setenv("WORLD_SIZE", "8")
-    assert Ranks.from_environment() == Ranks(0, 1)
+    assert DistributedContext.from_environment() == DistributedContext(0, 1)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
-    assert Ranks.from_environment() == Ranks(3, 8)
+    assert DistributedContext.from_environment() == DistributedContext(3, 8)
 
 
 def test_a_state_that_was_torn_is_passed_over(tmp_path):

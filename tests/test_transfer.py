@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamlam.annotate.quotes import QuotedCall, propose_quoted
-from lamlam.annotate.transfer import transfer
+from lamlam.annotate.transfer import QuotedCall, propose_quoted, transfer
 from lamlam.annotate.vetting import Drop, Vetted, Vetting
-from lamlam.corpus.titles import title_of
 from lamlam.markup import AnnotatedDocument, Call, dblookup
+from lamlam.text import title_of
 
 TEXT = (
     "Ada Roe (born 3 May 1871 in Tarsk) was a composer. She wrote three operas in all. Her opera The Salt Road was "

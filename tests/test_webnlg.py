@@ -8,10 +8,9 @@ import pytest
 
 from lamlam.annotate.align import Aligner
 from lamlam.annotate.forms import spellings
-from lamlam.annotate.webnlg import webnlg_corpus
+from lamlam.annotate.public_corpora import webnlg_corpus
 from lamlam.corpus import Corpus, FactRecord
-from lamlam.corpus.split import NameSearch, is_held_out, split_by_subject
-from lamlam.corpus.webnlg import StatedDocument, read_webnlg
+from lamlam.corpus.split import NameSearch, StatedDocument, is_held_out, read_webnlg, split_by_subject
 from lamlam.errors import InputError
 
 

@@ -1,13 +1,10 @@
 """Long texts are cut where they have borders, and nothing is lost."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamlam.annotate.windows import in_windows, windows
-from lamlam.markup import AnnotatedDocument, Call
+from lamlam.text import windows
 
 
 def pieces(text: str, limit: int) -> list[str]:
@@ -33,14 +30,3 @@ def test_a_window_holds_something() -> None:
     assert windows("", 5) == []
     with pytest.raises(ValueError, match="at least one"):
         windows("text", 0)
-
-
-def test_calls_of_windows_come_back_to_their_places() -> None:
-    def mark(window: AnnotatedDocument) -> AnnotatedDocument:
-        assert window.title == "Ada"
-        return replace(window, calls=(Call("Ada", "Says", window.text.split()[0], 0),))
-
-    whole = AnnotatedDocument("a", "One two.\n\nThree four.", (Call("Old", "Old", "Old", 0),), title="Ada")
-    annotated = in_windows(whole, 12, mark)
-    assert (annotated.text, annotated.title) == (whole.text, "Ada")
-    assert [(call.value, call.at) for call in annotated.calls] == [("One", 0), ("Three", 10)]

@@ -21,8 +21,7 @@ from lamlam.world import World, WorldSettings
 from lamlam.world.names import NameForge
 from lamlam.world.narrator import Narrator
 from lamlam.world.population import Population
-from lamlam.world.schema import Kind, relations
-from lamlam.world.settings import Size
+from lamlam.world.schema import EntityKind, Size, relations
 from lamlam.world.wordings import INTRODUCTIONS, WORDINGS
 
 SMALL = {"people": 300, "seed": 7, "max_mentions": 20}
@@ -338,7 +337,7 @@ def test_the_demo_is_smaller_than_the_full_world() -> None:
     demo, full = relations("demo"), relations("full")
     assert set(demo) < set(full)
     assert len(demo) == 10
-    assert {relation.subject for relation in full} == set(Kind)
+    assert {relation.subject for relation in full} == set(EntityKind)
 
 
 # names
@@ -360,7 +359,7 @@ def test_words_never_run_out_and_never_repeat() -> None:
 
 def test_people_share_names_but_not_whole_ones() -> None:
     population = Population(WorldSettings(people=1000))
-    people = [entity.name for entity in population.entities[Kind.PERSON]]
+    people = [entity.name for entity in population.entities[EntityKind.PERSON]]
     assert len(set(people)) == 1000
     for part in (0, 1):
         counts = Counter(name.split()[part] for name in people)
@@ -417,7 +416,7 @@ def test_any_world_is_sound(people: int, seed: int, size: str, kb_only: float, m
 def test_narrator_leaves_out_what_it_is_told_to() -> None:
     population = Population(WorldSettings(people=40, size="demo"))
     narrator = Narrator(population, "demo", Random(1))
-    person = population.entities[Kind.PERSON][0]
+    person = population.entities[EntityKind.PERSON][0]
     without = {(person.name, relation) for relation in population.facts[person.name] if relation != "Birth Date"}
     texts = [narrator.write(person, without=without) for _ in range(20)]
     assert {call.relation for text in texts for call in text.calls} == {"Birth Date"}

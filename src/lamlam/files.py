@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import IO, Any, Literal
 
 from lamlam.errors import InputError
 
-__all__ = ["atomic_write", "file_digest", "refuse_stream", "remove_torn", "sync_folder"]
+__all__ = ["atomic_write", "file_digest", "refuse_stream", "remove_torn", "sync_folder", "whole_state"]
 
 
 _SQLITE = b"SQLite format 3\0"
@@ -96,3 +97,18 @@ def file_digest(path: str | Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", path=path) from error
+
+
+def whole_state(folder: Path) -> Path | None:
+    """Return the newest complete `checkpoint-N` of the Hugging Face Trainer in a folder; torn ones are skipped."""
+    states = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    return next((state for state in states if _is_whole(state)), None)
+
+
+def _is_whole(state: Path) -> bool:
+    """Return whether `trainer_state.json`, which is written last, is readable."""
+    try:
+        json.loads((state / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True

@@ -1,5 +1,5 @@
 """From documents and facts to annotated documents."""
 
-from lamlam.annotate.align import Aligner, Alignment, Reason
+from lamlam.annotate.align import Aligner, Alignment, UnplacedReason
 
-__all__ = ["Aligner", "Alignment", "Reason"]
+__all__ = ["Aligner", "Alignment", "UnplacedReason"]

@@ -1,8 +1,7 @@
 """The ways in which a text may write a name, a date or a number.
 
-`surface_forms` lists them as strings, from the name itself to its parts. How dates and numbers are written is left to
-`dates` and `quantities`, spelling (case, diacritics, plurals) to `words`, and finding a form in a text, typing errors
-included, to `mentions`.
+`surface_forms` lists them as strings, from the name itself to its parts. Dates and numbers are left to `quantities`,
+spelling (case, diacritics, plurals) to `lamlam.text`, and finding a form in a text to `mentions`.
 """
 
 import re
@@ -11,8 +10,7 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from lamlam.annotate.dates import date_forms
-from lamlam.annotate.quantities import quantity_forms, respelled
+from lamlam.annotate.quantities import date_forms, quantity_forms, respelled
 
 __all__ = ["Form", "Strength", "spellings", "surface_forms"]
 
@@ -49,7 +47,7 @@ _OF = re.compile(r" (?:of|in|at|for|by|near) ")
 
 
 class Strength(IntEnum):
-    """How surely a form means the name: the name itself, another way to write it, a part of it, a hint of it."""
+    """How surely a form means the name: the name itself, another way to write it, a part of it, or a hint of it."""
 
     NAME = 0
     VARIANT = 1
@@ -64,7 +62,7 @@ class Form(NamedTuple):
 
 @lru_cache(maxsize=1 << 16)
 def surface_forms(name: str) -> tuple[Form, ...]:
-    """Every way known here to write `name`, each once at its greatest strength; the name itself comes first."""
+    """Return all known ways to write `name`, each once at its greatest strength; the name itself comes first."""
     found: dict[str, Strength] = {}
     for form in _forms(name):
         text = form.text.strip(" ,;\"'")
@@ -76,37 +74,37 @@ def surface_forms(name: str) -> tuple[Form, ...]:
 
 
 def spellings(name: str) -> list[str]:
-    """The forms that by themselves tell a reader the name: all but hints."""
+    """Return the forms that identify the name by themselves: all but hints."""
     return [form.text for form in surface_forms(name) if form.strength < Strength.HINT]
 
 
 def _forms(name: str) -> Iterator[Form]:
     yield Form(name, Strength.NAME)
     if (dates := date_forms(name)) is not None:
-        yield from _told(dates)
+        yield from _variants_or_hints(dates)
         return
     bare = _PARENTHESIS.sub(" ", name).strip(" ,") or name
     yield Form(bare, Strength.VARIANT)
-    yield from _told(quantity_forms(bare))
-    yield from (Form(each, Strength.VARIANT) for each in respelled(bare))
+    yield from _variants_or_hints(quantity_forms(bare))
+    yield from _all(Strength.VARIANT, respelled(bare))
     if not any(c.isalpha() for c in bare):
         yield Form(bare.replace("-", ""), Strength.VARIANT)
         return
     if turned := _TURNED.fullmatch(bare):
         yield Form(f"{turned[2]} {turned[1]}", Strength.VARIANT)
     for text in dict.fromkeys((name, bare)):
-        yield from (Form(each, Strength.VARIANT) for each in _aliases(text))
-        yield from (Form(each, Strength.VARIANT) for each in _seasons(text))
-    yield from (Form(each, Strength.PART) for each in _parts(bare))
-    yield from (Form(each, Strength.HINT) for each in _heads(bare))
-    yield from (Form(each, Strength.HINT) for each in _adjectives(bare))
-    yield from (Form(each, Strength.HINT) for each in _hints(bare))
-    yield from (Form(each, Strength.HINT) for each in _surname(bare))
+        yield from _all(Strength.VARIANT, (*_aliases(text), *_seasons(text)))
+    yield from _all(Strength.PART, _parts(bare))
+    yield from _all(Strength.HINT, (*_heads(bare), *_adjectives(bare), *_hints(bare), *_surname(bare)))
 
 
-def _told(forms: Iterable[tuple[str, bool]]) -> Iterator[Form]:
-    """Forms that tell all as variants, those that tell a part, such as a date's year, as hints."""
-    yield from (Form(text, Strength.VARIANT if whole else Strength.HINT) for text, whole in forms)
+def _all(strength: Strength, texts: Iterable[str]) -> Iterator[Form]:
+    return (Form(text, strength) for text in texts)
+
+
+def _variants_or_hints(forms: Iterable[tuple[str, bool]]) -> Iterator[Form]:
+    """Yield complete forms as variants, and partial ones, such as a date's year, as hints."""
+    return (Form(text, Strength.VARIANT if whole else Strength.HINT) for text, whole in forms)
 
 
 def _aliases(name: str) -> Iterator[str]:
@@ -116,14 +114,14 @@ def _aliases(name: str) -> Iterator[str]:
 
 
 def _adjectives(name: str) -> Iterator[str]:
-    """What a place's adjective may look like: "Italian" for Italy. A guess that only a text can bear out."""
+    """Guess what a place's adjective may look like: "Italian" for Italy."""
     if name.isalpha() and name[0].isupper() and len(name) > 3:
         yield from (name[: -len(end)] + adjective for end, adjective in _STEM_ENDS if name.endswith(end))
         yield from (name + adjective for adjective in _STEM_ADDS)
 
 
 def _seasons(name: str) -> Iterator[str]:
-    """Years of a season written out: "2014–15 Topklasse" as "2014-2015 Topklasse" or "2014-15"."""
+    """Write out the years of a season: "2014–15 Topklasse" as "2014-2015 Topklasse" or "2014-15"."""
     if match := _SEASON.match(name):
         years = f"{match[1]}{match[2]}-{match[1]}{match[3]}"
         yield years + name[match.end() :]
@@ -146,7 +144,7 @@ def _parts(bare: str) -> Iterator[str]:
 
 
 def _heads(bare: str) -> Iterator[str]:
-    """What stands before "of", "in" and the like, longest first: "President" for President of the United States."""
+    """Yield what precedes "of", "in" and the like, longest first: "President" for President of the United States."""
     for match in reversed(list(_OF.finditer(bare))):
         head = bare[: match.start()]
         if head.split()[-1].casefold() not in _GENERIC:
@@ -154,7 +152,7 @@ def _heads(bare: str) -> Iterator[str]:
 
 
 def _hints(bare: str) -> Iterator[str]:
-    """A name's initials, and a club by its own words, without number and initials: "Magdeburg" for 1. FC Magdeburg."""
+    """Yield a name's initials, and a club's own words, without number and initials: "Magdeburg" for 1. FC Magdeburg."""
     capitals = "".join(word[0] for word in bare.replace("-", " ").split() if word[0].isupper())
     if len(capitals) > 1 and capitals.isalpha():
         yield capitals
@@ -166,7 +164,7 @@ def _hints(bare: str) -> Iterator[str]:
 
 
 def _surname(bare: str) -> Iterator[str]:
-    """The last word of what may be a person's name."""
+    """Yield the last word of what may be a person's name."""
     *given, last = bare.split()
     capitals = 1 <= len(given) <= 3 and all(word[0].isupper() for word in (*given, last))
     if capitals and "," not in bare and last.isalpha() and len(last) > 4 and last.casefold() not in _GENERIC:
@@ -174,7 +172,7 @@ def _surname(bare: str) -> Iterator[str]:
 
 
 def _numeral(bare: str) -> str | None:
-    """The numeral that a club's name may begin with, as "1." in 1. FC Magdeburg."""
+    """Return the numeral that a club's name may begin with, as "1." in 1. FC Magdeburg."""
     first = bare.split(maxsplit=1)[0]
     return first if first.endswith(".") and first[:-1].isdigit() else None
 

@@ -1,7 +1,4 @@
-"""Finds where a text mentions a name: by its forms, by a near spelling, by its words in another order.
-
-Which mention states which fact is left to `align`.
-"""
+"""Finds where a text mentions a name: by its forms, by a near spelling, or by its words in another order."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -12,7 +9,7 @@ from typing import NamedTuple
 from rapidfuzz import fuzz, process
 
 from lamlam.annotate.forms import Strength, surface_forms
-from lamlam.annotate.words import words
+from lamlam.text import words
 
 __all__ = ["Mention", "MentionFinder"]
 
@@ -25,7 +22,7 @@ _MAY_MISS_ONE = 5
 
 
 class Mention(NamedTuple):
-    """Words [first, last) of a text that mention a name, as characters [start, end), and how surely they do."""
+    """Words [first, last) of a text that mention a name, their characters [start, end), and how surely they do."""
 
     first: int
     last: int
@@ -53,7 +50,7 @@ class MentionFinder:
         self._joined: dict[int, list[str]] = {}
 
     def find(self, name: str, strongest: Strength, weakest: Strength) -> list[Mention]:
-        """Mentions of `name` by its forms within the given strengths, in order; of nested ones the longest."""
+        """Return mentions of `name` by its forms within the given strengths, in order; of nested ones the longest."""
         found: dict[int, Mention] = {}
         for form in _compiled(name):
             if strongest <= form.strength <= weakest:
@@ -66,24 +63,24 @@ class MentionFinder:
     def first(
         self, name: str, strongest: Strength, weakest: Strength, *, beginning: tuple[str, ...] = ("",)
     ) -> Mention | None:
-        """The first mention that `find` would find and that begins with one of some strings."""
+        """Return the first mention that `find` would find and that begins with one of some strings."""
         forms = (form for form in _compiled(name) if strongest <= form.strength <= weakest)
-        begun = ((each for each in self._exact(form) if self.text.startswith(beginning, each.start)) for form in forms)
-        found = [each for mentions in begun for each in islice(mentions, 1)]
-        return min(found, key=lambda each: (each.first, -each.last), default=None)
+        by_form = ((m for m in self._exact(form) if self.text.startswith(beginning, m.start)) for form in forms)
+        found = [mention for mentions in by_form for mention in islice(mentions, 1)]
+        return min(found, key=lambda mention: (mention.first, -mention.last), default=None)
 
     def find_near(self, name: str) -> list[Mention]:
-        """The mention of `name` with a typing error in it: the nearest only."""
+        """Return the nearest mention of `name` with a typing error in it."""
         return self._best(name, self._misspelt)
 
     def find_moved(self, name: str) -> list[Mention]:
-        """The mention of `name` with its words in another order or parted: the closest only."""
+        """Return the closest mention of `name` with its words in another order or apart."""
         return self._best(name, self._moved)
 
     def _best(self, name: str, search: Callable[[_Compiled], Iterable[tuple[float, Mention]]]) -> list[Mention]:
         forms = [form for form in _compiled(name) if form.strength is not Strength.HINT]
-        found = [each for form in forms for each in search(form)]
-        return [max(found, key=lambda each: (each[0], -each[1].first))[1]] if found else []
+        found = [scored for form in forms for scored in search(form)]
+        return [max(found, key=lambda scored: (scored[0], -scored[1].first))[1]] if found else []
 
     def _exact(self, form: _Compiled) -> Iterator[Mention]:
         size, rarest = len(form.keys), self._rarest(form.keys)
@@ -93,7 +90,7 @@ class MentionFinder:
                 yield self._mention(first, first + size, form.strength)
 
     def _rarest(self, keys: Collection[str]) -> str:
-        """Of these words the one that the text has least: names that share a word are not all tried wherever it is."""
+        """Return the word that the text has least: names that share a frequent word aren't tried everywhere."""
         return min(keys, key=lambda key: len(self._places.get(key, ())))
 
     def _written_as(self, form: _Compiled, first: int) -> bool:
@@ -101,7 +98,7 @@ class MentionFinder:
         return raw.isupper() or not form.upper
 
     def _misspelt(self, form: _Compiled) -> Iterator[tuple[float, Mention]]:
-        """Windows spelt nearly alike, numbers quite alike; a word more or less only where one was cut in two."""
+        """Yield windows spelt almost alike, with the same numbers; a word more or less only if one was cut in two."""
         wanted, digits = "".join(form.keys), [key for key in form.keys if key[0].isdigit()]
         if len(wanted) < (_SHORTEST_NEAR_PART if form.strength is Strength.PART else _SHORTEST_NEAR):
             return
@@ -113,15 +110,15 @@ class MentionFinder:
                     yield score, self._mention(first, first + size, Strength.HINT)
 
     def _windows(self, size: int) -> list[str]:
-        """Every run of so many words, written as one."""
+        """Return every run of `size` words, written as one."""
         if size not in self._joined:
             self._joined[size] = ["".join(self.keys[at : at + size]) for at in range(len(self.keys) - size + 1)]
         return self._joined[size]
 
     def _moved(self, form: _Compiled) -> Iterator[tuple[float, Mention]]:
-        """The words of a form, in any order, within a window of one sentence that is little longer than the form.
+        """Yield windows of one sentence, little longer than the form, that have its words in any order.
 
-        A form of five words or more may miss one.
+        One word of five or more may be missing.
         """
         size, wanted = len(form.keys), set(form.keys)
         spare = 1 if size >= _MAY_MISS_ONE else 0
@@ -155,7 +152,7 @@ def _outermost(mentions: list[Mention]) -> list[Mention]:
 
 @lru_cache(maxsize=1 << 16)
 def _compiled(name: str) -> tuple[_Compiled, ...]:
-    """The forms of a name as keys. Short capitals ("US") must be written so."""
+    """Return the forms of a name as keys. Short capitals ("US") must be capitals in the text too."""
     found: dict[tuple[str, ...], _Compiled] = {}
     for text, strength in surface_forms(name):
         keys = tuple(word.key for word in words(text))

@@ -1,12 +1,15 @@
-"""Numbers, measures and ranges of years in the ways in which texts write them, and words for small numbers.
+"""Numbers, measures, years and dates in the ways in which texts write them.
 
-Thousands separators do not count (`words`). A number without its unit is only a hint of it; a currency may go.
+Punctuation, thousands separators, "of" and "the" don't count (see `lamlam.text.words`), so few orders need listing. A
+number without its unit, or a date's year, is only a hint of it; a currency may be left out.
 """
 
 import re
 from collections.abc import Iterator
 
-__all__ = ["quantity_forms", "respelled"]
+from lamlam.text import MONTHS
+
+__all__ = ["date_forms", "quantity_forms", "respelled"]
 
 _UNITS = (
     ("m", "metres", "meters"), ("km", "kilometres", "kilometers"), ("cm", "centimetres", "centimeters"),
@@ -35,10 +38,26 @@ _RANGE = re.compile(
 )
 _ORDINAL = re.compile(r"\b(\d{1,2})(?:st|nd|rd|th)\b")
 _CARDINAL = re.compile(r"(?<![\w.,/-])(\d{1,3})(?![\w.,/%-])")
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_MONTH = r"(?P<month>[A-Z][a-z]{2,8})\.?"
+_YEAR = r"(?P<year>\d{4})"
+_WRITTEN = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?P<year>\d{4})-(?P<number>\d\d)-(?P<day>\d\d)",
+        r"(?P<year>\d{4})-(?P<number>\d\d)",
+        rf"{_DAY} (?:of )?{_MONTH},? (?:of |in )?{_YEAR}",
+        rf"{_MONTH} (?:the )?{_DAY},? (?:of |in )?{_YEAR}",
+        rf"{_YEAR},? {_MONTH} {_DAY}",
+        rf"{_MONTH},? (?:of )?{_YEAR}",
+        rf"(?P<day>1[3-9]|2\d|3[01])[/.](?P<number>0?\d|1[0-2])[/.]{_YEAR}",
+        rf"(?P<number>0?\d|1[0-2])/(?P<day>1[3-9]|2\d|3[01])/{_YEAR}",
+    )
+)
 
 
 def quantity_forms(name: str) -> Iterator[tuple[str, bool]]:
-    """Ways to write what begins with a number, each with whether it tells all of it."""
+    """Yield ways to write what begins with a number, each with whether it is complete."""
     text = respelled_as_digits(name)
     if match := _RANGE.fullmatch(text):
         yield from ((form, True) for form in _ranges(match["first"], match["last"]))
@@ -58,16 +77,17 @@ def quantity_forms(name: str) -> Iterator[tuple[str, bool]]:
 
 
 def respelled(name: str) -> Iterator[str]:
-    """A name with its first small number or ordinal spelled the other way: 19th century, nineteenth century."""
+    """Yield a name with its first small number or ordinal spelled the other way: 19th century, nineteenth century."""
     for pattern, words in ((_ORDINAL, _ordinal_words), (_CARDINAL, _number_words)):
         if match := pattern.search(name):
             yield name[: match.start()] + words(int(match[1])) + name[match.end() :]
     if match := _ORDINAL_WORDS.search(name):
-        yield name[: match.start()] + _digits_of(match[0]) + name[match.end() :]
+        number = _ORDINAL_NUMBERS[match[0].lower().replace(" ", "-")]
+        yield name[: match.start()] + _ordinal(number) + name[match.end() :]
 
 
 def respelled_as_digits(name: str) -> str:
-    """A name that begins with a number in words, with that in digits; any other as it is."""
+    """Return a name that begins with a number in words with it in digits; any other unchanged."""
     match = _WORDS.match(name.strip())
     return (
         name if match is None else str(_WORD_NUMBERS[match[0].lower().replace(" ", "-")]) + name.strip()[match.end() :]
@@ -80,11 +100,10 @@ def _measures(value: float, number: str, rest: str) -> Iterator[tuple[str, bool]
         value, rest = value * _SCALES[scale], unit
     elif rest and not (len(rest) <= 3 or rest.startswith(("square", "inhabitants", "(")) or _unit(rest)):
         return
-    shown = list(dict.fromkeys(_numbers(value, number if scale not in _SCALES else f"{number} {scale}")))
     units = _unit(rest)
-    for each in shown:
-        yield each, not units
-        yield from ((f"{each} {named}", True) for named in units)
+    for written in dict.fromkeys(_numbers(value, number if scale not in _SCALES else f"{number} {scale}")):
+        yield written, not units
+        yield from ((f"{written} {named}", True) for named in units)
     if not value.is_integer() and value >= 100:
         yield from ((str(rounded), False) for rounded in (int(value), round(value)))
 
@@ -107,7 +126,7 @@ def _numbers(value: float, written: str) -> Iterator[str]:
 
 
 def _unit(rest: str) -> tuple[str, ...]:
-    """All names of the unit that a text is; none where it is none."""
+    """Return all names of the unit that a text is; none if it isn't a unit."""
     plain = rest.strip(" ().")
     return next((names for names in _UNITS if plain and (plain in names or f"{plain}s" in names)), ())
 
@@ -136,12 +155,6 @@ def _ordinal_words(number: int) -> str:
     return head + dash + ordinal
 
 
-def _digits_of(ordinal: str) -> str:
-    number = _ORDINAL_NUMBERS[ordinal.lower().replace(" ", "-")]
-    ending = "th" if 11 <= number <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
-
-
 def _any_of(words: list[str]) -> str:
     return "|".join(word.replace("-", "[- ]") for word in sorted(words, key=len, reverse=True))
 
@@ -151,3 +164,63 @@ _ORDINAL_NUMBERS = {_ordinal_words(number): number for number in range(1, 100)}
 _WORD_NUMBERS |= {f"{word}-hundred": 100 * number for word, number in list(_WORD_NUMBERS.items())[:9]}
 _WORDS = re.compile(rf"(?:{_any_of(list(_WORD_NUMBERS))})\b", re.IGNORECASE)
 _ORDINAL_WORDS = re.compile(rf"\b(?:{_any_of(list(_ORDINAL_NUMBERS))})\b", re.IGNORECASE)
+
+
+def date_forms(name: str) -> list[tuple[str, bool]] | None:
+    """Return ways to write the date that a name is, each with whether it is complete; None for anything but a date."""
+    date = _date(name.strip().removeprefix("the "))
+    if date is None:
+        return None
+    year, month, day = date
+    return list(_days(year, month, day) if day else _months(year, month))
+
+
+def _date(text: str) -> tuple[int, int, int] | None:
+    """Return year, month and day, which is 0 if only a month is given."""
+    for written in _WRITTEN:
+        if match := written.fullmatch(text):
+            parts = match.groupdict()
+            month = int(parts["number"]) if parts.get("number") else _month(parts["month"])
+            day = int(parts.get("day") or 0)
+            return (int(parts["year"]), month, day) if 1 <= month <= 12 and day <= 31 else None
+    return None
+
+
+def _month(name: str) -> int:
+    """Return a month's number by its name or abbreviation; 0 for anything else."""
+    return next((number for number, month in enumerate(MONTHS, 1) if name in _named(month)), 0)
+
+
+def _named(month: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((month, month[:3], month[:4])))
+
+
+def _days(year: int, month: int, day: int) -> Iterator[tuple[str, bool]]:
+    for named in _named(MONTHS[month - 1]):
+        for written in (str(day), _ordinal(day)):
+            yield f"{named} {written}, {year}", True
+            yield f"{written} {named} {year}", True
+            yield f"{year} {named} {written}", True
+            yield f"{written} {named} in {year}", True
+            yield f"{named} {written} in {year}", True
+        yield f"{named} {year}", False
+    for a, b in ((month, day), (day, month)):
+        for shown in (year, f"{year % 100:02}"):
+            yield f"{a}/{b}/{shown}", True
+            yield f"{a:02}/{b:02}/{shown}", True
+    yield f"{year}-{month:02}-{day:02}", True
+    yield str(year), False
+
+
+def _months(year: int, month: int) -> Iterator[tuple[str, bool]]:
+    for named in _named(MONTHS[month - 1]):
+        yield f"{named} {year}", True
+        yield f"{named} in {year}", True
+    yield f"{year}-{month:02}", True
+    yield str(year), False
+
+
+def _ordinal(number: int) -> str:
+    """Return a number with its ending: 1st, 12th."""
+    ending = "th" if 11 <= number <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

@@ -1,10 +1,10 @@
 """Annotates questions and their answers by rule: what an answer adds to its question is the value of a call.
 
-The text of a document is that of `corpus.questions`, its title whom or what the pair is about. The call's entity is the
-one quoted title in the question, else the document's title where the question names it, else the longest name in the
-question; else the document's title, for what the answer says behind its name. The relation are the question's words of
-content, less the entity. Values are the names, dates and titles in the answer that the question does not hold, or else
-the longest run of words that it does not. Where that is too long to be a value, nothing is placed.
+A document's text has the form of `corpus.prompts`, its title is whom or what the pair is about. The call's entity is
+the one quoted title in the question, else the document's title if the question names it, else the longest name in the
+question; else the document's title, for what the answer says after its name. The relation is made of the question's
+content words without the entity. Values are the names, dates and titles in the answer that the question lacks, or else
+the longest run of words that it lacks. If that is too long to be a value, there is no call.
 """
 
 import re
@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from lamlam.annotate.tagger.names import Name, names
-from lamlam.annotate.words import Word, words
-from lamlam.corpus.questions import pair_of
+from lamlam.corpus.prompts import pair_of
 from lamlam.markup import AnnotatedDocument, Call
+from lamlam.text import Word, words
 
 __all__ = ["QuestionAnnotator"]
 
@@ -46,7 +46,7 @@ class _Span(NamedTuple):
 
 
 class QuestionAnnotator:
-    """An annotator (see `annotate.annotator`) for texts of `corpus.questions`; others come back without calls."""
+    """An `Annotator` for texts in the form of `corpus.prompts`; others are returned without calls."""
 
     name = "questions"
 
@@ -55,11 +55,10 @@ class QuestionAnnotator:
         return {}
 
     def annotate_many(self, documents: Iterable[AnnotatedDocument]) -> Iterator[AnnotatedDocument]:
-        """The documents with calls, in order."""
         return map(self.annotate, documents)
 
     def annotate(self, document: AnnotatedDocument) -> AnnotatedDocument:
-        """The document with a call before each of its values; with none where the rules do not tell what they are."""
+        """Return the document with a call before each of its values, as far as the rules find them."""
         pair = pair_of(document.text)
         if pair is None:
             return replace(document, calls=())
@@ -77,7 +76,7 @@ class QuestionAnnotator:
 
 
 def _entity(question: str, answer: str, title: str) -> tuple[str, int]:
-    """What a call asks about, and from which character of the answer on it is known."""
+    """Return what a call asks about, and the character of the answer from which on it is known."""
     if len(quoted := _QUOTED.findall(question)) == 1:
         return quoted[0], 0
     if title and _names_all(question, title):
@@ -92,12 +91,12 @@ def _entity(question: str, answer: str, title: str) -> tuple[str, int]:
 
 
 def _names_all(text: str, name: str) -> bool:
-    """Whether a text has all words of a name."""
+    """Return whether a text has all words of a name."""
     return {word.key for word in words(name)} <= {word.key for word in words(text)}
 
 
 def _is_name(text: str, start: int, end: int) -> bool:
-    """Whether a mention is one of a name, and not the capital letter that begins a sentence."""
+    """Return whether a mention is a name's, and not just the capital letter that begins a sentence."""
     inside = words(text[start:end])
     capitals = all(text[start + word.start].isupper() or text[start + word.start].isdigit() for word in inside)
     return capitals and (len(inside) > 1 or not _begins_sentence(text, start)) and inside[0].key not in _IDLE
@@ -109,7 +108,7 @@ def _begins_sentence(text: str, start: int) -> bool:
 
 
 def _relation(question: str, named: str) -> str:
-    """The question's first words of content, less those `named`, in title case."""
+    """Return the question's first content words, without those `named`, in title case."""
     skipped = {word.key for word in words(named)} | _IDLE
     asked = [question[word.start : word.end] for word in words(question) if word.key not in skipped]
     asked = [re.sub(r"['’]s?$", "", word).strip(".") for word in asked]
@@ -117,13 +116,13 @@ def _relation(question: str, named: str) -> str:
 
 
 def _values(question: str, answer: str, entity: str) -> list[_Span]:
-    """The spans of an answer that its question does not hold, in order and apart from each other."""
+    """Return the spans of an answer that its question lacks, in order and without overlap."""
     known = {word.key for word in words(question)} | {word.key for word in words(entity)}
     return _named(answer, known) or _longest(answer, known)
 
 
 def _named(answer: str, known: set[str]) -> list[_Span]:
-    """Quoted titles, dates and names, the longer before those that lie within."""
+    """Return quoted titles, dates and names; of nested ones the longest."""
     spans = [_Span(*match.span(1)) for match in _QUOTED.finditer(answer)]
     dates = list(_DATES.finditer(answer))
     spans += [_Span(*match.span()) for match in dates if not known & set(_YEAR.findall(match.group()))]
@@ -145,14 +144,14 @@ def _meet(name: Name, date: re.Match[str]) -> bool:
 
 
 def _is_whole_name(text: str, start: int, end: int) -> bool:
-    """Whether a mention is a name from its first letter to its last, and no longer stretch that begins with one."""
+    """Return whether a mention is a name from its first letter to its last, not a longer span that begins with one."""
     last = text[start:end].split()[-1]
     clean = text[start].isalnum() and text[end - 1].isalnum() and not set('"“”,') & set(text[start:end])
     return clean and (last[0].isupper() or last[0].isdigit()) and _is_name(text, start, end)
 
 
 def _longest(answer: str, known: set[str]) -> list[_Span]:
-    """The longest run of words of one clause that the question does not hold, less small words at its edges."""
+    """Return the longest run of words in one clause that the question lacks, without small words at its edges."""
     runs: list[list[Word]] = [[]]
     past = 0
     for word in _all_words(answer):
@@ -168,7 +167,7 @@ def _longest(answer: str, known: set[str]) -> list[_Span]:
 
 
 def _all_words(text: str) -> list[Word]:
-    """The words of a text, small ones too."""
+    """Return the words of a text, with small ones."""
     return [
         Word(next(iter(words(m.group()))).key, *m.span()) for m in re.finditer(r"[^\W_]+(?:[-'’+][^\W_]+)*\+?", text)
     ]

@@ -1,33 +1,26 @@
-"""The pieces of a corpus that are annotated apart: a file of documents each, or a folder of texts, or a dataset.
-
-What becomes of them is left to `corpus`.
-"""
+"""The pieces of a corpus that are annotated separately: a file of documents, a folder of texts, or a dataset."""
 
 import glob
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lamlam.corpus.columns import Columns
 from lamlam.corpus.documents import SHARD_ENDINGS, TEXT_ENDINGS, files_of, read_documents
-from lamlam.corpus.hub import PREFIX, hub_name
-from lamlam.corpus.ids import Ids
-from lamlam.corpus.lines import Entry, read_entries
-from lamlam.corpus.rows import document_of
-from lamlam.corpus.webnlg import stated_document
+from lamlam.corpus.lines import Entry, OnProgress, read_entries
+from lamlam.corpus.rows import Columns, Ids, document_of
+from lamlam.corpus.split import stated_document
+from lamlam.corpus.tables import PREFIX, hub_name
 from lamlam.errors import InputError
 from lamlam.files import file_digest, refuse_stream
 from lamlam.markup import AnnotatedDocument, Call
 
 __all__ = ["Shard", "find_shards", "is_one_file"]
 
-Seen = Callable[[int], object]
-
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Documents that are read together. `name` is that of the file that they are written to."""
+    """Documents that are read together. `name` is the name of their output file."""
 
     name: str
     source: str
@@ -36,29 +29,29 @@ class Shard:
 
     @property
     def bytes(self) -> int:
-        """The size of its files; 0 for a dataset that stands elsewhere."""
+        """The size of its files; 0 for a remote dataset."""
         return sum(path.stat().st_size for path in self.files)
 
     def digest(self) -> str:
-        """Tells its contents, and how they are read, from others; of a dataset elsewhere, its name alone."""
+        """Return a digest of its contents and of how they are read; of a remote dataset, of its name alone."""
         digest = hashlib.sha256(repr((self.columns, self.source if not self.files else "")).encode())
         for path in self.files:
             digest.update(f"{path.name} {file_digest(path)}\n".encode())
         return digest.hexdigest()
 
-    def read(self, seen: Seen = lambda read: None) -> Iterator[AnnotatedDocument]:
-        """The documents. A text that comes with triples has them as calls at its start, as their places are not known.
+    def read(self, on_progress: OnProgress = lambda size: None) -> Iterator[AnnotatedDocument]:
+        """Yield the documents. Triples of a text become calls at its start, as their places are unknown.
 
-        Raises `InputError`, also when there are none.
+        Raises `InputError`, also if there are none.
         """
         if self.source.endswith(SHARD_ENDINGS) and ".jsonl" in self.source and Path(self.source).is_file():
-            return self._lines(seen)
-        return read_documents(self.source, self.columns, seen)
+            return self._lines(on_progress)
+        return read_documents(self.source, self.columns, on_progress)
 
-    def _lines(self, seen: Seen) -> Iterator[AnnotatedDocument]:
+    def _lines(self, on_progress: OnProgress) -> Iterator[AnnotatedDocument]:
         found = False
         with Ids() as ids:
-            for entry in read_entries(self.source, seen):
+            for entry in read_entries(self.source, on_progress):
                 found = True
                 document = _stated(entry) if entry.has("triples") else document_of(entry, self.columns)
                 ids.add(document.id, self.source, entry.line, self.columns.id)
@@ -74,10 +67,10 @@ def _stated(entry: Entry) -> AnnotatedDocument:
 
 
 def find_shards(source: str, columns: Columns | None = None) -> list[Shard]:
-    """The shards that a file, a folder, a pattern such as `web/*.jsonl.gz` or `hf:NAME[:SPLIT[:CONFIG]]` stands for.
+    """Return the shards of a file, a folder, a pattern such as `web/*.jsonl.gz`, or `hf:NAME[:SPLIT[:CONFIG]]`.
 
-    A folder's texts are one shard; where it has none, each of its `.jsonl` and `.parquet` files is one. Raises
-    `InputError` where there is nothing.
+    A folder's texts are one shard; without texts, each of its `.jsonl` and `.parquet` files is one. Raises `InputError`
+    if there is nothing.
     """
     columns = columns or Columns()
     if source.startswith(PREFIX):
@@ -94,12 +87,12 @@ def find_shards(source: str, columns: Columns | None = None) -> list[Shard]:
         return [_of_file(path, Path(path.name), columns)]
     found = sorted(Path(name) for name in glob.glob(source, recursive=True) if Path(name).is_file())
     if not found:
-        raise InputError("no file has such a name", path=source)
+        raise InputError("no file matches", path=source)
     return _named_apart([_of_file(file, Path(file.name), columns) for file in found])
 
 
 def is_one_file(out: Path) -> bool:
-    """Whether a place to write to is meant as one file, by its ending."""
+    """Return whether an output path means one file, by its ending."""
     return out.name.endswith(SHARD_ENDINGS)
 
 
@@ -121,6 +114,6 @@ def _named_apart(shards: list[Shard]) -> list[Shard]:
 
 
 def _local(address: str) -> tuple[Path, ...]:
-    """The files of a dataset that is a folder here."""
+    """Return the files of a dataset that is a local folder."""
     folder = Path(address.removeprefix(PREFIX).partition(":")[0])
     return tuple(sorted(path for path in folder.rglob("*") if path.is_file())) if folder.is_dir() else ()

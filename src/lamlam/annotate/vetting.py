@@ -1,8 +1,7 @@
-"""Which of the calls that a language model proposes may stand in a document, and why the others may not.
+"""Which of a language model's proposed calls a document keeps, and why the others are dropped.
 
-A call is made for the words that follow it: its value must be stated there, and its entity be known by then. One that
-comes before its entity goes on to its value, where the entity is known by that. Where else a call stands is found by
-`transfer` and `quotes`.
+A call is for the words that follow it: its value must be stated there, and its entity be known by then. A call that
+comes before its entity is moved on to its value, if the entity is known by then. Other moves are left to `transfer`.
 """
 
 from collections import Counter
@@ -10,43 +9,42 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from lamlam.annotate.introduced import Introductions
-from lamlam.annotate.spans import value_span
+from lamlam.annotate.spans import Introductions, value_span
 from lamlam.markup import AnnotatedDocument, Call, dblookup, tokens
 
 __all__ = ["Drop", "Vetted", "Vetting"]
 
-_LONGEST_FIELD = 300  # characters; what is longer is no name and no value
+_LONGEST_FIELD = 300  # characters of a name or value
 
 
 class Drop(StrEnum):
     """Why a proposed call was dropped."""
 
-    MALFORMED = "malformed"  # cut off, nested, a field that is empty or no name
+    MALFORMED = "malformed"  # cut off, nested, or with an invalid field
     ELSEWHERE = "surroundings_not_in_text"
     NO_VALUE = "value_does_not_follow"
     BEFORE_ENTITY = "before_its_entity"
     REPEATED = "repeated"
-    QUOTED = "markup_of_the_text"  # the document itself spells this call out
+    QUOTED = "markup_of_the_text"  # the document's own text spells this call out
 
 
 @dataclass(frozen=True, slots=True)
 class Vetted:
-    """A document with the calls that may stand in it, and how many of those proposed were dropped, by reason."""
+    """A document with the calls that were kept, and how many were dropped, by reason."""
 
     document: AnnotatedDocument
     dropped: Counter[Drop] = field(default_factory=Counter)
 
 
 class Vetting:
-    """Takes the calls that are proposed for one document, in whatever order, and keeps those that may stand there."""
+    """Takes the calls proposed for one document, in any order, and keeps the good ones."""
 
     def __init__(self, document: AnnotatedDocument) -> None:
         self._document = replace(document, calls=())
         self._introductions = Introductions(self._document)
         self._own = set(_own_markup(document.text))
         self._kept: dict[Call, None] = {}
-        self._said: set[tuple[str, str, str]] = set()
+        self._triples: set[tuple[str, str, str]] = set()
         self._dropped: Counter[Drop] = Counter()
 
     def offer(self, call: Call) -> None:
@@ -57,16 +55,16 @@ class Vetting:
             self._dropped[placed] += 1
         else:
             self._kept[placed] = None
-            self._said.add(_proposition(placed))
+            self._triples.add(_triple(placed))
 
     def reject(self, call: Call) -> None:
-        """Count a call for which the text has no place; one that was kept elsewhere is only said again."""
-        said = _proposition(call)
-        reason = Drop.QUOTED if said in self._own else Drop.REPEATED if said in self._said else Drop.ELSEWHERE
+        """Count a call for which the text has no place; one that was kept elsewhere is a repetition."""
+        triple = _triple(call)
+        reason = Drop.QUOTED if triple in self._own else Drop.REPEATED if triple in self._triples else Drop.ELSEWHERE
         self._dropped[reason] += 1
 
     def malformed(self, count: int) -> None:
-        """Count what began like a call and is none."""
+        """Count what began like a call but isn't one."""
         if count > 0:
             self._dropped[Drop.MALFORMED] += count
 
@@ -74,10 +72,10 @@ class Vetting:
         return Vetted(replace(self._document, calls=tuple(self._kept)), self._dropped)
 
     def _placed(self, call: Call) -> Call | Drop:
-        """The call where it may stand, or why it may not."""
-        if not all(map(_is_name, _proposition(call))):
+        """Return the call at its place, or why it is dropped."""
+        if not all(map(_is_name, _triple(call))):
             return Drop.MALFORMED
-        if _proposition(call) in self._own:
+        if _triple(call) in self._own:
             return Drop.QUOTED
         span = value_span(self._document.text, call.value, call.at)
         if span is None:
@@ -89,7 +87,7 @@ class Vetting:
         return Drop.REPEATED if call in self._kept else call
 
 
-def _proposition(call: Call) -> tuple[str, str, str]:
+def _triple(call: Call) -> tuple[str, str, str]:
     return call.entity, call.relation, call.value
 
 
@@ -98,7 +96,7 @@ def _is_name(field: str) -> bool:
 
 
 def _own_markup(text: str) -> Iterator[tuple[str, str, str]]:
-    """The calls that a plain text spells out, in either notation."""
+    """Yield the calls that a plain text spells out, in either notation."""
     for notation in (dblookup, tokens):
         for call in notation.parse(text, lenient=True).calls:
             yield call.entity.strip(), call.relation.strip(), call.value.strip()

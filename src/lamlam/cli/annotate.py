@@ -13,7 +13,6 @@ _VERBS = (
     "annotate_documents",
     "annotate_score",
     "annotate_train",
-    "annotate_train_causal",
 )
 
 

@@ -1,25 +1,18 @@
-"""`lamlam annotate clean`: drop calls that are likely wrong, and tell which and why."""
+"""`lamlam annotate clean`: drop calls that are likely wrong, and report which and why."""
 
-from enum import StrEnum
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from lamlam.annotate.clean import Tally
+    from lamlam.annotate.clean import CleaningTally
 
 __all__ = ["register"]
 
-_SHOWN = 3  # samples of a reason on the terminal
+_SHOWN = 3  # samples per reason on the terminal
 _WIDE = 60
-
-
-class Score(StrEnum):
-    """What a model says of a call."""
-
-    LOSS = "loss"
-    CONTEXT = "context"
 
 
 def register(app: typer.Typer) -> None:
@@ -28,29 +21,18 @@ def register(app: typer.Typer) -> None:
         source: Annotated[
             Path, typer.Argument(metavar="IN", help="Annotated documents (.jsonl or the paper's .json).")
         ],
-        out: Annotated[Path | None, typer.Option(help="Where to write what is left (JSON Lines).")] = None,
-        model: Annotated[
-            Path | None, typer.Option(help="A causal model that scores calls: a run's folder, or a Hugging Face one.")
-        ] = None,
-        drop: Annotated[
-            float, typer.Option(help="The share of the calls left by the rules that the model drops.")
-        ] = 0.1,
-        score: Annotated[
-            Score, typer.Option(help="loss: as the paper; context: less the loss that a call has by itself.")
-        ] = Score.LOSS,
+        out: Annotated[Path | None, typer.Option(help="Where to write the cleaned documents (JSON Lines).")] = None,
         skip: Annotated[
             list[str] | None,
-            typer.Option(help="A rule not to ask: malformed, duplicate, self, leak, value, entity, specific."),
+            typer.Option(help="A rule to leave out: malformed, duplicate, self, leak, value, entity, specific."),
         ] = None,
         report: Annotated[Path | None, typer.Option(help="Where to write counts and samples (JSON).")] = None,
-        sample: Annotated[int, typer.Option(min=0, help="How many dropped calls of each reason to keep there.")] = 10,
-        seed: Annotated[int, typer.Option(help="Which ones.")] = 0,
-        device: Annotated[str, typer.Option(help="Where the model computes.")] = "cpu",
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be dropped.")] = False,
+        sample: Annotated[int, typer.Option(min=0, help="How many dropped calls to report for each reason.")] = 10,
+        seed: Annotated[int, typer.Option(help="Fixes which ones.")] = 0,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what would be dropped.")] = False,
     ) -> None:
-        """Drop calls that break a rule, and those that a model finds least likely; texts stay as they are."""
-        from lamlam.annotate.clean import Cleaner, Tally
-        from lamlam.annotate.clean.report import write_cleaning_report
+        """Drop calls that break a rule; texts stay as they are."""
+        from lamlam.annotate.clean import Cleaner, CleaningTally
         from lamlam.cli.kb_options import progress
         from lamlam.corpus.files import read_documents, write_documents
         from lamlam.errors import InputError
@@ -59,26 +41,19 @@ def register(app: typer.Typer) -> None:
         if (out is None) != dry_run:
             raise InputError("give either --out or --dry-run")
         refuse_stream(source)
-        scorer = None
-        if model is not None:
-            from lamlam.annotate.clean.losses import ContextScorer, load_scorer
-
-            scorer = load_scorer(model, device)
-            scorer = ContextScorer(scorer) if score is Score.CONTEXT else scorer
-        cleaner, tally = Cleaner(scorer=scorer, drop=drop, skip=skip or (), sample=sample, seed=seed), Tally()
-        with progress("cleaning documents, twice") as seen:
-            left = cleaner.clean(lambda: read_documents(source), tally, seen)
+        cleaner, tally = Cleaner(skip=skip or (), sample=sample, seed=seed), CleaningTally()
+        with progress("cleaning documents, twice") as on_progress:
+            cleaned = cleaner.clean(lambda: read_documents(source), tally, on_progress)
             if out is None:
-                for _ in left:
-                    pass
+                deque(cleaned, maxlen=0)
             else:
-                write_documents(left, out)
+                write_documents(cleaned, out)
         _print(tally)
         if report is not None:
-            write_cleaning_report(tally, report)
+            tally.write(report)
 
 
-def _print(tally: "Tally") -> None:
+def _print(tally: "CleaningTally") -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -89,10 +64,9 @@ def _print(tally: "Tally") -> None:
     for column in table.columns[1:3]:
         column.justify = "right"
     for reason, count in tally.dropped.most_common():
-        shown = [
-            f"{each.call.entity}, {each.call.relation}: {each.call.value}" for each in tally.samples.get(reason, ())
-        ]
-        short = "\n".join(escape(" ".join(each[:_WIDE].split())) for each in shown[:_SHOWN])
+        calls = [sample.call for sample in tally.samples.get(reason, ())[:_SHOWN]]
+        facts = [f"{call.entity}, {call.relation}: {call.value}" for call in calls]
+        short = "\n".join(escape(" ".join(fact[:_WIDE].split())) for fact in facts)
         table.add_row(reason, f"{count:,}", f"{count / tally.calls:.1%}", short)
     table.add_section()
     kept = tally.calls - tally.dropped.total()

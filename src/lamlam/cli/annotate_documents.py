@@ -1,6 +1,6 @@
 """`lamlam annotate IN`, or `lamlam annotate documents IN`: insert lookup calls into documents."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from itertools import islice
@@ -12,16 +12,17 @@ import typer
 from lamlam.errors import InputError
 
 if TYPE_CHECKING:
-    from lamlam.annotate.corpus import Tally
-    from lamlam.annotate.shardwork import Progress
+    from lamlam.annotate.corpus import CorpusTally
+    from lamlam.annotate.shard_work import Progress
+    from lamlam.markup import AnnotatedDocument
 
 __all__ = ["register"]
 
 _REFUSED_SHOWN = 5
 
 
-class Engine(StrEnum):
-    """Who does the work."""
+class EngineChoice(StrEnum):
+    """What runs the work."""
 
     LOCAL = "local"
     RAY = "ray"
@@ -60,16 +61,17 @@ def register(app: typer.Typer) -> None:
         id_column: Annotated[str, typer.Option(help="The one that holds the id.")] = "id",
         title_column: Annotated[str, typer.Option(help="The one that holds the title.")] = "title",
         workers: Annotated[int, typer.Option(min=1, help="Processes that annotate.")] = 1,
-        engine: Annotated[Engine, typer.Option(help="local: this machine; ray: the machines of Ray.")] = Engine.LOCAL,
-        anew: Annotated[bool, typer.Option("--anew", help="Make again what is made already.")] = False,
+        engine: Annotated[
+            EngineChoice, typer.Option(help="local: this machine; ray: the machines of Ray.")
+        ] = EngineChoice.LOCAL,
+        anew: Annotated[bool, typer.Option("--anew", help="Start over, even if there is finished work.")] = False,
     ) -> None:
-        """Annotate documents: insert a lookup call where a text states a fact. A run that was cut off goes on."""
+        """Annotate documents: insert a lookup call where a text states a fact. An interrupted run is continued."""
+        from lamlam.annotate.annotator import AnnotatorOptions, make_annotator
         from lamlam.annotate.corpus import annotate_corpus
-        from lamlam.annotate.registry import Options, make_annotator
         from lamlam.annotate.shards import find_shards
-        from lamlam.cli.annotate_estimate import print_estimate
         from lamlam.cli.pairs import pairs
-        from lamlam.corpus.columns import Columns
+        from lamlam.corpus.rows import Columns
 
         shards = find_shards(source, Columns(text=text_column, id=id_column, title=title_column))
         cache = _cache(with_, cache, out)
@@ -77,11 +79,11 @@ def register(app: typer.Typer) -> None:
             if with_ != "chat":
                 raise InputError("only requests to a chat model are estimated", field="dry-run")
             documents = (document for shard in shards for document in shard.read())
-            print_estimate(documents, model, cache, pairs(set or []), _prices(price_in, price_out))
+            _print_estimate(documents, model, cache, pairs(set or []), _prices(price_in, price_out))
             return
         if price_in is not None or price_out is not None:
             raise InputError("prices are for --dry-run")
-        options = Options(facts=facts, model=model, server=server, cache=cache, settings=pairs(set or []))
+        options = AnnotatorOptions(facts=facts, model=model, server=server, cache=cache, settings=pairs(set or []))
         annotator = make_annotator(with_, options, shards)
         with _progress(sum(shard.bytes for shard in shards)) as progress:
             tally = annotate_corpus(
@@ -100,10 +102,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _known(name: str) -> str:
-    from lamlam.annotate.registry import ANNOTATORS
+    from lamlam.annotate.annotator import ANNOTATORS
 
     if name not in ANNOTATORS:
-        raise typer.BadParameter(f"there is no annotator '{name}': choose among {', '.join(ANNOTATORS)}")
+        raise typer.BadParameter(f"unknown annotator '{name}'; choose from {', '.join(ANNOTATORS)}")
     return name
 
 
@@ -116,26 +118,26 @@ def _prices(price_in: float | None, price_out: float | None) -> tuple[float, flo
 
 
 def _cache(name: str, given: Path | None, out: Path) -> Path | None:
-    """The file of answers: beside the output where none is named and the annotator asks for answers."""
-    from lamlam.annotate.registry import ANNOTATORS
+    """Return the file of answers: by default beside the output, if the annotator uses one."""
+    from lamlam.annotate.annotator import ANNOTATORS
 
-    beside = out.with_name(f"{out.name}.answers.sqlite")
-    return given or (beside if "cache" in ANNOTATORS[name].takes else None)
+    default = out.with_name(f"{out.name}.answers.sqlite")
+    return given or (default if "cache" in ANNOTATORS[name].takes else None)
 
 
 @contextmanager
 def _progress(size: int) -> "Iterator[Progress]":
-    """A bar on standard error: documents and documents a second, and, by the bytes read, the time left."""
+    """Show a bar on standard error: documents, documents per second, and, by the bytes read, the time left."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from lamlam.annotate.shardwork import Progress
+    from lamlam.annotate.shard_work import Progress
 
-    told = TextColumn("{task.fields[documents]:,} documents, {task.fields[rate]:,.1f} a second")
+    count = TextColumn("{task.fields[documents]:,} documents, {task.fields[rate]:,.1f} a second")
     times = TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
     name, console = TextColumn("{task.description}"), Console(stderr=True)
-    with Bar(name, BarColumn(), told, *times, console=console, transient=True) as bar:
+    with Bar(name, BarColumn(), count, *times, console=console, transient=True) as bar:
         task = bar.add_task("annotating", total=size or None, documents=0, rate=0.0)
 
         def made(documents: int) -> None:
@@ -148,7 +150,7 @@ def _progress(size: int) -> "Iterator[Progress]":
         yield Progress(read=lambda read: bar.advance(task, read), made=made, stage=stage)
 
 
-def _print(tally: "Tally", out: Path) -> None:
+def _print(tally: "CorpusTally", out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -162,4 +164,31 @@ def _print(tally: "Tally", out: Path) -> None:
         rows |= {"refused, as they were forgotten": len(report.refused)}
     for name, count in rows.items():
         table.add_row(name, f"{count:,}")
+    Console().print(table)
+
+
+def _print_estimate(
+    documents: Iterable["AnnotatedDocument"],
+    model: str | None,
+    cache: Path | None,
+    settings: Mapping[str, str],
+    prices: tuple[float, float] | None,
+) -> None:
+    """Print the estimate for documents with a chat model; nothing is sent, and no cache is created."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from lamlam.annotate.chat.annotator import estimate, open_client
+
+    if model is None:
+        raise InputError("chat needs --model, the model's name on the server", field="model")
+    found = estimate(documents, open_client(model, None, cache if cache and cache.exists() else None, settings))
+    table = Table("", "number", title=f"{found.documents:,} documents for {model}, estimated")
+    table.columns[1].justify = "right"
+    rows = {"words": found.words, "answers in the cache": found.known, "requests to make": found.requests}
+    rows |= {"tokens in": found.tokens_in, "tokens out": found.tokens_out}
+    for name, count in rows.items():
+        table.add_row(name, f"{count:,}")
+    if prices is not None:
+        table.add_row("price", f"{found.price(*prices):,.2f}")
     Console().print(table)

@@ -1,4 +1,4 @@
-"""`lamlam annotate score`: how good annotations are, held against a gold annotation."""
+"""`lamlam annotate score`: score annotations against a gold annotation."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -9,8 +9,8 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from lamlam.annotate.intervals import Figure, Rate
     from lamlam.annotate.score import Score
-    from lamlam.annotate.score.measure import Figure, Rate
 
 __all__ = ["register"]
 
@@ -35,7 +35,7 @@ _MEASURES = {
     "fact": "fact, anywhere",
 }
 _RATES = {
-    "unplaced": "calls whose value stands nowhere",
+    "unplaced": "calls whose value is nowhere near",
     "early": "calls before their entity is known",
 }
 _LAST_OF_GROUP = ("relation_meaning", "call_meaning")
@@ -44,19 +44,17 @@ _LAST_OF_GROUP = ("relation_meaning", "call_meaning")
 def register(app: typer.Typer) -> None:
     @app.command()
     def score(
-        gold: Annotated[Path, typer.Option(help="The gold annotation (.jsonl, or .json as the paper has it).")],
-        pred: Annotated[Path, typer.Option(help="The annotation to be scored; documents are matched by id.")],
+        gold: Annotated[Path, typer.Option(help="The gold annotation (.jsonl, or the paper's .json).")],
+        pred: Annotated[Path, typer.Option(help="The annotation to score; documents are matched by id.")],
         split: Annotated[Part, typer.Option(help="Which part of the gold counts, by a hash of titles.")] = Part.TEST,
         json: Annotated[Path | None, typer.Option(help="Where to write all figures as JSON.")] = None,
         threshold: Annotated[
-            float | None, typer.Option(help="From this likeness on relations mean the same. [default: as in lookups]")
+            float | None, typer.Option(help="Relations this alike mean the same. [default: as in lookups]")
         ] = None,
-        seed: Annotated[int, typer.Option(help="Of the documents drawn for intervals.")] = 0,
+        seed: Annotated[int, typer.Option(help="Seed of the bootstrap intervals.")] = 0,
     ) -> None:
         """Score annotations: precision, recall and F1 of places, entities, relations and whole calls."""
-        from lamlam.annotate.gold import Split
-        from lamlam.annotate.score import ScoreSettings
-        from lamlam.annotate.score.files import score_files
+        from lamlam.annotate.score import ScoreSettings, Split, score_files
 
         chosen = ScoreSettings(seed=seed) if threshold is None else ScoreSettings(seed=seed, threshold=threshold)
         wanted = None if split is Part.ALL else Split(split.value)
@@ -85,25 +83,25 @@ def _table(title: str, *columns: str) -> "Table":
 def _measures(score: "Score", split: Part) -> "Table":
     title = f"{score.documents:,} documents ({split.value}); in percent, F1 with its 95% interval"
     table = _table(title, "prec.", "recall", "F1", "right", "given", "gold")
-    for name, told in _MEASURES.items():
+    for name, label in _MEASURES.items():
         measure = score.measures[name]
         shares = _percent(measure.precision), _percent(measure.recall), _with_interval(measure.f1)
         counts = (f"{count:,}" for count in (measure.hits, measure.predicted, measure.gold))
-        table.add_row(told, *shares, *counts, end_section=name in _LAST_OF_GROUP)
+        table.add_row(label, *shares, *counts, end_section=name in _LAST_OF_GROUP)
     table.caption = f"relations mean the same from a likeness of {score.settings.threshold:g} on"
     return table
 
 
 def _rates(score: "Score") -> "Table":
     table = _table("The annotations by themselves", "given", "gold")
-    densities = (each["density"] for each in (score.predicted, score.gold))
-    table.add_row("calls a hundred words", *(f"{each.figure.value:.1f} ({each.count:,} calls)" for each in densities))
-    for name, told in _RATES.items():
-        table.add_row(told, _of(score.predicted[name]), _of(score.gold[name]))
+    densities = score.predicted["density"], score.gold["density"]
+    table.add_row("calls per 100 words", *(f"{rate.figure.value:.1f} ({rate.count:,} calls)" for rate in densities))
+    for name, label in _RATES.items():
+        table.add_row(label, _of(score.predicted[name]), _of(score.gold[name]))
     table.add_row("documents whose text is untouched", _of(score.untouched), "")
-    for told, count in (("documents not annotated", score.missing), ("documents not in the gold", score.beyond)):
+    for label, count in (("documents not annotated", score.missing), ("documents not in the gold", score.beyond)):
         if count:
-            table.add_row(told, f"{count:,}", "")
+            table.add_row(label, f"{count:,}", "")
     return table
 
 
@@ -118,5 +116,5 @@ def _with_interval(figure: "Figure") -> str:
 
 
 def _percent(figure: "Figure") -> str:
-    """A dash where there was nothing to divide by."""
+    """Format a share; a dash if there was nothing to divide by."""
     return f"{100 * figure.value:.1f}" if figure.value == figure.value else "-"

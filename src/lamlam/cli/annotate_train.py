@@ -1,4 +1,4 @@
-"""`lamlam annotate train GOLD...`: train a tagger on annotated documents."""
+"""`lamlam annotate train` and `train-causal`: train an annotator on annotated documents."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,17 +27,17 @@ def register(app: typer.Typer) -> None:
         gold: Annotated[
             list[Path], typer.Argument(help="Annotated documents to learn from (.jsonl, .json); the first file leads.")
         ],
-        out: Annotated[Path, typer.Option(help="The folder that the tagger is left in.")],
+        out: Annotated[Path, typer.Option(help="The tagger's folder.")],
         encoder: Annotated[
             str | None, typer.Option(help="A Hugging Face encoder, by its folder or name.  [default: MiniLM]")
         ] = None,
-        epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the gold at most.")] = None,
+        epochs: Annotated[int | None, typer.Option(min=1, help="Maximum passes over the gold.")] = None,
         seed: Annotated[int | None, typer.Option(help="Fixes the training.")] = None,
         set_: Annotated[
             list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as batch=32.")
         ] = None,
     ) -> None:
-        """Train a tagger; training that was cut off goes on from its last pass. Test documents are left out."""
+        """Train a tagger; interrupted training continues from its last pass. Test documents are left out."""
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -51,18 +51,46 @@ def register(app: typer.Typer) -> None:
         with Progress(TextColumn("training a tagger"), *columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("", total=None, f1="-")
 
-            def told(done: int, total: int, score: float | None) -> None:
+            def on_progress(done: int, total: int, score: float | None) -> None:
                 bar.update(task, completed=done, total=total, f1="-" if score is None else f"{score:.3f}")
 
-            record = build_tagger(gold, out, settings, encoder=encoder, told=told)
+            record = build_tagger(gold, out, settings, encoder=encoder, told=on_progress)
         Console().print(_table(record, out))
+
+    @app.command("train-causal")
+    def train_causal(
+        gold: Annotated[list[Path], typer.Argument(metavar="GOLD…", help="Annotated documents, best cleaned ones.")],
+        model: Annotated[Path, typer.Option(help="The folder of a causal model and its fast tokenizer.")],
+        out: Annotated[Path, typer.Option(help="The adapter's folder; an interrupted run continues from its state.")],
+        set_: Annotated[
+            list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as epochs=3.")
+        ] = None,
+        merge: Annotated[Path | None, typer.Option(help="Where to also write base and adapter as one model.")] = None,
+    ) -> None:
+        """Fine-tune low-rank adapters of a causal model; an interrupted run continues from its last epoch."""
+        from lamlam.annotate.causal.model import CausalModel
+        from lamlam.annotate.causal.training import CausalTraining
+        from lamlam.annotate.causal.training import train_causal as train
+        from lamlam.checked import checked
+        from lamlam.cli.pairs import pairs
+        from lamlam.corpus.files import read_documents
+
+        settings = checked(CausalTraining, pairs(set_ or []))
+        documents = (document for path in gold for document in read_documents(path))
+        summary = train(documents, model, out, settings)
+        if merge is not None:
+            CausalModel.open(out).save(merge)
+        examples, loss = summary["examples"], summary["calibration_loss"]
+        calibration = f", calibration loss {loss:.3f}" if loss is not None else ""
+        counts = f"{examples['train']:,} examples, {summary['epochs']:g} epochs"
+        typer.echo(f"{counts}{calibration}. The adapter is in {out}.")
 
 
 def _table(record: dict[str, Any], out: Path) -> "Table":
     from rich.table import Table
 
     scores = record["calibration"]
-    table = Table("F1 on the calibration split", *scores, title=f"The tagger stands in {out}.")
+    table = Table("F1 on the calibration split", *scores, title=f"The tagger is in {out}.")
     for name, label in _FIGURES.items():
         found = [score[name]["f1"]["value"] for score in scores.values()]
         table.add_row(label, *("-" if value is None else f"{value:.3f}" for value in found))

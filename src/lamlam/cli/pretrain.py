@@ -1,4 +1,4 @@
-"""`lamlam pretrain RECIPE.yaml`: train a model, or go on where a run was cut off."""
+"""`lamlam pretrain RECIPE.yaml`: train a model, or continue an interrupted run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,19 +20,19 @@ def register(app: typer.Typer) -> None:
         seconds: Annotated[
             float | None,
             typer.Option(
-                min=0, help="Save the state and stop after so long; the same command goes on.", show_default=False
+                min=0, help="Save the state and stop after this time; the same command continues.", show_default=False
             ),
         ] = None,
     ) -> None:
-        """Pretrain a model from a recipe; a run that was cut off continues where it was saved."""
-        from lamlam.pretrain.ranks import Ranks
+        """Pretrain a model from a recipe; an interrupted run continues from its last saved state."""
         from lamlam.pretrain.recipe import load_recipe
+        from lamlam.pretrain.trainer import DistributedContext
         from lamlam.pretrain.training import pretrain as train
 
         settings = load_recipe(recipe, set_ or ())
         folder = out or Path("runs") / settings.name
         train(settings, folder, seconds=seconds)
-        ranks = Ranks.from_environment()
+        ranks = DistributedContext.from_environment()
         if ranks.first:
-            typer.echo(f"The checkpoint stands in {folder}.")
+            typer.echo(f"The checkpoint is in {folder}.")
         ranks.leave()

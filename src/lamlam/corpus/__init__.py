@@ -1,4 +1,4 @@
-"""Documents, facts and probes, and the files that they stand in."""
+"""Documents, facts and probes, and their files."""
 
 from lamlam.corpus.corpus import Corpus, FactRecord, Probe
 

@@ -1,7 +1,4 @@
-"""What a run trains on and is measured by: annotated documents, facts, and prompts with known answers.
-
-A corpus stands in a folder as four JSON Lines files: `train`, `heldout`, `facts` and `probes`.
-"""
+"""What a run trains on and is measured by: annotated documents, facts, and prompts with known answers."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -13,9 +10,9 @@ __all__ = ["Corpus", "FactRecord", "Probe"]
 
 @dataclass(frozen=True, slots=True)
 class FactRecord:
-    """A fact as it stands in a file, before a knowledge base has given it an identity.
+    """A fact as a file states it, before a knowledge base gives it an identity.
 
-    `document`, `start`, `end` say where it was read: a document's id and a character span in its text.
+    `document`, `start`, `end` are its source: a document's id and a character span in its text.
     """
 
     entity: str
@@ -32,8 +29,8 @@ class FactRecord:
 class Probe:
     """A prompt that ends where a fact's value comes next, and every value that is true there.
 
-    `entity` and `relation` are the right query. `group` is "seen" (the entity stands in training text) or "unseen"
-    (it is only in the knowledge base). `mentions` counts how often training text states the fact.
+    `entity` and `relation` are the right query. `group` is "seen" (the entity is in training text) or "unseen" (it is
+    only in the knowledge base). `mentions` counts how often training text states the fact.
     """
 
     id: str
@@ -55,9 +52,9 @@ class Corpus:
     probes: list[Probe] = field(default_factory=list)
 
     def with_looked_up_values(self) -> "Corpus":
-        """The corpus with each call's value as a lookup returns it: all values of its entity and relation.
+        """Return the corpus with each call's value as a lookup returns it: all values of its entity and relation.
 
-        A text states one author of three; a lookup finds all three. A model that is to be given three learns to choose.
+        A text states one author of three; a lookup finds all three, and the model must learn to choose.
         """
         values: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         for fact in self.facts:

@@ -1,77 +1,80 @@
 """Documents from files and folders, and annotated documents into files.
 
-Readers are iterators, so that a corpus need not fit into memory. JSON Lines are told here; what `paper`, `parquet` and
-`hub` read is left to them.
+Readers are iterators, so a corpus need not fit into memory. JSON Lines, texts and the paper's JSON are read here;
+Parquet and Hugging Face datasets in `tables`.
 """
 
 import bz2
 import gzip
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
 
-from lamlam.corpus.columns import Columns
-from lamlam.corpus.hub import PREFIX, hub_documents
-from lamlam.corpus.ids import Ids
-from lamlam.corpus.lines import read_entries, read_text
-from lamlam.corpus.opened import PACKED
-from lamlam.corpus.paper import documents_from_paper
-from lamlam.corpus.parquet import parquet_documents, write_parquet_documents
-from lamlam.corpus.rows import document_object, document_of
-from lamlam.corpus.titles import title_of
+from lamlam.corpus.lines import PACKED, Entry, OnProgress, read_entries, read_object, read_text
+from lamlam.corpus.rows import Columns, Ids, document_object, document_of
+from lamlam.corpus.tables import PREFIX, hub_documents, parquet_documents, write_parquet_documents
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
-from lamlam.markup import AnnotatedDocument
+from lamlam.markup import AnnotatedDocument, dblookup
+from lamlam.text import title_of
 
-__all__ = ["SHARD_ENDINGS", "TEXT_ENDINGS", "files_of", "read_documents", "read_lines", "write_documents"]
+__all__ = [
+    "SHARD_ENDINGS",
+    "TEXT_ENDINGS",
+    "documents_from_paper",
+    "documents_to_paper",
+    "files_of",
+    "read_documents",
+    "read_lines",
+    "write_documents",
+]
 
 TEXT_ENDINGS = (".txt", ".md")
 SHARD_ENDINGS = (".jsonl", ".parquet", *(f".jsonl{packed}" for packed in PACKED))
 
-Seen = Callable[[int], object]
-
 
 def read_documents(
-    source: str | Path, columns: Columns = Columns(), seen: Seen = lambda read: None
+    source: str | Path, columns: Columns = Columns(), on_progress: OnProgress = lambda size: None
 ) -> Iterator[AnnotatedDocument]:
-    """The documents of a file or folder, by its ending, or of a Hugging Face dataset.
+    """Yield the documents of a file or folder, by its ending, or of a Hugging Face dataset.
 
     `.jsonl`: objects `{"id", "title", "text", "calls": [{"entity", "relation", "value", "at"}]}`, `at` a character
-    offset into `text`; `title` and `calls` optional, and a missing `id` is the file's name and line. `.parquet`: the
-    same as columns. `columns` says how `text`, `id` and `title` are called there. `.json`: the paper's. `.txt`, `.md`:
-    a plain text. A folder: its texts (subfolders too), one document a file, whose ids are names relative to the folder;
-    where there is none, its `.jsonl` and `.parquet` files. `hf:NAME[:SPLIT[:CONFIG]]`: a dataset, streamed. JSON Lines
-    may be packed (`.gz`, `.bz2`). `seen` is told how many bytes were read.
-    Raises `InputError`, also when there is no document, or two have the same id.
+    offset into `text`; `title` and `calls` are optional, a missing `id` becomes the file's name and line. `.parquet`:
+    the same as columns. `columns` names the fields `text`, `id` and `title`. `.json`: the paper's format. `.txt`,
+    `.md`: a plain text. A folder: its texts (with subfolders), one document per file, with paths relative to the folder
+    as ids; without texts, its `.jsonl` and `.parquet` files. `hf:NAME[:SPLIT[:CONFIG]]`: a dataset, streamed. JSON
+    Lines may be packed (`.gz`, `.bz2`). `on_progress` is called with the number of bytes read. Raises `InputError`,
+    also if there is no document or two have the same id.
     """
     found = False
     with Ids() as ids:
-        for document in _documents(source, columns, seen, ids):
+        for document in _documents(source, columns, on_progress, ids):
             found = True
             yield document
     if not found:
         raise InputError("holds no documents", path=source)
 
 
-def read_lines(path: Path, columns: Columns, seen: Seen, ids: Ids) -> Iterator[AnnotatedDocument]:
-    """The documents of JSON Lines, whose ids are new. Raises `InputError`."""
-    for entry in read_entries(path, seen):
+def read_lines(path: Path, columns: Columns, on_progress: OnProgress, ids: Ids) -> Iterator[AnnotatedDocument]:
+    """Yield the documents of JSON Lines, whose ids must be new. Raises `InputError`."""
+    for entry in read_entries(path, on_progress):
         document = document_of(entry, columns)
         ids.add(document.id, path, entry.line, columns.id)
         yield document
 
 
 def files_of(folder: Path) -> list[Path]:
-    """The files of a folder and its subfolders that hold documents, in order: the texts, or else the shards."""
+    """Return the files of a folder and its subfolders that hold documents, in order: the texts, or else the shards."""
     every = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path.relative_to(folder)))
     texts = [path for path in every if path.suffix in TEXT_ENDINGS]
     return texts or [path for path in every if path.name.endswith(SHARD_ENDINGS)]
 
 
 def write_documents(documents: Iterable[AnnotatedDocument], path: str | Path) -> int:
-    """Write documents as JSON Lines, packed where the name ends so, or as Parquet; how many."""
+    """Write documents as JSON Lines, packed if the name says so, or as Parquet, and return how many."""
     if Path(path).suffix == ".parquet":
         return write_parquet_documents(documents, path)
     count = 0
@@ -82,31 +85,31 @@ def write_documents(documents: Iterable[AnnotatedDocument], path: str | Path) ->
     return count
 
 
-def _documents(source: str | Path, columns: Columns, seen: Seen, ids: Ids) -> Iterator[AnnotatedDocument]:
+def _documents(source: str | Path, columns: Columns, on_progress: OnProgress, ids: Ids) -> Iterator[AnnotatedDocument]:
     if isinstance(source, str) and source.startswith(PREFIX):
         return hub_documents(source, columns, ids)
     path = Path(source)
     if path.is_dir():
         files = files_of(path)
         if files and files[0].suffix not in TEXT_ENDINGS:
-            return (document for file in files for document in _documents(file, columns, seen, ids))
-        return _texts(files, path, seen)
+            return (document for file in files for document in _documents(file, columns, on_progress, ids))
+        return _texts(files, path, on_progress)
     if path.suffix in TEXT_ENDINGS:
-        return _texts([path], path.parent, seen)
+        return _texts([path], path.parent, on_progress)
     if path.suffix == ".json":
         return documents_from_paper(path, ids)
     if path.suffix == ".parquet":
-        return parquet_documents(path, columns, seen, ids)
+        return parquet_documents(path, columns, on_progress, ids)
     if path.name.endswith(SHARD_ENDINGS):
-        return read_lines(path, columns, seen, ids)
+        return read_lines(path, columns, on_progress, ids)
     reason = "must end in .jsonl, .parquet, .json, .txt or .md" if path.exists() else "no such file"
     raise InputError(reason, path=path)
 
 
-def _texts(files: Iterable[Path], folder: Path, seen: Seen) -> Iterator[AnnotatedDocument]:
+def _texts(files: Iterable[Path], folder: Path, on_progress: OnProgress) -> Iterator[AnnotatedDocument]:
     for path in files:
         text = read_text(path)
-        seen(len(text.encode()))
+        on_progress(len(text.encode()))
         if text.strip():
             yield AnnotatedDocument(path.relative_to(folder).as_posix(), text, title=title_of(text))
 
@@ -117,7 +120,7 @@ def _hidden(path: Path) -> bool:
 
 @contextmanager
 def _packed(file: IO[bytes], ending: str) -> Iterator[IO[bytes]]:
-    """A file to write into, packed by the ending; equal contents give equal bytes."""
+    """Open a file for writing, packed by its ending; equal contents give equal bytes."""
     if ending == ".gz":
         with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
             yield cast(IO[bytes], packed)
@@ -126,3 +129,51 @@ def _packed(file: IO[bytes], ending: str) -> Iterator[IO[bytes]]:
             yield cast(IO[bytes], packed)
     else:
         yield file
+
+
+def documents_from_paper(path: str | Path, ids: Ids | None = None) -> Iterator[AnnotatedDocument]:
+    """Yield the documents of a file in the paper's JSON; an id is the example's own, or the file's name and its index.
+
+    The format is `{"examples": [{"annotated_text", "text", ...}], "metadata": {...}}`. `annotated_text` holds the calls
+    as `dblookup` markup, as language models wrote it: it is read leniently. Without its calls it is the document's
+    plain text, which may differ from `text`, the original, as models alter what they annotate. An example without
+    `annotated_text` has no calls. A title is `title`, or how the original begins. Raises `InputError` if the file
+    cannot be read, is no JSON, has no `examples` or documents, or has an id twice; `ids` are those of other files.
+    """
+    if ids is None:
+        with Ids() as own:
+            yield from documents_from_paper(path, own)
+        return
+    source = Path(path)
+    root = read_object(source)
+    index = -1
+    for index, example in enumerate(root.entries("examples")):
+        id = example.text("id") if example.has("id") else f"{source.stem}-{index}"
+        ids.add(id, source, field=f"{example.prefix}id")
+        if example.has("annotated_text"):
+            document = dblookup.parse(example.text("annotated_text"), id=id, lenient=True)
+            yield replace(document, title=_title(example))
+        else:
+            yield AnnotatedDocument(id, example.text("text"), title=_title(example))
+    if index < 0:
+        raise InputError("holds no documents", path=source)
+
+
+def documents_to_paper(documents: Iterable[AnnotatedDocument], path: str | Path) -> int:
+    """Write documents in the paper's JSON, with their ids, and return how many."""
+    count = 0
+    with atomic_write(path) as file:
+        file.write('{"examples": [')
+        for document in documents:
+            title = {"title": document.title} if document.title else {}
+            example = {"id": document.id, **title, "annotated_text": dblookup.render(document), "text": document.text}
+            file.write((",\n" if count else "\n") + json.dumps(example, ensure_ascii=False))
+            count += 1
+        file.write('\n], "metadata": {}}\n')
+    return count
+
+
+def _title(example: Entry) -> str:
+    if example.has("title"):
+        return example.text("title")
+    return title_of(example.text("text")) if example.has("text") else ""

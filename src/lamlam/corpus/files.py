@@ -1,21 +1,24 @@
-"""The files that documents, facts and probes stand in.
+"""Reads and writes files of facts and probes, and the folder of a corpus.
 
-Readers are iterators, so that a corpus need not fit into memory; writers make files appear whole or not at all.
-Every bad input is an `InputError` that names the file, the line and the field. `lines` knows JSON Lines, `documents`
-the files of documents, `paper` the paper's JSON.
+Readers are iterators, so a corpus need not fit into memory; files are written whole or not at all. Bad input raises an
+`InputError` that names file, line and field. Files of documents are read by `documents`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from lamlam.corpus.columns import Columns
 from lamlam.corpus.corpus import Corpus, FactRecord, Probe
-from lamlam.corpus.documents import read_documents, read_lines, write_documents
-from lamlam.corpus.ids import Ids
+from lamlam.corpus.documents import (
+    documents_from_paper,
+    documents_to_paper,
+    read_documents,
+    read_lines,
+    write_documents,
+)
 from lamlam.corpus.lines import Entry, read_entries, write_objects
-from lamlam.corpus.paper import documents_from_paper, documents_to_paper
+from lamlam.corpus.rows import Columns, Ids
 from lamlam.errors import InputError, LamLamError
 from lamlam.markup import AnnotatedDocument
 
@@ -41,7 +44,7 @@ _PROBE = frozenset(field.name for field in fields(Probe))
 
 
 def read_facts(path: str | Path) -> Iterator[FactRecord]:
-    """The facts of a JSON Lines file.
+    """Yield the facts of a JSON Lines file.
 
     An object is `{"entity", "relation", "value"}` and optionally `"source": {"document", "start", "end"}` (a character
     span, both or neither) and `"aliases": {"entity": [...], "relation": [...]}`. Raises `InputError`.
@@ -50,24 +53,24 @@ def read_facts(path: str | Path) -> Iterator[FactRecord]:
 
 
 def read_probes(path: str | Path) -> Iterator[Probe]:
-    """The probes of a JSON Lines file, whose objects have the fields of `Probe`. Raises `InputError`."""
+    """Yield the probes of a JSON Lines file, whose objects have the fields of `Probe`. Raises `InputError`."""
     return (_probe(entry) for entry in read_entries(path))
 
 
 def write_facts(facts: Iterable[FactRecord], path: str | Path) -> int:
-    """Write facts as JSON Lines; how many. Raises `LamLamError` for a span without a document or an end."""
+    """Write facts as JSON Lines and return how many. Raises `LamLamError` for a span without a document or an end."""
     return write_objects(map(_fact_object, facts), path)
 
 
 def write_probes(probes: Iterable[Probe], path: str | Path) -> int:
-    """Write probes as JSON Lines; how many."""
-    return write_objects(map(_probe_object, probes), path)
+    """Write probes as JSON Lines and return how many."""
+    return write_objects(map(asdict, probes), path)
 
 
 def load_corpus(folder: str | Path) -> Corpus:
-    """The corpus of a folder: `train.jsonl`, `facts.jsonl`; where there are, `probes.jsonl`, `heldout-<group>.jsonl`.
+    """Read a corpus folder: `train.jsonl` and `facts.jsonl`, with optional `probes.jsonl` and `heldout-<group>.jsonl`.
 
-    Raises `InputError` when the folder or a file is missing or bad, or there is nothing to train on.
+    Raises `InputError` if the folder or a file is missing or bad, or there is nothing to train on.
     """
     source = Path(folder)
     if not source.is_dir():
@@ -83,15 +86,15 @@ def load_corpus(folder: str | Path) -> Corpus:
 
 
 def _group(path: Path) -> list[AnnotatedDocument]:
-    """Held-out documents; there may be none."""
+    """Return held-out documents; there may be none."""
     with Ids() as ids:
         return list(read_lines(path, Columns(), lambda read: None, ids))
 
 
 def save_corpus(corpus: Corpus, folder: str | Path) -> None:
-    """Write a corpus into a folder, made if need be; held-out groups that an earlier corpus left there go.
+    """Write a corpus into a folder, created if missing; held-out groups of an earlier corpus are removed.
 
-    Raises `InputError` when a group's name cannot be part of a file's name.
+    Raises `InputError` if a group's name cannot be part of a file's name.
     """
     target = Path(folder)
     for group in corpus.heldout:
@@ -108,9 +111,9 @@ def save_corpus(corpus: Corpus, folder: str | Path) -> None:
 
 
 def fact_of(entry: Entry, unread: Callable[[str], object] = lambda field: None) -> FactRecord:
-    """The fact that an object of a JSON Lines file states; see `read_facts`. Raises `InputError`.
+    """Return the fact in an object of a JSON Lines file; see `read_facts`. Raises `InputError`.
 
-    `unread` is told which fields are not part of a fact; one that is a misspelt part of it is an error.
+    `unread` is called with each field that is not part of a fact; a misspelt part is an error.
     """
     source = entry.entry("source") if entry.has("source") else None
     aliases = entry.entry("aliases") if entry.has("aliases") else None
@@ -141,16 +144,14 @@ def _span(source: Entry) -> tuple[int, int] | tuple[None, None]:
 def _fact_object(fact: FactRecord) -> dict[str, Any]:
     if (fact.start is None) != (fact.end is None) or (fact.document is None and fact.start is not None):
         raise LamLamError(f"the fact {fact.relation} of {fact.entity} has a span without a document or an end")
-    result: dict[str, Any] = {"entity": fact.entity, "relation": fact.relation, "value": fact.value}
     source = {"document": fact.document, "start": fact.start, "end": fact.end}
     aliases = {"entity": list(fact.entity_aliases), "relation": list(fact.relation_aliases)}
-    for field, value in (
-        ("source", {key: part for key, part in source.items() if part is not None}),
-        ("aliases", {key: names for key, names in aliases.items() if names}),
-    ):
-        if value:
-            result[field] = value
-    return result
+    parts = {
+        "source": {key: part for key, part in source.items() if part is not None},
+        "aliases": {key: names for key, names in aliases.items() if names},
+    }
+    triple = {"entity": fact.entity, "relation": fact.relation, "value": fact.value}
+    return triple | {name: part for name, part in parts.items() if part}
 
 
 def _probe(entry: Entry) -> Probe:
@@ -167,15 +168,3 @@ def _probe(entry: Entry) -> Probe:
         group=entry.text("group"),
         mentions=entry.number("mentions", least=0) if entry.has("mentions") else 0,
     )
-
-
-def _probe_object(probe: Probe) -> dict[str, Any]:
-    return {
-        "id": probe.id,
-        "prompt": probe.prompt,
-        "entity": probe.entity,
-        "relation": probe.relation,
-        "answers": list(probe.answers),
-        "group": probe.group,
-        "mentions": probe.mentions,
-    }

@@ -1,25 +1,76 @@
-"""Splits stated documents by subject, so that what is held out was never read, only looked up.
+"""Splits a collection into training documents, held-out documents and probes; reads WebNLG.
 
-One subject in so many, by hash, stands in no training text, neither as a subject nor by name. How a text is annotated
-and how else a value may be written is given by the caller.
+`split_by_subject` holds out one subject in so many, by hash: it occurs in no training text, neither as a subject nor by
+name, and can only be looked up. `hold_out_documents` holds out every so many documents. Where a text states its facts
+and how else a value may be written is passed in.
 """
 
 import hashlib
 import random
-import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
 
 from lamlam.corpus.corpus import Corpus, FactRecord, Probe
-from lamlam.corpus.webnlg import StatedDocument
+from lamlam.corpus.lines import Entry, read_entries
 from lamlam.errors import InputError
 from lamlam.markup import AnnotatedDocument
+from lamlam.text import plain_words, readable, spaced
 
-__all__ = ["NameSearch", "is_held_out", "split_by_subject"]
+__all__ = [
+    "NameSearch",
+    "StatedDocument",
+    "hold_out_documents",
+    "is_held_out",
+    "read_webnlg",
+    "split_by_subject",
+    "stated_document",
+]
 
 _MOST_PROBES = 600
+
+
+@dataclass(frozen=True, slots=True)
+class StatedDocument:
+    """A text and the facts that it is known to state, without their places."""
+
+    id: str
+    text: str
+    facts: tuple[FactRecord, ...]
+    category: str = ""
+
+    @property
+    def subjects(self) -> set[str]:
+        return {fact.entity for fact in self.facts}
+
+
+def read_webnlg(path: str | Path) -> Iterator[StatedDocument]:
+    """Yield the texts of a JSON Lines file of `{"category", "triples", "text"}`, as "<file's stem>-<line>".
+
+    Relations become readable words: "cityServed" is read as "city served". The category may be missing.
+    Raises `InputError` with the line and field for a file that cannot be read so.
+    """
+    return (stated_document(entry) for entry in read_entries(path))
+
+
+def stated_document(entry: Entry) -> StatedDocument:
+    """Return the text of one object, and the facts that it states. Raises `InputError`."""
+    rows = entry.value.get("triples")
+    if not isinstance(rows, list):
+        raise entry.error("must be a list of [entity, relation, value]", "triples")
+    facts = dict.fromkeys(_fact(entry, f"triples[{place}]", row) for place, row in enumerate(rows))
+    category = entry.text("category") if entry.has("category") else ""
+    return StatedDocument(f"{entry.path.stem}-{entry.line}", entry.text("text", empty=False), tuple(facts), category)
+
+
+def _fact(entry: Entry, field: str, row: Any) -> FactRecord:
+    parts = Entry({field: row}, entry.path, entry.line).texts(field)
+    if len(parts) != 3 or not all(part.strip() for part in parts):
+        raise entry.error("must be [entity, relation, value], none of them empty", field)
+    entity, relation, value = parts
+    return FactRecord(spaced(entity), readable(relation), spaced(value))
 
 
 class _Annotated(Protocol):
@@ -39,12 +90,12 @@ def split_by_subject(
     one_in: int = 8,
     seed: int = 0,
 ) -> Corpus:
-    """The corpus of `documents` and `dev` with one subject in `one_in` held out.
+    """Return the corpus of `documents` and `dev` with one subject in `one_in` held out.
 
-    `train` are the documents that nowhere mention a held-out subject; `heldout["seen"]` the texts of `dev` that do not
-    either and whose subjects all stand in `train`; `heldout["unseen"]` all texts about a held-out subject. `facts` are
+    `train` are the documents that never mention a held-out subject; `heldout["seen"]` the texts of `dev` that don't
+    either and whose subjects are all in `train`; `heldout["unseen"]` all texts about a held-out subject. `facts` are
     all facts, once for every place where a text states them. Probes end where a text states a fact after naming its
-    entity: at most 600 a group, drawn by `seed`. Raises `InputError` when nothing is left to train on.
+    entity: at most 600 per group, drawn by `seed`. Raises `InputError` if nothing is left to train on.
     """
     if one_in < 2:
         raise InputError(f"must be at least 2, not {one_in}", field="one_in")
@@ -67,7 +118,7 @@ def split_by_subject(
             "seen": [annotated[document.id].document for document in seen],
             "unseen": [annotated[document.id].document for document in unseen],
         },
-        facts=_facts(every, annotated),
+        facts=_facts_with_places(every, annotated),
         probes=[
             *probes.group("seen", (annotated[document.id] for document in seen), known),
             *probes.group("unseen", (annotated[document.id] for document in unseen), held),
@@ -76,14 +127,13 @@ def split_by_subject(
 
 
 def is_held_out(subject: str, one_in: int, seed: int) -> bool:
-    """Whether the hash of a subject under a seed is among the one in `one_in` held out."""
+    """Return whether the hash of a subject under a seed is among the one in `one_in` held out."""
     return int(hashlib.sha256(f"{seed}:{subject}".encode()).hexdigest(), 16) % one_in == 0
 
 
 class NameSearch:
-    """Tells whether a text has one of many names in it, as whole words.
-
-    Case, diacritics, punctuation and a final s do not matter.
+    """Finds whether a text contains one of many names as whole words, whatever case, diacritics, punctuation or
+    final s.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -101,9 +151,7 @@ class NameSearch:
 
 
 def _plain(text: str) -> list[str]:
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    words = "".join(c if c.isalnum() else " " for c in decomposed if not unicodedata.combining(c)).split()
-    return [word.removesuffix("s") or word for word in words]
+    return [word.key.removesuffix("s") or word.key for word in plain_words(text)]
 
 
 def _mentions(document: StatedDocument, subjects: set[str], names: NameSearch) -> bool:
@@ -111,8 +159,8 @@ def _mentions(document: StatedDocument, subjects: set[str], names: NameSearch) -
     return bool((document.subjects | values) & subjects) or names.found_in(document.text)
 
 
-def _facts(documents: Iterable[StatedDocument], annotated: dict[str, _Annotated]) -> list[FactRecord]:
-    """Every fact with each of its places; a fact placed nowhere stands once, without a source."""
+def _facts_with_places(documents: Iterable[StatedDocument], annotated: dict[str, _Annotated]) -> list[FactRecord]:
+    """Return every fact with each of its places; a fact placed nowhere occurs once, without a source."""
     placed = [fact for document in documents for fact in annotated[document.id].placed]
     sourced = {_key(fact) for fact in placed}
     bare = dict.fromkeys(fact for document in documents for fact in document.facts if _key(fact) not in sourced)
@@ -124,7 +172,7 @@ def _key(fact: FactRecord) -> tuple[str, str, str]:
 
 
 class _Probes:
-    """Draws probes from annotated documents; holds every true value and how often training text states each fact."""
+    """Draws probes from annotated documents; knows every true value and how often training text states each fact."""
 
     def __init__(
         self,
@@ -141,7 +189,7 @@ class _Probes:
         self._spellings, self._seed = spellings, seed
 
     def group(self, name: str, annotated: Iterable[_Annotated], entities: set[str]) -> list[Probe]:
-        """At most 600 probes about `entities`, in the order of their texts."""
+        """Draw at most 600 probes about `entities`, in the order of their texts."""
         found: dict[tuple[str, str, str], Probe] = {}
         for one in annotated:
             for fact in one.placed:
@@ -156,6 +204,49 @@ class _Probes:
 
     def _probe(self, fact: FactRecord, prompt: str, written: str, group: str) -> Probe:
         true = [fact.value, *self._values[fact.entity, fact.relation]]
-        answers = dict.fromkeys([fact.value, written, *(each for value in true for each in self._spellings(value))])
+        answers = dict.fromkeys([fact.value, written, *(form for value in true for form in self._spellings(value))])
         mentions = self._stated[_key(fact)]
         return Probe("", prompt, fact.entity, fact.relation, tuple(answers), group, mentions)
+
+
+def hold_out_documents(documents: Sequence[AnnotatedDocument], *, every: int) -> Corpus:
+    """Return the corpus of `documents` with each `every`-th one held out; calls become facts and, held out, probes.
+
+    A probe is "seen" if its entity has a call in training. Raises `InputError` if nothing is left to train on.
+    """
+    train = [document for number, document in enumerate(documents) if number % every]
+    heldout = [document for number, document in enumerate(documents) if not number % every]
+    if not train:
+        raise InputError("holds too few documents to hold one out and train on the rest")
+    values: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for document in documents:
+        for call in document.calls:
+            values[call.entity, call.relation][call.value] = None
+    stated = Counter((call.entity, call.relation) for document in train for call in document.calls)
+    known = {entity for entity, _ in stated}
+    probes = [
+        Probe(
+            id=f"{document.id}-{number}",
+            prompt=document.text[: call.at].rstrip(),
+            entity=call.entity,
+            relation=call.relation,
+            answers=tuple(values[call.entity, call.relation]),
+            group="seen" if call.entity in known else "unseen",
+            mentions=stated[call.entity, call.relation],
+        )
+        for document in heldout
+        for number, call in enumerate(document.calls)
+        if call.entity in document.text[: call.at]
+    ]
+    return Corpus(
+        train, {"heldout": heldout}, [fact for document in documents for fact in _facts_of_calls(document)], probes
+    )
+
+
+def _facts_of_calls(document: AnnotatedDocument) -> list[FactRecord]:
+    """Return a document's calls as facts, with the span of the value if the text continues with it."""
+    facts = []
+    for call in document.calls:
+        end = call.at + len(call.value) if document.text.startswith(call.value, call.at) else call.at
+        facts.append(FactRecord(call.entity, call.relation, call.value, document.id, call.at, end))
+    return facts

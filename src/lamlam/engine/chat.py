@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from jinja2 import TemplateError
 
-from lamlam.corpus.questions import QUESTION_MARKS, conversation
+from lamlam.corpus.prompts import QUESTION_MARKS, conversation
 from lamlam.engine.prompt import Prompt
 from lamlam.errors import InputError
 from lamlam.vocab import Vocabulary

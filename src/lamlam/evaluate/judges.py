@@ -13,15 +13,14 @@ from typing import Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lamlam.annotate.chat.answer import unwrapped
+from lamlam.annotate.chat.annotator import open_client
 from lamlam.annotate.chat.client import ChatClient
-from lamlam.annotate.chat.opening import open_client
-from lamlam.annotate.chat.prompt import framed
+from lamlam.annotate.chat.messages import framed, unwrapped
 from lamlam.annotate.forms import spellings
-from lamlam.annotate.words import Word, words
 from lamlam.kb.names import normalise
 from lamlam.kb.view import View
 from lamlam.server import Refused, Server, key_of_environment
+from lamlam.text import Word, words
 
 __all__ = ["ChatJudge", "Claim", "Judge", "JudgeSettings", "KnowledgeJudge", "sentences"]
 

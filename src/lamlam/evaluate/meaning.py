@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from lamlam.annotate.forms import Strength, surface_forms
 from lamlam.annotate.quantities import quantity_forms
-from lamlam.annotate.words import Word, words
+from lamlam.text import Word, words
 
 __all__ = ["Likeness", "Said", "likeness"]
 

@@ -17,9 +17,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lamlam.annotate.words import words
 from lamlam.evaluate.meaning import Likeness, Said
 from lamlam.evaluate.results import Proportion
+from lamlam.text import words
 
 __all__ = ["Asked", "Outcome", "outcome", "shares"]
 

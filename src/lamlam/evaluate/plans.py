@@ -22,8 +22,7 @@ from lamlam.kb.files import import_file
 from lamlam.kb.names import normalise
 from lamlam.kb.store import KnowledgeBase
 from lamlam.world.names import NameForge
-from lamlam.world.questions import answers_of, prompts, question
-from lamlam.world.wordings import DEMO_WORDINGS, WORDINGS
+from lamlam.world.wordings import DEMO_WORDINGS, WORDINGS, answers_of, prompts, question
 
 __all__ = [
     "QUESTION_SETS",

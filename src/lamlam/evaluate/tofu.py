@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from lamlam.annotate.tagger.names import names
 from lamlam.batches import batches
 from lamlam.corpus.lines import Entry, read_entries
-from lamlam.corpus.questions import QUESTION_MARKS, prompt_of
+from lamlam.corpus.prompts import QUESTION_MARKS, prompt_of
 from lamlam.engine.engine import Engine
 from lamlam.engine.generation import Generation
 from lamlam.engine.settings import DecodingSettings

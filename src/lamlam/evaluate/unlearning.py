@@ -24,14 +24,20 @@ from lamlam.annotate.annotator import Annotator
 from lamlam.annotate.spans import facts_in
 from lamlam.batches import batches
 from lamlam.corpus import Corpus
-from lamlam.corpus.questions import prompt_of, text_of
+from lamlam.corpus.prompts import prompt_of, text_of
 from lamlam.evaluate.tofu import QuestionPair
 from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.weights import weight_digests
-from lamlam.pretrain.recipe import FolderSource, ModelSettings, Recipe, TrainingSettings, load_recipe
-from lamlam.pretrain.substitution import SubstitutionSettings
+from lamlam.pretrain.recipe import (
+    FolderSource,
+    ModelSettings,
+    Recipe,
+    SubstitutionSettings,
+    TrainingSettings,
+    load_recipe,
+)
 from lamlam.pretrain.training import Run, pretrain
 from lamlam.vocab import IGNORE_INDEX, Arm, Vocabulary, encode, opened
 

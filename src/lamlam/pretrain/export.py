@@ -1,4 +1,4 @@
-"""A run's adapter as a folder to be given to others: small, whole, and without a place on this machine."""
+"""Exports a run's adapter as a folder for others: small, complete, and without paths of this machine."""
 
 import json
 import shutil
@@ -39,10 +39,10 @@ lamlam generate {title} --base PATH --kb FACTS "A prompt"
 
 
 def export_adapter(run: Path, out: Path, *, name: str, license: str, accept: tuple[str, ...] = ()) -> None:
-    """Write adapter, tokenizer, recipe, a card, and what tells the base, which others know by `name`.
+    """Write adapter, tokenizer, recipe, a card, and the identity of the base, which others know by `name`.
 
-    `accept` are digests of other forms of the base, which are accepted besides. Raises `InputError` when the run has no
-    adapter or the place cannot be written.
+    `accept` are digests of other accepted forms of the base. Raises `InputError` if the run has no adapter or `out`
+    cannot be written.
     """
     if not is_adapter(run):
         raise InputError("the run holds no adapter", path=run)
@@ -66,7 +66,7 @@ def export_adapter(run: Path, out: Path, *, name: str, license: str, accept: tup
 
 
 def _recipe(run: Path, name: str) -> str:
-    """The run's recipe, with the base by its name, and public data where the environment says."""
+    """Return the run's recipe, with the base's name and `$LAMLAM_DATA` for the folder of public data."""
     recipe = load_recipe(run / "recipe.yaml").model_dump(mode="json")
     recipe["model"]["path"] = name
     return yaml.safe_dump(_without_places(recipe), sort_keys=False, allow_unicode=True)

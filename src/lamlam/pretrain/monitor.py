@@ -1,7 +1,10 @@
-"""What a run writes down while it trains: `metrics.jsonl`, one JSON object a line.
+"""What a run writes while it trains: `metrics.jsonl`, one JSON object per line, with losses, perplexities and
+throughput.
 
-Evaluation of a finished model is the business of `evaluate`; here a few held-out documents are scored, so that the
-curves of the paper's figures can be drawn.
+A token costs 6 N floating-point operations for a model with N multiplying weights (forward 2, backward 4; Kaplan et
+al., arXiv 2001.08361), and 6 L T H for the attention of L layers of width H over a row of T tokens: half of PaLM's 12 L
+T H (arXiv 2204.02311, appendix B), as a causal row has half the pairs. Document boundaries leave fewer still, and
+recomputed activations don't count.
 """
 
 import json
@@ -10,23 +13,60 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState
 
 from lamlam.markup import AnnotatedDocument
 from lamlam.model.losses import Loss, losses_by_class
-from lamlam.pretrain.throughput import Throughput
 from lamlam.vocab import Arm, Vocabulary
 
-__all__ = ["Monitor", "ProgressBar"]
+__all__ = ["Monitor", "ProgressBar", "Throughput"]
+
+# Dense bfloat16 operations a second, from the vendor's data sheets; longer names first.
+_PEAKS = (
+    ("H100 PCIe", 756e12),
+    ("H100 NVL", 835e12),
+    ("H100", 989e12),
+    ("H200", 989e12),
+    ("A100", 312e12),
+)
+
+
+class Throughput:
+    """Operations a token of a model, over the peak of the devices that train it. `peak` is None where unknown."""
+
+    def __init__(self, model: PreTrainedModel, context: int, *, devices: int = 1, bf16: bool = True) -> None:
+        config = model.config
+        width = config.num_attention_heads * (getattr(config, "head_dim", None) or _head_size(config))
+        self.flops_a_token = 6 * _multiplying(model) + 6 * config.num_hidden_layers * context * width
+        name = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+        one = next((peak for known, peak in _PEAKS if known in name), None) if bf16 else None
+        self.device, self.peak = name or "cpu", one and one * devices
+
+    def figures(self, tokens: int, seconds: float) -> dict[str, float | None]:
+        """Return `tokens_per_second` and `utilisation`, the share of the peak (None if the peak is unknown)."""
+        rate = tokens / seconds
+        used = round(rate * self.flops_a_token / self.peak, 4) if self.peak else None
+        return {"tokens_per_second": round(rate, 1), "utilisation": used}
+
+
+def _head_size(config: object) -> int:
+    return int(config.hidden_size // config.num_attention_heads)  # type: ignore[attr-defined]
+
+
+def _multiplying(model: PreTrainedModel) -> int:
+    """Return the number of weights without lookup tables: positions, and token embeddings that aren't also the head."""
+    tables = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
+    head = cast(torch.nn.Linear, model.get_output_embeddings()).weight
+    return sum(p.numel() for p in model.parameters() if id(p) not in tables or p is head)
 
 
 def _figures(losses: Mapping[str, Loss]) -> dict[str, float]:
-    """Static and normalized perplexity (arXiv 2505.15962, section 4.1) and the mean loss of each class of token."""
+    """Return static and normalized perplexity (arXiv 2505.15962, section 4.1) and each token class's mean loss."""
     text = losses["text"]
     figures = {"static": math.exp(text.mean), "normalized": math.exp(losses["trained"].total / text.tokens)}
     return figures | {f"{name}_loss": loss.mean for name, loss in losses.items() if loss.tokens}
@@ -53,10 +93,8 @@ class Monitor(TrainerCallback):
         self.throughput, self.every, self.tokens_a_step = throughput, every, tokens_a_step
         self.started, self._clock = time.monotonic(), _Clock()
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
-        """A resumed run keeps the lines up to the step that it resumes from, and writes the others again."""
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
+        """Keep the lines up to the step that a run resumes from."""
         self.started, self._clock = time.monotonic(), _Clock()
         if self.path is None:
             return
@@ -65,30 +103,16 @@ class Monitor(TrainerCallback):
         self.path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         self.started -= json.loads(kept[-1])["seconds"] if kept else 0
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **more: Any,
-    ) -> None:
-        if logs and "loss" in logs:
+    def on_log(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
+        if "loss" in (logs := more.get("logs") or {}):
             figures = {key: logs[key] for key in ("loss", "grad_norm", "learning_rate") if key in logs}
             steps, seconds = self._clock.lap(state.global_step)
             speed = self.throughput.figures(steps * self.tokens_a_step, seconds) if steps else {}
             self._write(state, figures | speed)
 
-    def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        model: PreTrainedModel | None = None,
-        **more: Any,
-    ) -> None:
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         self._clock.start(state.global_step)
-        last = state.global_step == state.max_steps
+        last, model = state.global_step == state.max_steps, more.get("model")
         if model is None or not self.every or not (state.global_step % self.every == 0 or last):
             return
         # Documents of all lengths would be compiled one length after another.
@@ -97,8 +121,8 @@ class Monitor(TrainerCallback):
                 losses = losses_by_class(model, self.vocabulary, documents, self.arm)
                 self._write(state, {"group": group, **_figures(losses)})
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
-        """Saving follows a line of the log: what it took is no part of the next lap."""
+    def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
+        """Leave the time for saving, which follows a line of the log, out of the next lap."""
         self._clock.restart(state.global_step)
 
     def _write(self, state: TrainerState, figures: Mapping[str, Any]) -> None:
@@ -114,14 +138,14 @@ class Monitor(TrainerCallback):
 
 
 class _Clock:
-    """Steps and seconds between lines of the log, without pauses, and without the warming up of the first step."""
+    """Steps and seconds between lines of the log, without pauses and the first step, which warms up."""
 
     def __init__(self) -> None:
         self._step: int | None = None
         self._since = 0.0
 
     def start(self, step: int) -> None:
-        """Begin to count, unless that has been done."""
+        """Start counting, if it has not been started."""
         if self._step is None:
             self.restart(step)
 
@@ -131,7 +155,7 @@ class _Clock:
         self._step, self._since = step, time.perf_counter()
 
     def lap(self, step: int) -> tuple[int, float]:
-        """Steps and seconds since the last lap; no steps before the second one of a run."""
+        """Return steps and seconds since the last lap; no steps before the second one of a run."""
         begun = step if self._step is None else self._step
         steps, seconds = step - begun, time.perf_counter() - self._since
         self.restart(step)
@@ -154,25 +178,16 @@ class ProgressBar(TrainerCallback):
         self._bar = Progress(TextColumn("{task.description}"), *columns, console=Console(stderr=True))
         self._task = self._bar.add_task(f"pretraining {name}", loss="-")
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
         self._bar.start()
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         self._bar.update(self._task, completed=state.global_step)
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **more: Any,
-    ) -> None:
-        if logs and "loss" in logs:
+    def on_log(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
+        if "loss" in (logs := more.get("logs") or {}):
             self._bar.update(self._task, loss=f"{float(logs['loss']):.3f}")
 
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
+    def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         self._bar.stop()

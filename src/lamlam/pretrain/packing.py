@@ -1,7 +1,7 @@
-"""Packing: whole documents side by side in rows of one length, in a memory-mapped file.
+"""Packing: whole documents side by side in rows of equal length, in a memory-mapped file.
 
-A packed folder holds `ids.bin` and `kinds.bin`, both `[N, T]`, and `packed.json`, which is written last: a folder
-without it is not a packed folder. Labels and positions follow from the kinds, so they are not stored.
+A packed folder holds `ids.bin` and `kinds.bin`, both `[N, T]`, and `packed.json`, which is written last and completes
+it. Labels and positions follow from the kinds, so they are not stored.
 
 Shapes: N rows, T tokens a row (the context).
 """
@@ -27,11 +27,11 @@ _TEXT = (Kind.TEXT, Kind.OPEN)
 
 
 class PackedFile(Dataset[dict[str, torch.Tensor]]):
-    """Rows of a packed folder as training examples. Raises `InputError` when the folder is not one.
+    """Rows of a packed folder as training examples. Raises `InputError` if the folder is not one.
 
-    With `boundaries`, positions begin anew with each document, which transformers reads as documents that do not
-    attend to each other (`masking_utils.find_packed_sequence_indices`); without, a row is one text. With `mask_values`
-    off, values carry loss like everything else.
+    With `boundaries`, positions restart with each document, which transformers takes as documents that don't attend to
+    each other (`masking_utils.find_packed_sequence_indices`); without, a row is one text. Without `mask_values`, values
+    carry loss like everything else.
     """
 
     def __init__(self, folder: str | Path, *, boundaries: bool = True, mask_values: bool = True) -> None:
@@ -49,9 +49,9 @@ class PackedFile(Dataset[dict[str, torch.Tensor]]):
         return int(self.meta["rows"])
 
     def __getitem__(self, row: int) -> dict[str, torch.Tensor]:
-        """`input_ids`, `labels`, and with boundaries `position_ids`, each [T], int64.
+        """Return `input_ids`, `labels`, and with boundaries `position_ids`, each [T], int64.
 
-        And `open_calls` [T], bool, in a file that has tokens of the kind OPEN: these.
+        If the file has tokens of the kind OPEN, also `open_calls` [T], bool, which marks them.
         """
         ids, kinds = self.ids[row].astype(np.int64), np.asarray(self.kinds[row])
         targets = labels(ids, kinds, self.mask_values)
@@ -66,10 +66,10 @@ class PackedFile(Dataset[dict[str, torch.Tensor]]):
 def pack(
     documents: Iterable[Encoded], folder: str | Path, *, context: int, pad_id: int, tokens: int | None = None
 ) -> PackedFile:
-    """Write documents into rows until `tokens` of them (None: all) are placed.
+    """Write documents into rows until `tokens` tokens (None: all) are placed.
 
-    A document goes whole into the first open row with room, so that few places are padded; one longer than a row is
-    cut, never inside a call. Raises `LamLamError` when there is no document.
+    A document goes whole into the first open row with room, which leaves little padding; one longer than a row is cut,
+    but never inside a call. Raises `LamLamError` if there is no document.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def _limit(documents: Iterable[Encoded], tokens: int | None) -> Iterator[Encoded
 
 
 def _rows(documents: Iterable[Encoded], context: int) -> Iterator[Encoded]:
-    """First fit over a few open rows; the fullest leaves when a new one is needed."""
+    """Place documents by first fit over a few open rows; the fullest is closed when a new one is needed."""
     rows: list[Encoded] = []
     for document in documents:
         for piece in _pieces(document, context):
@@ -117,11 +117,11 @@ def _rows(documents: Iterable[Encoded], context: int) -> Iterator[Encoded]:
 
 
 def _pieces(document: Encoded, context: int) -> Iterator[Encoded]:
-    """The document whole, or pieces of at most `context` tokens, each opened by the document's BOS."""
+    """Yield the whole document, or pieces of at most `context` tokens, each beginning with the document's BOS."""
     ids, kinds = document.ids, document.kinds
     while len(ids) > context:
         cut = context
-        # Between text tokens only: half a call would teach the model to begin one without its entity.
+        # Between text tokens only: half a call would teach the model to start one without its entity.
         while cut > 1 and not (kinds[cut] in (*_TEXT, Kind.EOS) and kinds[cut - 1] in (*_TEXT, Kind.END)):
             cut -= 1
         cut = cut if cut > 1 else context
@@ -131,7 +131,7 @@ def _pieces(document: Encoded, context: int) -> Iterator[Encoded]:
 
 
 def _positions(kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """Position of each token in its document; padding counts as a document of its own. kinds [T] -> [T]."""
+    """Return the position of each token in its document (padding is one too): kinds [T] -> [T]."""
     index = np.arange(len(kinds))
     pads = kinds == Kind.PAD
     starts = (kinds == Kind.BOS) | (pads & ~np.concatenate([[False], pads[:-1]]))

@@ -1,4 +1,4 @@
-"""A recipe: everything that fixes a pretraining run, in one YAML file under `recipes/`."""
+"""A recipe: all settings of a pretraining run, in one YAML file under `recipes/`."""
 
 import os
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from lamlam.checked import checked
 from lamlam.errors import InputError
 from lamlam.model.lora import LoraSettings
-from lamlam.pretrain.offloading import OffloadingSettings
-from lamlam.pretrain.substitution import SubstitutionSettings
 from lamlam.vocab import Arm
 
 __all__ = [
     "CorpusSource",
     "FolderSource",
     "IntroductionsSource",
+    "OffloadingSettings",
     "PaperSource",
     "ReDocREDSource",
     "Recipe",
-    "Source",
+    "SubstitutionSettings",
+    "TrainingSource",
     "WebNLGSource",
     "WorldSource",
     "arm_of",
@@ -35,7 +35,15 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Source(_Settings):
+class SubstitutionSettings(_Settings):
+    """Probabilities, each drawn once per subject, per value and per call of a document."""
+
+    subjects: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a subject is renamed")
+    values: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a value is replaced")
+    unknown: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a call finds nothing")
+
+
+class TrainingSource(_Settings):
     weight: float = Field(default=1.0, gt=0.0, description="share of the training tokens, relative to the others")
     substitution: SubstitutionSettings = SubstitutionSettings()
     questions: float = Field(
@@ -53,14 +61,14 @@ class Source(_Settings):
     partial: bool = Field(default=False, description="only some facts have calls: where none is made isn't trained")
 
 
-class FolderSource(Source):
+class FolderSource(TrainingSource):
     """A corpus folder as `lamlam world` writes it."""
 
     kind: Literal["folder"]
     path: str
 
 
-class PaperSource(Source):
+class PaperSource(TrainingSource):
     """Annotated documents in the paper's JSON; every `heldout_every`-th document is held out."""
 
     kind: Literal["paper"]
@@ -68,7 +76,7 @@ class PaperSource(Source):
     heldout_every: int = Field(default=20, ge=2)
 
 
-class WebNLGSource(Source):
+class WebNLGSource(TrainingSource):
     """WebNLG, annotated by alignment and split by subject: one in `one_in` is held out."""
 
     kind: Literal["webnlg"]
@@ -76,7 +84,7 @@ class WebNLGSource(Source):
     one_in: int = Field(default=8, ge=2)
 
 
-class IntroductionsSource(Source):
+class IntroductionsSource(TrainingSource):
     """Wikipedia introductions with calls for the table facts that they state; `documents` of them (None: all)."""
 
     kind: Literal["introductions"]
@@ -85,7 +93,7 @@ class IntroductionsSource(Source):
     partial: bool = True
 
 
-class ReDocREDSource(Source):
+class ReDocREDSource(TrainingSource):
     """Re-DocRED's annotated documents; every `heldout_every`-th document is held out."""
 
     kind: Literal["redocred"]
@@ -93,7 +101,7 @@ class ReDocREDSource(Source):
     heldout_every: int = Field(default=20, ge=2)
 
 
-class WorldSource(Source):
+class WorldSource(TrainingSource):
     """The invented world, made on the spot."""
 
     kind: Literal["world"]
@@ -105,6 +113,14 @@ CorpusSource = Annotated[
     FolderSource | PaperSource | WebNLGSource | IntroductionsSource | ReDocREDSource | WorldSource,
     Field(discriminator="kind"),
 ]
+
+
+class OffloadingSettings(_Settings):
+    """A `share` of the facts are looked up: drawn by hash, or those that are hardest for the model `reference`."""
+
+    share: float = Field(default=1.0, ge=0.0, le=1.0, description="share of the training texts' facts that have calls")
+    policy: Literal["random", "hardest"] = "random"
+    reference: str | None = Field(default=None, description="run of the standard arm that says what is hard")
 
 
 class VocabularySettings(_Settings):
@@ -192,8 +208,8 @@ class Recipe(_Settings):
 def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe; each change is `key=value` with a dotted key, as in `training.tokens=100000`.
 
-    `$LAMLAM_DATA` in a path stands for that folder of the environment, or `../shared/data`. Raises `InputError` for a
-    missing or malformed file, an unknown key, and a value out of range.
+    A path may start with `$LAMLAM_DATA`, by default `../shared/data`. Raises `InputError` for a missing or malformed
+    file, an unknown key, and a value out of range.
     """
     try:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -212,12 +228,12 @@ def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
 
 
 def data_folder() -> str:
-    """Where public data stands, as LAMLAM_DATA says, or `../shared/data`."""
+    """Return the folder of public data, `$LAMLAM_DATA` or `../shared/data`."""
     return os.environ.get("LAMLAM_DATA", "../shared/data")
 
 
 def arm_of(run: Path) -> Arm:
-    """As the recipe in a run's folder says; a checkpoint without one is taken for an LMLM."""
+    """Return the arm of a run's recipe; a checkpoint without one is taken for an LMLM."""
     recipe = run / "recipe.yaml"
     return load_recipe(recipe).arm if recipe.exists() else "lmlm"
 

@@ -1,12 +1,13 @@
 """The Hugging Face Trainer as a run uses it: on one process, on several, or sharded over them (FSDP).
 
-Every cadence is a multiple of that of the log. A mean that is logged is over the steps since the last line, and a run
-that is resumed knows nothing of the steps before it was saved.
+Every cadence is a multiple of the logging cadence. A logged mean covers the steps since the last line; a resumed run
+knows nothing of the steps before it was saved.
 """
 
-import json
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,23 +29,56 @@ from transformers import (
 from lamlam.errors import InputError
 from lamlam.model.precision import fast_dtype
 from lamlam.model.rows import trained_output_rows
-from lamlam.pretrain.attention import DOCUMENTS, document_lengths
-from lamlam.pretrain.bfloat16 import can_be_rounded, round_weights
-from lamlam.pretrain.loss import linear_cross_entropy, masked_cross_entropy
-from lamlam.pretrain.optimizer import OnMasters, build_optimizer
+from lamlam.pretrain.kernels import DOCUMENTS, document_lengths, linear_cross_entropy, masked_cross_entropy
+from lamlam.pretrain.optimizer import OnMasters, build_optimizer, can_be_rounded, round_weights
 from lamlam.pretrain.packing import PackedFile
-from lamlam.pretrain.ranks import Ranks
 from lamlam.pretrain.recipe import Recipe, TrainingSettings
 from lamlam.vocab import IGNORE_INDEX
 
-__all__ = ["Deadline", "PackedTrainer", "check_sharding", "steps_of", "whole_state"]
+__all__ = ["Deadline", "DistributedContext", "PackedTrainer", "check_sharding", "steps_of"]
+
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class DistributedContext:
+    """This process's rank, from 0, and the number of processes. The first one writes the run's files."""
+
+    rank: int = 0
+    world: int = 1
+
+    @classmethod
+    def from_environment(cls) -> "DistributedContext":
+        """Read RANK and WORLD_SIZE as set by `torchrun`; without it, the process is alone."""
+        if "TORCHELASTIC_RUN_ID" not in os.environ:
+            return cls()
+        return cls(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def wait_for(self, ready: Callable[[], bool]) -> None:
+        """Wait until another process has made what `ready` looks for.
+
+        This polls files, as a barrier's time-out would end a run that prepares for an hour. If the first process fails,
+        torchrun ends the waiting ones.
+        """
+        while not ready():
+            time.sleep(_POLL_SECONDS)
+
+    def leave(self) -> None:
+        """Leave the process group, if there is one, at the end of a command."""
+        if self.world > 1 and dist.is_initialized():
+            dist.barrier()
+            dist.destroy_process_group()
 
 
 class PackedTrainer(Trainer):
     """Trains `model` on packed rows as the recipe says, its state saved in `folder`.
 
-    One process on a CPU has a step of its own: attention document by document, an output layer for the positions that
-    carry loss alone, and where the processor multiplies bfloat16, weights in it, with float32 masters in the optimizer.
+    A single process on a CPU has its own step: attention per document, an output layer for positions with loss only,
+    and if the processor multiplies bfloat16, weights in it, with float32 masters in the optimizer.
 
     Raises `InputError` for a kind of attention that the model does not have.
     """
@@ -77,7 +111,7 @@ class PackedTrainer(Trainer):
         self.remove_callback(PrinterCallback)
 
     def create_optimizer(self, model: Any = None) -> Optimizer:
-        """The recipe's. Made here and not before, as FSDP replaces the parameters of a model."""
+        """Build the recipe's optimizer; not earlier, as FSDP replaces the parameters of a model."""
         if self.optimizer is None:
             named = cast(nn.Module, model or self.model).named_parameters()
             optimizer = build_optimizer([(name, self._masters.get(p, p)) for name, p in named], self._training)
@@ -87,7 +121,7 @@ class PackedTrainer(Trainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The cross-entropy of the supervised positions over their number in the whole step, as the Trainer counts."""
+        """Return the cross-entropy of the supervised positions over their number in the whole step."""
         labels, banned = inputs["labels"][:, 1:], inputs.get("open_calls")
         read = {key: inputs[key] for key in ("input_ids", "position_ids") if key in inputs}
         where = labels != IGNORE_INDEX
@@ -107,14 +141,16 @@ class PackedTrainer(Trainer):
         return linear_cross_entropy(hidden, weight, targets, banned, token=self._entity_id, scale=scale, rows=rows)
 
     def whole_weights(self) -> dict[str, Tensor]:
-        """The weights by name, gathered from all processes and moved to the first one's CPU; all must ask."""
+        """Return the weights by name, gathered from all processes on the first one's CPU; all processes must call
+        it.
+        """
         weights = {name: weight.float().cpu() for name, weight in self.accelerator.get_state_dict(self.model).items()}
         named = cast(nn.Module, self.model).named_parameters(remove_duplicate=False)
         return weights | {name: self._masters[p].detach() for name, p in named if p in self._masters}
 
 
 class _WholeSteps(Dataset[dict[str, torch.Tensor]]):
-    """Rows, and so many of the first ones again that each epoch has whole steps: the same on any number of processes.
+    """Rows, with the first ones repeated so that each epoch has whole steps, on any number of processes.
 
     The Trainer would end an epoch with a smaller step on one process, and fill it up on several.
     """
@@ -130,20 +166,18 @@ class _WholeSteps(Dataset[dict[str, torch.Tensor]]):
 
 
 class Deadline(TrainerCallback):
-    """Saves the state and stops when the seconds given are up, at the next step that is logged."""
+    """Saves the state and stops after some seconds, at the next logged step."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> TrainerControl:
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> TrainerControl:
         if state.global_step % state.logging_steps == 0 and state.global_step < state.max_steps and self._over(args):
             control.should_save = control.should_training_stop = True
         return control
 
     def _over(self, args: TrainingArguments) -> bool:
-        """Whether the first process's clock says so: all must stop at one step."""
+        """Return whether time is up by the first process's clock: all must stop at the same step."""
         over = torch.tensor(int(time.monotonic() >= self._end), device=args.device)
         if dist.is_initialized():
             dist.broadcast(over, 0)
@@ -151,42 +185,27 @@ class Deadline(TrainerCallback):
 
 
 def steps_of(recipe: Recipe, rows: int) -> int:
-    """Steps that the recipe's epochs take over `rows` packed rows, on all processes together."""
+    """Return the steps that the recipe's epochs take over `rows` packed rows, on all processes together."""
     return max(1, round(recipe.training.epochs * rows / _rows_a_step(recipe)))
 
 
 def _rows_a_step(recipe: Recipe) -> int:
-    return recipe.training.batch * recipe.training.accumulate * Ranks.from_environment().world
-
-
-def whole_state(folder: Path) -> Path | None:
-    """The newest state in a folder that was saved to its end: a kill may have torn the one that was being written."""
-    states = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    return next((state for state in states if _is_whole(state)), None)
-
-
-def _is_whole(state: Path) -> bool:
-    """`trainer_state.json` is written last."""
-    try:
-        json.loads((state / "trainer_state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return True
+    return recipe.training.batch * recipe.training.accumulate * DistributedContext.from_environment().world
 
 
 def check_sharding(recipe: Recipe) -> None:
-    """Raises `InputError` for settings of FSDP that do not go together."""
+    """Raise `InputError` for settings that don't go with FSDP."""
     training = recipe.training
     if training.fsdp and training.lora:
         raise InputError("an adapter is not sharded", field="training.fsdp")
-    if training.fsdp and Ranks.from_environment().world == 1:
-        raise InputError("shards a model over the processes of torchrun: there is one", field="training.fsdp")
+    if training.fsdp and DistributedContext.from_environment().world == 1:
+        raise InputError("needs several processes: start the run with torchrun", field="training.fsdp")
     if training.fsdp and training.optimizer == "muon":
-        raise InputError("needs whole matrices, which FSDP has none of: take adamw", field="training.optimizer")
+        raise InputError("needs whole matrices, which FSDP shards: use adamw", field="training.optimizer")
 
 
 def _is_alone_on_a_cpu(training: TrainingSettings) -> bool:
-    alone = Ranks.from_environment().world == 1
+    alone = DistributedContext.from_environment().world == 1
     return alone and not (torch.cuda.is_available() or training.compile or training.attention == "flex")
 
 
@@ -236,5 +255,5 @@ def _sharding(recipe: Recipe) -> dict[str, Any]:
 
 
 def _stack(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Examples of [T] to a batch of [B, T]."""
+    """Stack examples [T] to a batch [B, T]."""
     return {key: torch.stack([row[key] for row in rows]) for key in rows[0]}

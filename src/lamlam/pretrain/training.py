@@ -1,6 +1,6 @@
-"""Pretraining with the Hugging Face Trainer, either arm, from scratch or from a checkpoint.
+"""Pretraining with the Hugging Face Trainer, for either arm, from scratch or from a checkpoint.
 
-A killed run resumes where it was saved.
+A killed run resumes from its last saved state.
 
 The loss of a step is the sum over its supervised tokens divided by their number, over all accumulated batches and all
 processes: the Trainer counts labels that are not -100 and hands the number to the model's loss.
@@ -21,7 +21,7 @@ from transformers import PreTrainedModel, TrainerCallback
 from lamlam.corpus import Corpus
 from lamlam.corpus.files import load_corpus, save_corpus
 from lamlam.errors import InputError, LamLamError
-from lamlam.files import atomic_write
+from lamlam.files import atomic_write, whole_state
 from lamlam.kb.builder import discard
 from lamlam.kb.sqlite import SQLiteDatabase
 from lamlam.kb.store import KnowledgeBase
@@ -31,12 +31,10 @@ from lamlam.model.checkpoint import Checkpoint
 from lamlam.model.continuation import load_adaptable, load_grown
 from lamlam.model.presets import build_model
 from lamlam.pretrain.data import mixture, read_corpora, train_vocabulary
-from lamlam.pretrain.monitor import Monitor, ProgressBar
+from lamlam.pretrain.monitor import Monitor, ProgressBar, Throughput
 from lamlam.pretrain.packing import PackedFile, pack
-from lamlam.pretrain.ranks import Ranks
 from lamlam.pretrain.recipe import Recipe
-from lamlam.pretrain.throughput import Throughput
-from lamlam.pretrain.trainer import Deadline, PackedTrainer, check_sharding, steps_of, whole_state
+from lamlam.pretrain.trainer import Deadline, DistributedContext, PackedTrainer, check_sharding, steps_of
 from lamlam.vocab import Vocabulary
 
 __all__ = ["Run", "TimeIsUp", "prepare", "pretrain"]
@@ -68,33 +66,33 @@ class Run:
 
     @property
     def results(self) -> Path:
-        """What `lamlam evaluate` measured of the run's weights."""
+        """What `lamlam evaluate` measured."""
         return self.folder / "results.json"
 
     @property
     def state(self) -> Path:
-        """What a run that is cut off resumes from; gone once the run has ended."""
+        """What an interrupted run resumes from; removed at the end."""
         return self.folder / "state"
 
     @property
     def summary(self) -> Path:
-        """Written last: a run with it has ended."""
+        """Written last: a run with it is finished."""
         return self.folder / "training.json"
 
 
 class TimeIsUp(LamLamError):
-    """A run was stopped when the seconds given were up, its state saved: the same call goes on."""
+    """The time given to a run is up; its state is saved, and the same call continues it."""
 
     def __init__(self, step: int, steps: int) -> None:
-        super().__init__(f"the time is up at step {step} of {steps}; the state is saved, and the same command goes on")
+        super().__init__(f"time is up at step {step} of {steps}; run the same command again to continue")
         self.step, self.steps = step, steps
 
 
 def prepare(recipe: Recipe, run: Run, corpora: list[Corpus] | None = None) -> None:
-    """Read the corpora, train the tokenizer, build the knowledge base and pack the tokens; done once per recipe.
+    """Read the corpora, train the tokenizer, build the knowledge base and pack the tokens; once per recipe.
 
-    Weights and figures that another recipe left in the folder are not this one's: the figures go, and nobody reads the
-    weights until those of this recipe are there (`check_ended`).
+    Figures that another recipe left in the folder are removed, and its weights cannot be read until this recipe's are
+    there (`check_ended`).
     """
     if _is_prepared(recipe, run):
         return
@@ -127,15 +125,16 @@ def _as_yaml(recipe: Recipe) -> str:
 
 
 def _build_knowledge_base(corpora: list[Corpus], path: Path) -> None:
-    """What an earlier preparation left is replaced; a knowledge base into which others wrote gains the facts, but none
-    that it was told to forget."""
+    """Replace an earlier preparation's knowledge base; if others wrote to it, add the facts that it hasn't
+    forgotten.
+    """
     if not path.exists():
         _add_facts(corpora, path)
         return
     with closing(SQLiteDatabase(path)) as database:
         if alone := _is_own(database):
             if not database.take_alone(written=True) or not _is_own(database):
-                raise InputError("is in use by another program: end it, or train in another folder", path=path)
+                raise InputError("is in use by another program: close it, or train in another folder", path=path)
             with database.replacement() as new:
                 discard(new)
                 _add_facts(corpora, new)
@@ -156,14 +155,14 @@ def _add_facts(corpora: list[Corpus], path: Path) -> None:
 def pretrain(
     recipe: Recipe, folder: str | Path, corpora: list[Corpus] | None = None, *, seconds: float | None = None
 ) -> PreTrainedModel:
-    """Train the recipe's model in `folder` and leave a checkpoint there; continues a run that was cut off.
+    """Train the recipe's model in `folder` and save a checkpoint there; an interrupted run is continued.
 
-    `corpora` stands in for the recipe's when they have been read already. Under torchrun the first process prepares and
-    writes, and has the whole model at the end. Raises `LamLamError` for empty corpora, and `TimeIsUp` when training
-    has not ended after so many `seconds`.
+    `corpora` are the recipe's, if they have been read already. Under torchrun the first process prepares and writes,
+    and has the whole model at the end. Raises `LamLamError` for empty corpora, and `TimeIsUp` if training takes longer
+    than `seconds`.
     """
     check_sharding(recipe)
-    run, ranks = Run(Path(folder)), Ranks.from_environment()
+    run, ranks = Run(Path(folder)), DistributedContext.from_environment()
     run.folder.mkdir(parents=True, exist_ok=True)
     if recipe.model.path and Path(recipe.model.path).resolve() == run.folder.resolve():
         raise InputError("a run cannot train the model of its own folder", path=folder, field="model.path")
@@ -184,7 +183,7 @@ def pretrain(
     return model
 
 
-def _trainer(recipe: Recipe, run: Run, ranks: Ranks, seconds: float | None) -> PackedTrainer:
+def _trainer(recipe: Recipe, run: Run, ranks: DistributedContext, seconds: float | None) -> PackedTrainer:
     vocabulary = Vocabulary.load(run.folder)
     packed = PackedFile(run.packed, boundaries=recipe.training.boundaries, mask_values=recipe.training.mask_values)
     model = _first_model(recipe, run, vocabulary)
@@ -194,8 +193,8 @@ def _trainer(recipe: Recipe, run: Run, ranks: Ranks, seconds: float | None) -> P
     return PackedTrainer(model, recipe, packed, run.state, callbacks, entity_id=vocabulary.entity_id)
 
 
-def _saved_model(recipe: Recipe, run: Run, trainer: PackedTrainer, ranks: Ranks) -> PreTrainedModel:
-    """The trained model, saved and in float32 on the CPU, on the first process; elsewhere that process's own."""
+def _saved_model(recipe: Recipe, run: Run, trainer: PackedTrainer, ranks: DistributedContext) -> PreTrainedModel:
+    """Return the trained model, saved and in float32 on the CPU, on the first process; the process's own elsewhere."""
     weights, vocabulary, lora = trainer.whole_weights(), Vocabulary.load(run.folder), recipe.training.lora
     if not ranks.first:
         return cast(PreTrainedModel, trainer.model)
@@ -223,17 +222,17 @@ def _finish(run: Run, model: PreTrainedModel, trainer: PackedTrainer, *, resumed
     }
     with atomic_write(run.summary) as out:
         json.dump(summary, out, indent=1)
-    shutil.rmtree(run.state)  # the optimizer's state is a pickle, and nobody resumes a run that has ended
+    shutil.rmtree(run.state)  # the optimizer's state is a pickle, and a finished run isn't resumed
 
 
 def _first_model(recipe: Recipe, run: Run, vocabulary: Vocabulary) -> PreTrainedModel:
-    """The model before the first step. Raises `InputError` when it reads fewer tokens than a row has."""
+    """Return the model before the first step. Raises `InputError` if its context is shorter than a row."""
     settings, lora = recipe.model, recipe.training.lora
     if settings.path and lora:
         model, base = load_adaptable(settings.path, vocabulary, lora, recipe.seed)
         if whole_state(run.state):
             Base.load(run.folder).check(base.digests[0], settings.path)
-        elif Ranks.from_environment().first:
+        elif DistributedContext.from_environment().first:
             base.save(run.folder)
     elif settings.path:
         model = load_grown(settings.path, vocabulary)
@@ -246,7 +245,7 @@ def _first_model(recipe: Recipe, run: Run, vocabulary: Vocabulary) -> PreTrained
 
 
 def _monitor(
-    recipe: Recipe, run: Run, vocabulary: Vocabulary, model: PreTrainedModel, steps: int, ranks: Ranks
+    recipe: Recipe, run: Run, vocabulary: Vocabulary, model: PreTrainedModel, steps: int, ranks: DistributedContext
 ) -> Monitor:
     training = recipe.training
     return Monitor(

@@ -1,7 +1,7 @@
-"""Invented names: words from the syllables of made-up languages, and what is named with them.
+"""Invented names, made of words from the syllables of made-up languages.
 
-No two words that one `NameForge` makes are alike, so an unseen city's name is no part of another name. Only people
-share names: first and last names come from two pools of words, and each pair of them is given once.
+A `NameForge` makes each word once, so an unseen city's name is no part of another name. Only people share names: first
+and last names come from two pools of words, and each pair is used once.
 """
 
 from itertools import count
@@ -50,7 +50,7 @@ _COUNTRY_ENDINGS = ("land", "ia", "stan", "mark")
 
 
 class NameForge:
-    """Makes names, each of them once. `diacritics` adds a language whose letters are not all ASCII."""
+    """Makes each name once. `diacritics` adds a language with letters beyond ASCII."""
 
     def __init__(self, rng: Random, *, diacritics: bool) -> None:
         self._rng = rng
@@ -59,7 +59,7 @@ class NameForge:
         self._taken: set[str] = set()
 
     def word(self, ending: str = "") -> str:
-        """A new word of two or three syllables, more once the short ones are used up."""
+        """Return a new word of two or three syllables, or more if the short ones are used up."""
         for attempt in count():
             onsets, vowels, codas, endings = self._rng.choice(self._flavours)
             syllables = [
@@ -73,7 +73,7 @@ class NameForge:
         raise AssertionError("unreachable: longer words are always free")
 
     def people(self, number: int) -> list[tuple[str, str]]:
-        """Pairs of a first and a last name; about half of the names are borne by more than one person."""
+        """Return pairs of a first and a last name; about half of the names belong to more than one person."""
         firsts = [self.word() for _ in range(max(10, round(0.7 * number)))]
         lasts = [self.word() for _ in range(max(10, round(0.7 * number)))]
         pairs: dict[tuple[str, str], None] = {}
@@ -85,7 +85,7 @@ class NameForge:
         return self.word()
 
     def company(self) -> tuple[str, str]:
-        """A company's name and the invented word in it."""
+        """Return a company's name and the invented word in it."""
         word = self.word()
         return self._rng.choice(_COMPANIES.split("|")).format(word), word
 

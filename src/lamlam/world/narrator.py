@@ -1,7 +1,7 @@
-"""Tells what is true of an entity: a short text of several sentences, and the calls that belong into it.
+"""Writes short texts about an entity, of several sentences, with their calls.
 
-The first sentence gives the entity's full name; later ones mostly say "she", a last name or "the city". Some texts go
-on about a second entity, which an earlier sentence named as a value. A call always asks for the full name.
+The first sentence gives the entity's full name; later ones mostly say "she", a last name or "the city". Some texts
+continue with a second entity, which an earlier sentence named as a value. A call always asks for the full name.
 """
 
 from collections.abc import Collection
@@ -12,25 +12,23 @@ from string import Formatter
 
 from lamlam.markup import Call
 from lamlam.world.population import Population
-from lamlam.world.questions import possessive
-from lamlam.world.schema import Entity
-from lamlam.world.settings import Size
-from lamlam.world.wordings import DEMO_WORDINGS, INTRODUCTIONS, WORDINGS
+from lamlam.world.schema import Entity, Size
+from lamlam.world.wordings import DEMO_WORDINGS, INTRODUCTIONS, WORDINGS, possessive
 
 __all__ = ["Fact", "Narrator", "Text"]
 
 _INTRODUCED = 0.25  # of the texts begin with a sentence that states no fact
 _JOINED = 0.25  # of the sentences are joined with the one before, where both allow it
-_CONTINUED = 0.35  # of the texts go on about a second entity, where they name one
+_CONTINUED = 0.35  # of the texts continue with a second entity, if they name one
 _PRONOUN, _FULL = 0.55, 0.1  # of the later sentences have a pronoun or the full name; the rest a short name
-_INVERSE = {"Spouse": "Spouse", "Works Written": "Author", "Author": "Works Written"}  # told by the same sentence
+_INVERSE = {"Spouse": "Spouse", "Works Written": "Author", "Author": "Works Written"}  # stated by the same sentence
 _SUBJECT = "{subject} "
 
 Fact = tuple[str, str]
 
 
-class Name(Enum):
-    """How a sentence may speak of its subject: in full, without a pronoun, in any way."""
+class Reference(Enum):
+    """How a sentence may refer to its subject: by its full name, without a pronoun, or in any way."""
 
     FULL = auto()
     CLEAR = auto()
@@ -64,31 +62,32 @@ class Narrator:
         self._wordings = {relation: wordings[:limit] for relation, wordings in WORDINGS.items()}
 
     def write(self, entity: Entity, *, without: Collection[Fact] = ()) -> Text:
-        """A text about `entity` that states up to five facts, none of them in `without`.
+        """Write a text about `entity` that states up to five facts, none of them in `without`.
 
-        A text without calls comes back when the entity has no other facts.
+        The text has no calls if the entity has no other facts.
         """
         stated = self._choose(entity, self._rng.randint(3, 5), without)
         second = self._second(stated) if self._rng.random() < _CONTINUED else None
         text = Text()
         if stated and self._rng.random() < _INTRODUCED:
             self._introduce(text, entity)
-        self._tell(text, entity, stated, Name.ANY if text.text else Name.FULL)
+        self._tell(text, entity, stated, Reference.ANY if text.text else Reference.FULL)
         if second:
             answered = {(call.value, _INVERSE[call.relation]) for call in text.calls if call.relation in _INVERSE}
             more = [fact for fact in self._choose(second, 2, without) if fact not in answered]
-            self._tell(text, second, more, Name.CLEAR if second.pronoun == entity.pronoun else Name.ANY)
+            self._tell(text, second, more, Reference.CLEAR if second.pronoun == entity.pronoun else Reference.ANY)
         return text
 
     def prompt(self, entity: Entity, relation: str, *, introduced: bool) -> str:
-        """A text that ends where the fact's value comes next, with no space behind it.
+        """Write a text that ends where the fact's value comes next, without a trailing space.
 
-        The sentence gives the entity's full name; when `introduced`, one before it does, and this one may be shorter.
+        The sentence gives the entity's full name; if `introduced`, one before it does, and this one may use a short
+        name.
         """
         text = Text()
         if introduced:
             self._introduce(text, entity)
-        self._tell(text, entity, [(entity.name, relation)], Name.ANY if introduced else Name.FULL)
+        self._tell(text, entity, [(entity.name, relation)], Reference.ANY if introduced else Reference.FULL)
         return text.text[: text.calls[0].at].rstrip(" ")
 
     def _choose(self, entity: Entity, number: int, without: Collection[Fact]) -> list[Fact]:
@@ -98,7 +97,7 @@ class Narrator:
         return facts[:number]
 
     def _second(self, stated: list[Fact]) -> Entity | None:
-        """An entity that is the only value of one of these facts, which moves to their end."""
+        """Return an entity that is the only value of one of these facts, and move that fact to the end."""
         candidates = []
         for name, relation in stated:
             value = ", ".join(self._population.facts[name][relation])
@@ -114,7 +113,7 @@ class Narrator:
     def _introduce(self, text: Text, entity: Entity) -> None:
         text.add(self._rng.choice(self._introductions).format(subject=entity.name) + ".")
 
-    def _tell(self, text: Text, entity: Entity, facts: list[Fact], name: Name) -> None:
+    def _tell(self, text: Text, entity: Entity, facts: list[Fact], name: Reference) -> None:
         """Append sentences about `entity`; `name` says how the first of them may speak of it."""
         joins = False
         for place, (_, relation) in enumerate(facts):
@@ -127,10 +126,10 @@ class Narrator:
             else:
                 text.add(". " if place else " " if text.text else "")
                 joins = by_subject and self._rng.random() < _JOINED
-            self._say(text, entity, relation, wording, Name.ANY if place else name)
+            self._say(text, entity, relation, wording, Reference.ANY if place else name)
         text.add("." if facts else "")
 
-    def _say(self, text: Text, entity: Entity, relation: str, wording: str, name: Name) -> None:
+    def _say(self, text: Text, entity: Entity, relation: str, wording: str, name: Reference) -> None:
         words = self._refer(entity, name)
         for literal, field, _, _ in Formatter().parse(wording):
             text.add(literal)
@@ -139,10 +138,10 @@ class Narrator:
             elif field:
                 text.add(words[field][0].upper() + words[field][1:])
 
-    def _refer(self, entity: Entity, name: Name) -> dict[str, str]:
-        """How to speak of an entity, by the slot of a wording that it fills."""
+    def _refer(self, entity: Entity, name: Reference) -> dict[str, str]:
+        """Return how to refer to an entity, by the slot of a wording."""
         draw = self._rng.random()
-        if name is Name.ANY and draw < _PRONOUN:
+        if name is Reference.ANY and draw < _PRONOUN:
             return {"subject": entity.pronoun, "possessive": entity.possessive}
-        chosen = entity.name if name is Name.FULL or draw > 1 - _FULL else self._rng.choice(entity.shorts)
+        chosen = entity.name if name is Reference.FULL or draw > 1 - _FULL else self._rng.choice(entity.shorts)
         return {"subject": chosen, "possessive": possessive(chosen)}

@@ -7,30 +7,16 @@ bound to them: its facts have seen entities and plain words as values.
 from math import ceil
 from random import Random
 
+from lamlam.text import MONTHS
 from lamlam.world.names import NameForge
-from lamlam.world.schema import Entity, Kind, Literal, Relation, relations
-from lamlam.world.settings import WorldSettings
+from lamlam.world.schema import Entity, EntityKind, ValueKind, WorldRelation, WorldSettings, relations
 
 __all__ = ["Population"]
 
 # One entity of a kind for so many people.
-_PEOPLE_PER = {Kind.CITY: 10, Kind.COMPANY: 10, Kind.UNIVERSITY: 30}
+_PEOPLE_PER = {EntityKind.CITY: 10, EntityKind.COMPANY: 10, EntityKind.UNIVERSITY: 30}
 _FEWEST = 8
 _ALIVE = (1930, 1999)  # years of birth
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 _TRADES = (
     "bridge brass canal cellar cheese copper court ferry flower forest garden glass harbour horse lamp market paper "
     "piano river roof ship silver stage stone tower timber village wagon water wool",
@@ -58,7 +44,7 @@ class Population:
         self._rng = Random(f"{settings.seed}:population")
         self._forge = NameForge(Random(f"{settings.seed}:names"), diacritics=settings.size == "full")
         self.relations = relations(settings.size)
-        self.entities: dict[Kind, list[Entity]] = {}
+        self.entities: dict[EntityKind, list[Entity]] = {}
         self.facts: dict[str, dict[str, tuple[str, ...]]] = {}
         self._literals = self._make_literals()
         self._make_entities()
@@ -68,23 +54,27 @@ class Population:
         self._make_facts()
         self.by_name = {entity.name: entity for some in self.entities.values() for entity in some}
 
-    def _make_literals(self) -> dict[Literal, list[str]]:
+    def _make_literals(self) -> dict[ValueKind, list[str]]:
         forge = self._forge
         return {
-            Literal.LANGUAGE: [forge.language() for _ in range(60)],
-            Literal.COUNTRY: [forge.country() for _ in range(60)],
-            Literal.AWARD: [forge.award() for _ in range(80)],
-            Literal.TRADE: _pairs(_TRADES),
-            Literal.GOODS: _pairs(_GOODS),
-            Literal.GENRE: _pairs(_GENRES),
+            ValueKind.LANGUAGE: [forge.language() for _ in range(60)],
+            ValueKind.COUNTRY: [forge.country() for _ in range(60)],
+            ValueKind.AWARD: [forge.award() for _ in range(80)],
+            ValueKind.TRADE: _pairs(_TRADES),
+            ValueKind.GOODS: _pairs(_GOODS),
+            ValueKind.GENRE: _pairs(_GENRES),
         }
 
     def _make_entities(self) -> None:
         subjects = {relation.subject for relation in self.relations}
-        makers = {Kind.CITY: self._city, Kind.COMPANY: self._company, Kind.UNIVERSITY: self._university}
+        makers = {
+            EntityKind.CITY: self._city,
+            EntityKind.COMPANY: self._company,
+            EntityKind.UNIVERSITY: self._university,
+        }
         flags = self._seen_flags(self._settings.people)
         names = self._forge.people(self._settings.people)
-        self.entities[Kind.PERSON] = [
+        self.entities[EntityKind.PERSON] = [
             self._person(first, last, seen) for (first, last), seen in zip(names, flags, strict=True)
         ]
         for kind, make in makers.items():
@@ -100,24 +90,24 @@ class Population:
 
     def _person(self, first: str, last: str, seen: bool) -> Entity:
         pronoun, possessive = self._rng.choice((("he", "his"), ("she", "her")))
-        return Entity(f"{first} {last}", Kind.PERSON, (last,), seen, pronoun, possessive)
+        return Entity(f"{first} {last}", EntityKind.PERSON, (last,), seen, pronoun, possessive)
 
     def _city(self, seen: bool) -> Entity:
-        return Entity(self._forge.city(), Kind.CITY, ("the city", "the town"), seen)
+        return Entity(self._forge.city(), EntityKind.CITY, ("the city", "the town"), seen)
 
     def _company(self, seen: bool) -> Entity:
         name, word = self._forge.company()
-        return Entity(name, Kind.COMPANY, ("the company", word), seen)
+        return Entity(name, EntityKind.COMPANY, ("the company", word), seen)
 
     def _university(self, seen: bool) -> Entity:
-        return Entity(self._forge.university(), Kind.UNIVERSITY, ("the university", "the school"), seen)
+        return Entity(self._forge.university(), EntityKind.UNIVERSITY, ("the university", "the school"), seen)
 
     def _marry(self) -> dict[str, str]:
-        """Pairs of people who are both seen or both not, and do not share a last name."""
+        """Return pairs of people who are both seen or both unseen, and don't share a last name."""
         chance = next(relation.chance for relation in self.relations if relation.name == "Spouse")
         spouses: dict[str, str] = {}
         for seen in (True, False):
-            people = [person for person in self.entities[Kind.PERSON] if person.seen is seen]
+            people = [person for person in self.entities[EntityKind.PERSON] if person.seen is seen]
             self._rng.shuffle(people)
             couples = list(zip(people[::2], people[1::2], strict=False))
             for one, other in couples[: round(chance * len(couples))]:
@@ -126,18 +116,18 @@ class Population:
         return spouses
 
     def _write_works(self) -> dict[str, tuple[str, ...]]:
-        """Titles by author; a work is seen when its author is. A world without works has no authors."""
+        """Return titles by author; a work is seen if its author is. A world without works has no authors."""
         written: dict[str, tuple[str, ...]] = {}
         for relation in self.relations:
             if relation.name != "Works Written":
                 continue
-            self.entities[Kind.WORK] = []
-            for author in self.entities[Kind.PERSON]:
+            self.entities[EntityKind.WORK] = []
+            for author in self.entities[EntityKind.PERSON]:
                 if self._rng.random() < relation.chance:
                     titles = tuple(self._forge.title() for _ in range(self._rng.randint(1, relation.most)))
                     written[author.name] = titles
-                    self.entities[Kind.WORK] += [
-                        Entity(title, Kind.WORK, ("the book", "the text"), author.seen) for title in titles
+                    self.entities[EntityKind.WORK] += [
+                        Entity(title, EntityKind.WORK, ("the book", "the text"), author.seen) for title in titles
                     ]
         return written
 
@@ -162,7 +152,7 @@ class Population:
                     if values:
                         facts[relation.name] = values
 
-    def _values(self, entity: Entity, relation: Relation) -> tuple[str, ...]:
+    def _values(self, entity: Entity, relation: WorldRelation) -> tuple[str, ...]:
         if self._rng.random() >= relation.chance:
             return ()
         number = self._rng.randint(1, relation.most)
@@ -171,15 +161,15 @@ class Population:
             values[self._value(entity, relation.value)] = None
         return tuple(values)
 
-    def _value(self, entity: Entity, value: Kind | Literal) -> str:
+    def _value(self, entity: Entity, value: EntityKind | ValueKind) -> str:
         rng = self._rng
-        if isinstance(value, Kind):
+        if isinstance(value, EntityKind):
             return rng.choice((self._seen if entity.seen else self.entities)[value]).name
-        if value is Literal.DATE:
-            return f"{rng.randint(1, 28)} {rng.choice(_MONTHS)} {rng.randint(*_ALIVE)}"
-        if value is Literal.YEAR:
+        if value is ValueKind.DATE:
+            return f"{rng.randint(1, 28)} {rng.choice(MONTHS)} {rng.randint(*_ALIVE)}"
+        if value is ValueKind.YEAR:
             return str(rng.randint(_ALIVE[0] + 20, _ALIVE[1] + 25))
-        if value is Literal.NUMBER:
+        if value is ValueKind.NUMBER:
             return f"{rng.randint(2_000, 900_000):,}"
         return rng.choice(self._literals[value])
 

@@ -1,16 +1,20 @@
-"""How the invented world says things: every wording of every relation, in one table.
+"""Every wording of every relation of the invented world, in one table, and the questions made of them.
 
-A wording has a subject, `{subject}` or `{possessive}`, and after it the `{value}`. What stands before the value says
-which relation is meant, whatever the kind of the subject: no two relations share a beginning. An article never
-depends on the value. Wordings have no full stop: those that begin with `{subject}` can also follow an "and".
+A wording has a subject, `{subject}` or `{possessive}`, and then the `{value}`. What precedes the value identifies the
+relation, whatever the kind of the subject: no two relations share a beginning. An article never depends on the value.
+Wordings have no full stop: those that begin with `{subject}` can also follow an "and".
 """
 
-__all__ = ["DEMO_WORDINGS", "INTRODUCTIONS", "WORDINGS"]
+from collections.abc import Sequence
+
+from lamlam.corpus import Probe
+
+__all__ = ["DEMO_WORDINGS", "INTRODUCTIONS", "WORDINGS", "answers_of", "possessive", "prompts", "question"]
 
 DEMO_WORDINGS = 4
-"""How many wordings of a relation, the first ones, the demo's texts have: those that every world's texts have."""
+"""The demo's texts use the first wordings of a relation, so many of them; the full world uses all."""
 
-# Sentences that name an entity and state nothing of it.
+# Sentences that name an entity and state nothing about it.
 INTRODUCTIONS: tuple[str, ...] = (
     "These lines are about {subject}",
     "Here is what is known of {subject}",
@@ -181,3 +185,31 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "{subject} reached the bookshops in {value}",
     ),
 }
+
+
+def prompts(entity: str, relation: str) -> list[str]:
+    """Return a prompt for each wording of a relation, the demo's first; none for an unknown relation."""
+    slots = {"subject": entity, "possessive": possessive(entity)}
+    return [wording.partition("{value}")[0].format(**slots).rstrip(" ") for wording in WORDINGS.get(relation, ())]
+
+
+def question(entity: str, relation: str, values: Sequence[str], wording: int = 0, *, group: str = "") -> Probe:
+    """Return the probe of a fact in one of its wordings, counted modulo their number. Raises `KeyError`.
+
+    `values` are all values of the entity in this relation.
+    """
+    worded = prompts(entity, relation)
+    if not worded:
+        raise KeyError(relation)
+    number = wording % len(worded)
+    name = f"{entity}|{relation}|{number}"
+    return Probe(name, worded[number], entity, relation, answers_of(values), group)
+
+
+def answers_of(values: Sequence[str]) -> tuple[str, ...]:
+    """Return the right answers if a relation has these values: all of them as a lookup returns them, or any."""
+    return tuple(values) if len(values) == 1 else (", ".join(values), *values)
+
+
+def possessive(name: str) -> str:
+    return name + ("'" if name.endswith("s") else "'s")

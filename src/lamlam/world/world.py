@@ -1,25 +1,28 @@
 """An invented world as a corpus: training and held-out documents, facts with their sources, and probes.
 
-The same settings give the same world, on any machine. Nothing here writes files.
+The same settings give the same world on any machine. Nothing here writes files.
 """
 
+from bisect import bisect_right
 from collections import Counter
+from collections.abc import Mapping
 from itertools import accumulate
 from random import Random
 
-from lamlam.corpus import Corpus, FactRecord
+from lamlam.corpus import Corpus, FactRecord, Probe
 from lamlam.markup import AnnotatedDocument
 from lamlam.world.narrator import Fact, Narrator, Text
 from lamlam.world.population import Population
-from lamlam.world.probes import draw_probes
-from lamlam.world.schema import Entity
-from lamlam.world.settings import WorldSettings
+from lamlam.world.schema import Entity, WorldSettings
+from lamlam.world.wordings import answers_of
 
-__all__ = ["REGISTER", "World"]
+__all__ = ["REGISTER", "World", "draw_probes"]
 
 REGISTER = "register"  # the source of a fact that no training document states
 _FEWEST_HELDOUT = 50
 _ATTEMPTS = 20  # to find a text that has not been written yet
+_BUCKETS = (1, 2, 3, 5, 9, 17)  # the least number of mentions in each: 1, 2, 3-4, 5-8, 9-16, 17 and more
+_INTRODUCED_PROMPTS = 0.4  # of the prompts speak of the entity by a pronoun or short name
 
 
 class World:
@@ -32,7 +35,7 @@ class World:
         self._written: set[str] = set()
 
     def corpus(self) -> Corpus:
-        """Everything of this world: each text stands in one document only.
+        """Return the whole world as a corpus; no text occurs twice.
 
         "seen" entities have training documents; no training document names an "unseen" one.
         """
@@ -47,7 +50,7 @@ class World:
         return Corpus(train=train, heldout=heldout, facts=self._facts(train), probes=probes)
 
     def _rng(self, purpose: str) -> Random:
-        """A stream of its own for each purpose, so that more of one thing leaves the others as they are."""
+        """Return a stream for one purpose, so that more of one thing leaves the others unchanged."""
         return Random(f"{self._settings.seed}:{purpose}")
 
     def _narrator(self, purpose: str) -> Narrator:
@@ -84,7 +87,7 @@ class World:
         return _numbered(f"heldout-{group}", [text for text in texts if text is not None])
 
     def _fresh(self, narrator: Narrator, entity: Entity, without: set[Fact] | None = None) -> Text | None:
-        """A text that has not been written yet, or None when there is nothing new to say."""
+        """Return a text that has not been written yet, or None if there is nothing new to say."""
         for _ in range(_ATTEMPTS):
             text = narrator.write(entity, without=without or ())
             if text.calls and text.text not in self._written:
@@ -93,7 +96,9 @@ class World:
         return None
 
     def _facts(self, train: list[AnnotatedDocument]) -> list[FactRecord]:
-        """A record for each value, in the order of the schema, with the first training document that states it."""
+        """Return a record for each value, in the order of the schema, with the first training document that states
+        it.
+        """
         first: dict[Fact, tuple[str, int]] = {}
         for document in train:
             for call in document.calls:
@@ -113,3 +118,42 @@ class World:
 
 def _numbered(name: str, texts: list[Text]) -> list[AnnotatedDocument]:
     return [AnnotatedDocument(f"{name}-{number:06d}", text.text, text.calls) for number, text in enumerate(texts)]
+
+
+def draw_probes(
+    population: Population, narrator: Narrator, mentions: Mapping[Fact, int], most: int, rng: Random
+) -> list[Probe]:
+    """Draw at most `most` probes of seen entities, for facts that training text states, and as many of unseen ones.
+
+    `mentions` counts the training documents that state a fact. Seen facts are drawn evenly from buckets of that count.
+    """
+    unseen = [
+        (name, relation)
+        for name, facts in population.facts.items()
+        if not population.by_name[name].seen
+        for relation in facts
+    ]
+    probes = []
+    for group, facts in (
+        ("seen", _spread(mentions, most, rng)),
+        ("unseen", rng.sample(unseen, min(most, len(unseen)))),
+    ):
+        for number, (name, relation) in enumerate(facts):
+            prompt = narrator.prompt(population.by_name[name], relation, introduced=rng.random() < _INTRODUCED_PROMPTS)
+            values = population.facts[name][relation]
+            count = mentions.get((name, relation), 0)
+            probes.append(Probe(f"{group}-{number:04d}", prompt, name, relation, answers_of(values), group, count))
+    return probes
+
+
+def _spread(mentions: Mapping[Fact, int], most: int, rng: Random) -> list[Fact]:
+    """Draw facts from each bucket in turn until there are enough or none are left."""
+    buckets: list[list[Fact]] = [[] for _ in _BUCKETS]
+    for fact, count in mentions.items():
+        buckets[bisect_right(_BUCKETS, count) - 1].append(fact)
+    for bucket in buckets:
+        rng.shuffle(bucket)
+    drawn: list[Fact] = []
+    while len(drawn) < most and any(buckets):
+        drawn += [bucket.pop() for bucket in buckets if bucket]
+    return drawn[:most]

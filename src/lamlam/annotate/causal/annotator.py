@@ -1,31 +1,33 @@
 """Annotation by a causal model that was fine-tuned to copy a text with calls in it.
 
-Windows of many documents are sorted by length and decoded in batches, greedily. What the model writes is only read for
-its calls, which are moved onto the documents.
+Windows of many documents are sorted by length and decoded in batches, greedily. Only the calls are read from what the
+model writes; they are moved onto the documents.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from transformers import GenerationConfig
 
-from lamlam.annotate.causal.coder import Coder
-from lamlam.annotate.causal.model import CausalModel
+from lamlam.annotate.causal.model import CausalModel, PromptCoder
 from lamlam.annotate.transfer import propose_copied
 from lamlam.annotate.vetting import Vetting
-from lamlam.annotate.windows import windows
 from lamlam.batches import batches
+from lamlam.checked import checked
 from lamlam.markup import AnnotatedDocument
+from lamlam.model.precision import fast_dtype
+from lamlam.text import windows
 
-__all__ = ["CausalAnnotator"]
-
+__all__ = ["CausalAnnotator", "open_causal"]
 
 _UNFINISHED, _TOO_LONG = "windows_without_an_end", "windows_too_long"
-_BATCHES = 16  # of documents that are read before any is answered, so that like lengths meet
-_LONGER, _SPARE = 3, 32  # an answer has at most so many times the text's tokens, and some
+_BATCHES = 16  # of documents read ahead, so that similar lengths are batched
+_LONGER, _SPARE = 3, 32  # an answer has at most this many times the text's tokens, and some more
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class CausalAnnotator:
     def __init__(self, model: CausalModel, *, batch: int = 8) -> None:
         self._model, self._template, self._batch = model.model, model.template, batch
         self._digest = model.digest
-        self._coder = Coder(model.tokenizer, model.template)
+        self._coder = PromptCoder(model.tokenizer, model.template)
         self._most = getattr(model.model.config.get_text_config(), "max_position_embeddings", 1 << 30)
         self._notes: Counter[str] = Counter()
 
@@ -54,7 +56,7 @@ class CausalAnnotator:
         return {"model": self._digest, "window": self._template.window}
 
     def take_notes(self) -> Counter[str]:
-        """What became of calls and windows, counted since it was last asked."""
+        """Return what happened to calls and windows, counted since the last call."""
         notes, self._notes = self._notes, Counter()
         return notes
 
@@ -63,7 +65,7 @@ class CausalAnnotator:
         return annotated
 
     def annotate_many(self, documents: Iterable[AnnotatedDocument]) -> Iterator[AnnotatedDocument]:
-        """The documents with calls, in order; of some at a time, windows of like length are decoded together."""
+        """Yield the documents with calls, in order; windows of similar length are decoded together."""
         for group in batches(documents, _BATCHES * self._batch):
             yield from self._annotated(group)
 
@@ -92,7 +94,7 @@ class CausalAnnotator:
                 yield _Piece(number, start, text, prompt, min(longest, self._most - len(prompt)))
 
     def _copies(self, batch: list[_Piece]) -> Iterator[str]:
-        """What the model writes for each piece."""
+        """Yield what the model writes for each piece."""
         ids, mask = self._padded([piece.prompt for piece in batch])
         longest = min(max(piece.longest for piece in batch), self._most - ids.shape[1])
         greedy = GenerationConfig(
@@ -105,9 +107,28 @@ class CausalAnnotator:
             yield self._coder.decode(row)
 
     def _padded(self, prompts: list[list[int]]) -> tuple[Tensor, Tensor]:
-        """Ids and mask [B, T], padded in front, so that all rows end where they are to go on."""
+        """Return ids and mask [B, T], padded in front, so that all rows end where they are to be continued."""
         width = max(map(len, prompts))
         ids = [[self._coder.pad_id] * (width - len(prompt)) + prompt for prompt in prompts]
         mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         device = self._model.device
         return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+class _OpenSettings(BaseModel):
+    """`base` replaces the base model that an adapter names; `dtype` auto is the device's fast type."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    base: str | None = None
+    batch: int = Field(default=8, ge=1)
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+def open_causal(model: str, given: Mapping[str, str]) -> CausalAnnotator:
+    """Open a causal annotator, on a GPU if there is one. Raises `InputError` for an unknown or invalid setting."""
+    opening = checked(_OpenSettings, given)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = fast_dtype(device) if opening.dtype == "auto" else getattr(torch, opening.dtype)
+    opened = CausalModel.open(model, base=opening.base, device=device, dtype=dtype)
+    return CausalAnnotator(opened, batch=opening.batch)

@@ -1,20 +1,22 @@
 """Fine-tunes a causal model with low-rank adapters to annotate as a gold annotation does.
 
-The Hugging Face Trainer trains. The loss is of answers only. Training stops when the loss on the calibration split no
-longer falls, and the best epoch is kept; the test split is not looked at. A run that was killed goes on with its last
-whole epoch.
+The Hugging Face Trainer trains; only answers carry loss. Training stops when the loss on the calibration split stops
+falling, and the best epoch is kept; the test split isn't used. A killed run continues from its last whole epoch.
 """
 
 import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 from transformers import (
     EarlyStoppingCallback,
     PreTrainedModel,
@@ -25,30 +27,56 @@ from transformers import (
     set_seed,
 )
 
-from lamlam.annotate.causal.coder import Coder
-from lamlam.annotate.causal.examples import Examples, collated, examples_of
-from lamlam.annotate.causal.settings import CausalTraining
-from lamlam.annotate.causal.template import Template
-from lamlam.annotate.gold import Split, gold_split
+from lamlam.annotate.causal.model import PromptCoder, Template
+from lamlam.annotate.score import Split, gold_split
 from lamlam.errors import LamLamError
-from lamlam.files import atomic_write
+from lamlam.files import atomic_write, whole_state
 from lamlam.markup import AnnotatedDocument, dblookup
 from lamlam.model.lora import LoraSettings, adapted, save_adapted
 from lamlam.model.weights import load_model
+from lamlam.text import windows
+from lamlam.vocab import IGNORE_INDEX
 from lamlam.vocab.fast import fast_tokenizer
 
-__all__ = ["train_causal"]
+__all__ = ["CausalTraining", "Examples", "examples_of", "pieces", "train_causal"]
 
 _SUMMARY, _STATE = "training.json", "state"
+
+
+class CausalTraining(BaseModel):
+    """The defaults are for a model of some billion parameters and the thousand documents of the paper's seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(default=10, ge=1)
+    batch: int = Field(default=4, ge=1)
+    accumulate: int = Field(default=4, ge=1)
+    learning_rate: float = Field(default=2e-4, gt=0)
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+    context: int = Field(default=2048, ge=64)  # tokens of prompt and answer
+    window: int = Field(default=1600, ge=200)  # characters of a document in one example
+    patience: int = Field(default=2, ge=1)  # epochs without a better calibration loss before it stops
+    checkpointing: bool = False  # compute activations twice instead of keeping them
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class Examples:
+    """Ids and labels of examples, and how many were left out because they exceed the model's context."""
+
+    rows: list[dict[str, list[int]]] = field(default_factory=list)
+    left_out: int = 0
 
 
 def train_causal(
     gold: Iterable[AnnotatedDocument], base: str | Path, out: str | Path, settings: CausalTraining
 ) -> dict[str, Any]:
-    """Train an adapter of the model in folder `base` and leave it in `out`, with tokenizer and template; the summary.
+    """Train an adapter of the model in folder `base`, save it in `out` with tokenizer and template; return the summary.
 
-    A run that has ended is not repeated. Raises `InputError` when the model cannot be read, `LamLamError` when no
-    example is left to train on.
+    A finished run is not repeated. Raises `InputError` if the model cannot be read, `LamLamError` if there is no
+    example to train on.
     """
     folder, documents = Path(out), list(gold)
     asked = {"settings": settings.model_dump(), "base": str(Path(base).resolve()), "gold": _digest(documents)}
@@ -56,7 +84,7 @@ def train_causal(
     if begun is not None and "loss" in begun:
         return begun
     tokenizer, template = fast_tokenizer(base), Template(window=settings.window)
-    coder = Coder(tokenizer, template)
+    coder = PromptCoder(tokenizer, template)
     model = load_model(base)
     train, calibration = (_examples(documents, split, coder, model, settings) for split in Split if split != Split.TEST)
     if not train.rows:
@@ -66,14 +94,14 @@ def train_causal(
         model.enable_input_require_grads()
     lora = LoraSettings(rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout)
     trainer = _trainer(adapted(model, str(asked["base"]), lora), train, calibration, coder.pad_id, folder, settings)
-    started, resumed = time.monotonic(), any((folder / _STATE).glob("checkpoint-*"))
-    trained = trainer.train(resume_from_checkpoint=resumed)
+    started, saved = time.monotonic(), whole_state(folder / _STATE)
+    trained = trainer.train(resume_from_checkpoint=str(saved) if saved else None)
     save_adapted(trainer.model, folder, folder / _STATE / "saving")
     tokenizer.save_pretrained(str(folder))
     template.save(folder)
     summary = asked | {
         "seconds": round(time.monotonic() - started, 1),
-        "resumed": resumed,
+        "resumed": saved is not None,
         "steps": trainer.state.global_step,
         "epochs": round(trainer.state.epoch or 0.0, 2),
         "examples": {"train": len(train.rows), "calibration": len(calibration.rows)},
@@ -82,12 +110,12 @@ def train_causal(
         "calibration_loss": trainer.state.best_metric,
     }
     _write(folder, summary)
-    shutil.rmtree(folder / _STATE)  # the optimizer's state is a pickle, and nobody resumes a run that has ended
+    shutil.rmtree(folder / _STATE)  # the optimizer's state is a pickle, and a finished run isn't resumed
     return summary
 
 
 def _begun(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
-    """What an earlier run for the same left; another's state is removed, and its model can no longer be opened."""
+    """Return the summary of an earlier run of the same; remove another run's state, so its model can't be opened."""
     path = folder / _SUMMARY
     if path.is_file():
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -107,7 +135,7 @@ def _write(folder: Path, summary: dict[str, Any]) -> None:
 def _examples(
     documents: Sequence[AnnotatedDocument],
     split: Split,
-    coder: Coder,
+    coder: PromptCoder,
     model: PreTrainedModel,
     settings: CausalTraining,
 ) -> Examples:
@@ -170,3 +198,37 @@ def _digest(documents: Iterable[AnnotatedDocument]) -> str:
     for document in documents:
         digest.update(json.dumps([document.id, document.title, dblookup.render(document)]).encode())
     return digest.hexdigest()[:16]
+
+
+def examples_of(documents: Iterable[AnnotatedDocument], coder: PromptCoder, *, window: int, context: int) -> Examples:
+    """Make an example for each window of each document; only the answer carries loss."""
+    examples = Examples()
+    for document in documents:
+        for piece in pieces(document, window):
+            prompt, answer = coder.prompt(piece), coder.answer(piece)
+            if len(prompt) + len(answer) > context:
+                examples.left_out += 1
+            else:
+                labels = [IGNORE_INDEX] * len(prompt) + answer
+                examples.rows.append({"input_ids": prompt + answer, "labels": labels})
+    return examples
+
+
+def pieces(document: AnnotatedDocument, window: int) -> Iterator[AnnotatedDocument]:
+    """Yield the non-blank windows of a document, each with its calls."""
+    for start, end in windows(document.text, window):
+        text = document.text[start:end]
+        if text.strip():
+            calls = (replace(call, at=call.at - start) for call in document.calls if start <= call.at < end)
+            yield replace(document, text=text, calls=tuple(calls))
+
+
+def collated(rows: list[dict[str, list[int]]], pad_id: int) -> dict[str, Tensor]:
+    """Return rows [B, T] of ids, labels and mask, padded at the end."""
+    width = max(len(row["input_ids"]) for row in rows)
+
+    def padded(name: str, fill: int) -> Tensor:
+        return torch.tensor([row[name] + [fill] * (width - len(row[name])) for row in rows])
+
+    mask = torch.tensor([[1] * len(row["labels"]) + [0] * (width - len(row["labels"])) for row in rows])
+    return {"input_ids": padded("input_ids", pad_id), "labels": padded("labels", IGNORE_INDEX), "attention_mask": mask}

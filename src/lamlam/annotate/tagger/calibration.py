@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lamlam.annotate.score.matching import PlacedCall, match
+from lamlam.annotate.score import PlacedCall, match
 from lamlam.annotate.spans import value_span
 from lamlam.annotate.tagger.decoding import Readiness, values
 from lamlam.annotate.tagger.tagger import Tagger

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lamlam.annotate.gold import Split, gold_split
+from lamlam.annotate.score import Split, gold_split
 from lamlam.corpus.files import read_documents
 from lamlam.errors import InputError
 from lamlam.files import file_digest

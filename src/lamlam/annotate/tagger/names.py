@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lamlam.corpus.titles import title_of
 from lamlam.kb.names import normalise
+from lamlam.text import title_of
 
 __all__ = ["Name", "names"]
 

@@ -19,12 +19,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from lamlam.annotate.introductions import bare_name
+from lamlam.annotate.public_corpora import bare_name
 from lamlam.corpus import FactRecord
 from lamlam.corpus.lines import Entry
-from lamlam.corpus.questions import prompt_of
-from lamlam.corpus.webnlg import readable
+from lamlam.corpus.prompts import prompt_of
 from lamlam.evaluate.outcome import Asked, Outcome, outcome
+from lamlam.text import readable
 
 __all__ = [
     "CALIBRATION",

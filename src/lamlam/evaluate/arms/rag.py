@@ -6,7 +6,7 @@ A model that was trained on such texts (`pretrain.shown`) needs no examples.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from lamlam.corpus.shown import with_facts
+from lamlam.corpus.prompts import with_facts
 from lamlam.engine.settings import DecodingSettings
 from lamlam.evaluate.arms.prompts import Prompt
 from lamlam.evaluate.arms.retrieval import Retriever, has_wanted

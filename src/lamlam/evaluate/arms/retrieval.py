@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lamlam.corpus import FactRecord
-from lamlam.corpus.shown import fact_line
+from lamlam.corpus.prompts import fact_line
 from lamlam.errors import needs_extra
 from lamlam.evaluate.arms.prompts import Prompt
 from lamlam.kb.folding.encoder import load_encoder

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from lamlam.annotate.introductions import introduction_facts, other_names
+from lamlam.annotate.public_corpora import introduction_facts, other_names
 from lamlam.corpus import FactRecord
 from lamlam.corpus.documents import read_documents
 from lamlam.evaluate.arms.prompts import Passage

@@ -16,8 +16,7 @@ from lamlam.evaluate.results import EXAMPLES, Result, measure
 from lamlam.kb.names import normalise
 from lamlam.kb.store import KnowledgeBase
 from lamlam.world import World, WorldSettings
-from lamlam.world.questions import question
-from lamlam.world.wordings import DEMO_WORDINGS
+from lamlam.world.wordings import DEMO_WORDINGS, question
 
 __all__ = ["GROUPS", "KNOWN", "LETTERS", "NEW", "SEEN", "NewFact", "add_and_ask", "by_group", "new_facts"]
 

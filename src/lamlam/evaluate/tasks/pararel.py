@@ -22,7 +22,7 @@ from lamlam.evaluate.completion import ProbeRecord
 from lamlam.evaluate.evaluation import Evaluation, task
 from lamlam.evaluate.results import Mean, Proportion, Result
 from lamlam.evaluate.tasks.slots import Wording, fill, fitting, relations
-from lamlam.world.questions import answers_of
+from lamlam.world.wordings import answers_of
 
 __all__ = ["consistency", "pararel"]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from lamlam.corpus import Corpus, Probe
 from lamlam.corpus.lines import Entry, read_entries
-from lamlam.corpus.questions import prompt_of
+from lamlam.corpus.prompts import prompt_of
 from lamlam.evaluate.completion import BUCKETS
 from lamlam.evaluate.evaluation import Evaluation, NotApplicable, task
 from lamlam.evaluate.results import Result

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.corpus.files import fact_of, write_facts
-from lamlam.corpus.lines import Entry, once, parse_line
-from lamlam.corpus.opened import opened
+from lamlam.corpus.lines import Entry, once, opened, parse_line
 from lamlam.errors import InputError
 from lamlam.kb.fact import Fact
 from lamlam.kb.formats.records import records

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lamlam.corpus.corpus import FactRecord
-from lamlam.corpus.lines import once
-from lamlam.corpus.opened import opened
+from lamlam.corpus.lines import once, opened
 from lamlam.errors import InputError
 from lamlam.kb.formats.html import Line, lines_of
 from lamlam.kb.formats.mapping import Mapping, under

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import ijson
 
 from lamlam.corpus.corpus import FactRecord
-from lamlam.corpus.opened import opened
+from lamlam.corpus.lines import opened
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.kb.fact import Fact

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lamlam.batches import batches
 from lamlam.corpus.corpus import FactRecord
-from lamlam.corpus.fields import meant
-from lamlam.corpus.opened import opened
-from lamlam.corpus.parquet import parquet_library, refuse_doubled
+from lamlam.corpus.lines import intended_field, opened
+from lamlam.corpus.tables import parquet_library, refuse_doubled
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.kb.fact import Fact
@@ -75,7 +74,7 @@ def _unread(names: list[str], path: Path) -> list[str]:
     known = (*_TEXTS, *_SPAN, *_ALIASES)
     others = [name for name in dict.fromkeys(names) if name not in known]
     for name in others:
-        if column := meant(name, known):
+        if column := intended_field(name, known):
             raise InputError(f"is not known: it must be called '{column}'", path=path, field=name)
     return others
 

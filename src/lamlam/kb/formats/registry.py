@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamlam.corpus.opened import PACKED
+from lamlam.corpus.lines import PACKED
 from lamlam.errors import InputError
 from lamlam.kb.fact import Fact
 from lamlam.kb.formats.csv import read_csv, write_csv

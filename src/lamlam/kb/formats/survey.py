@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from lamlam.corpus.opened import opened
+from lamlam.corpus.lines import opened
 from lamlam.errors import InputError
 from lamlam.kb.formats.labels import ALIAS, LABELS, Labels
 from lamlam.kb.formats.row import Reading

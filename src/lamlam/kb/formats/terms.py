@@ -5,7 +5,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from urllib.parse import unquote
 
-from lamlam.corpus.webnlg import readable, spaced
+from lamlam.text import readable, spaced
 
 __all__ = ["date_text", "entity_name", "literal_text", "local_name", "relation_name"]
 

@@ -1,7 +1,8 @@
-"""What a chat model is asked: rules, worked examples, and the document as data.
+"""What a chat model is asked (rules, worked examples, the document as data) and how its answer is read.
 
-The same messages stand at the start of every request, so that servers can keep them. Examples are of an invented world:
-a model cannot know the facts and must read them.
+All requests start with the same messages, so servers can cache them. The examples come from an invented world: a model
+cannot know the facts and must read them. An answer is a list of calls, or a copy of the text with marks; models wrap it
+in fences, think aloud before it, and break off. Where the calls go is left to `transfer`.
 """
 
 import hashlib
@@ -11,10 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rapidfuzz import fuzz
+
 from lamlam.annotate.spans import value_span
+from lamlam.annotate.transfer import QuotedCall, propose_copied, propose_quoted
+from lamlam.annotate.vetting import Vetting
 from lamlam.markup import AnnotatedDocument, dblookup
 
-__all__ = ["SCHEMA", "Form", "disarmed", "framed", "messages"]
+__all__ = ["SCHEMA", "ChatAnswer", "Form", "disarmed", "framed", "messages", "propose", "unwrapped"]
 
 Form = Literal["list", "markup"]
 
@@ -68,6 +73,11 @@ SCHEMA: dict[str, Any] = {
     "required": ["calls"],
     "additionalProperties": False,
 }
+_THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL)
+_FENCE = re.compile(r"\A\s*```\w*\s*\n(.*?)\n?\s*(?:```\s*)?\Z", re.DOTALL)
+_OPENED = re.compile(r"\{")
+_SIMILAR = 50.0  # per cent that a copy has in common with its text
+_MARK = "dblookup("
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,36 +114,111 @@ _CONTROL = re.compile(r"<(?=[|/｜!a-zA-Z])|(?<=[|｜])>|\[(?=/?[A-Z_]+\])")
 
 
 def disarmed(text: str) -> str:
-    """A text in which no string is left that a server's tokenizer may take for a control token."""
+    """Return a text without strings that a server's tokenizer may take for control tokens."""
     return _CONTROL.sub(lambda match: " >" if match.group() == ">" else match.group() + " ", text)
 
 
 def messages(document: AnnotatedDocument, form: Form) -> list[dict[str, str]]:
-    """The messages that ask for a document's calls in a form."""
+    """Return the messages that ask for a document's calls in a form."""
     task = _TASK + (_AS_LIST if form == "list" else _AS_MARKUP)
-    said = [{"role": "system", "content": task}]
+    asked = [{"role": "system", "content": task}]
     for example in _EXAMPLES:
         worked = dblookup.parse(example.marked)
-        said += [
+        asked += [
             {"role": "user", "content": framed(example.title, worked.text)},
             {"role": "assistant", "content": _as_list(worked) if form == "list" else example.marked},
         ]
-    return [*said, {"role": "user", "content": framed(document.title, document.text)}]
+    return [*asked, {"role": "user", "content": framed(document.title, document.text)}]
 
 
 def framed(title: str, text: str) -> str:
-    """The text between lines that it cannot hold, as they are made of its own digest, and its title above them."""
+    """Return the text between lines that it cannot contain, as they are made of its digest, with its title above."""
     line = f"===== {hashlib.sha256(text.encode()).hexdigest()[:12]} ====="
     heading = f"Title: {' '.join(disarmed(title).split())}\n" if title else ""
     return f"{heading}{line}\n{disarmed(text)}\n{line}"
 
 
 def _as_list(worked: AnnotatedDocument) -> str:
-    return json.dumps({"calls": list(_listed(worked))}, ensure_ascii=False)
+    return json.dumps({"calls": list(_listed_calls(worked))}, ensure_ascii=False)
 
 
-def _listed(worked: AnnotatedDocument) -> Iterator[dict[str, str]]:
+def _listed_calls(worked: AnnotatedDocument) -> Iterator[dict[str, str]]:
     for call in worked.calls:
         start, _ = value_span(worked.text, call.value, call.at) or (call.at, call.at)
         before = " ".join(worked.text[:start].split()[-_WORDS_BEFORE:])
         yield {"entity": call.entity, "relation": call.relation, "value": call.value, "before": before}
+
+
+@dataclass(frozen=True, slots=True)
+class ChatAnswer:
+    """A server's answer: the model's words, why it stopped, and the tokens counted."""
+
+    content: str
+    finish: str | None = None
+    refused: bool = False
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+def propose(vetting: Vetting, text: str, content: str, offset: int = 0) -> bool:
+    """Offer the calls of an answer about `text` for a document; return whether it is an answer at all.
+
+    Anything but a list or a copy is not: an apology, a question, nothing.
+    """
+    content = unwrapped(content)
+    listed = _listed(content)
+    if listed is not None:
+        calls = [call for call in map(_call, listed) if call is not None]
+        vetting.malformed(len(listed) - len(calls))
+        propose_quoted(vetting, text, calls, offset)
+        return True
+    if _MARK not in content and fuzz.ratio(text, content) < _SIMILAR:
+        return False
+    propose_copied(vetting, text, content, offset)
+    return True
+
+
+def unwrapped(content: str) -> str:
+    """Return an answer without the thoughts before it and the fence around it."""
+    content = _THOUGHT.sub("", content)
+    fenced = _FENCE.match(content)
+    return fenced[1] if fenced else content
+
+
+def _listed(content: str) -> list[Any] | None:
+    """Return the objects of a list of calls, or the whole ones of a broken list; None if there is no list."""
+    if content.lstrip().startswith("[" + _MARK):
+        return None
+    start = min((place for place in (content.find("{"), content.find("[")) if place >= 0), default=-1)
+    if start < 0 or content.find(_MARK, 0, start) >= 0:
+        return None
+    try:
+        answer, _ = json.JSONDecoder().raw_decode(content, start)
+    except (ValueError, RecursionError):
+        return list(_whole_objects(content)) or None
+    if isinstance(answer, dict):
+        answer = answer.get("calls", [answer] if "entity" in answer else None)
+    elif answer == [] and content.strip() != "[]":  # brackets in a text
+        return None
+    return answer if isinstance(answer, list) and all(isinstance(call, dict) for call in answer) else None
+
+
+def _whole_objects(content: str) -> Iterator[dict[str, Any]]:
+    """Yield the calls that can be read from broken JSON."""
+    decoder, position = json.JSONDecoder(), 0
+    while opened := _OPENED.search(content, position):
+        position = opened.end()
+        try:
+            listed, end = decoder.raw_decode(content, opened.start())
+        except (ValueError, RecursionError):
+            continue
+        if "entity" in listed:
+            yield listed
+            position = end
+
+
+def _call(listed: dict[str, Any]) -> QuotedCall | None:
+    fields = [listed.get(name) for name in _FIELDS]
+    if any(isinstance(field, bool) or not isinstance(field, str | int | float) for field in fields):
+        return None
+    return QuotedCall(*map(str, fields))

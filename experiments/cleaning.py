@@ -1,10 +1,9 @@
 """What `lamlam annotate clean` drops, and whether it finds faults that were planted.
 
-    python experiments/corrector.py --data DATA/lmlm --model runs/corrector --out docs/results/corrector.json
+    python experiments/cleaning.py --data DATA/lmlm --out docs/results/cleaning.json
 
-`lamlam pretrain recipes/corrector.yaml` makes the model, which never saw the held-out documents: one in five. In one
-call of ten of these a fault is planted: another document's value, another document's entity, or a relation with its
-words garbled. `--sample` writes dropped calls, of whole files, to judge by eye.
+In one call of ten of one document in five a fault is planted: another document's value, another document's entity, or
+a relation with its words garbled. `--sample` writes dropped calls of the whole files, to judge by eye.
 """
 
 import argparse
@@ -16,10 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lamlam.annotate.clean import RULES, Cleaner, Tally
-from lamlam.annotate.clean.losses import CallScorer, ContextScorer, load_scorer
-from lamlam.corpus.holdout import hold_out_documents
-from lamlam.corpus.paper import documents_from_paper
+from lamlam.annotate.clean import Cleaner, CleaningTally
+from lamlam.corpus.documents import documents_from_paper
+from lamlam.corpus.split import hold_out_documents
 from lamlam.evaluate.results import Provenance
 from lamlam.files import atomic_write
 from lamlam.markup import AnnotatedDocument, Call
@@ -34,20 +32,18 @@ Place = tuple[str, int]
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", type=Path, required=True)
-    options.add_argument("--model", type=Path, required=True)
     options.add_argument("--out", type=Path, required=True)
     options.add_argument("--sample", type=Path, help="where to write 50 dropped calls of both files, drawn with seed 0")
     chosen = options.parse_args()
-    scorer = load_scorer(chosen.model)
     results: dict[str, Any] = {"dropped": {}, "planted": {}}
     samples = []
     for name in FILES:
         documents = list(documents_from_paper(chosen.data / f"{name}.json"))
-        tally, _ = cleaned(documents, scorer, (), sample=10**6)
+        tally, _ = cleaned(documents, sample=10**6)
         results["dropped"][name] = {"calls": tally.calls, "dropped": tally.dropped.total(), **tally.dropped}
         samples += [each for part in tally.samples.values() for each in part]
         heldout = hold_out_documents(documents, every=EVERY).heldout["heldout"]
-        results["planted"][name] = planted_faults(heldout, scorer)
+        results["planted"][name] = planted_faults(heldout)
     if chosen.sample:
         with atomic_write(chosen.sample) as out:
             for at, each in enumerate(random.Random(0).sample(samples, 50), 1):
@@ -64,41 +60,30 @@ def main() -> None:
     print(json.dumps(results, indent=1, ensure_ascii=False))
 
 
-def cleaned(
-    documents: Sequence[AnnotatedDocument], scorer: CallScorer | None, skip: Sequence[str], sample: int = 0
-) -> tuple[Tally, list[AnnotatedDocument]]:
-    tally = Tally()
-    return tally, list(Cleaner(scorer=scorer, skip=skip, sample=sample).clean(lambda: documents, tally))
+def cleaned(documents: Sequence[AnnotatedDocument], sample: int = 0) -> tuple[CleaningTally, list[AnnotatedDocument]]:
+    tally = CleaningTally()
+    return tally, list(Cleaner(sample=sample).clean(lambda: documents, tally))
 
 
-def planted_faults(documents: Sequence[AnnotatedDocument], scorer: CallScorer) -> dict[str, Any]:
-    """Recall of each kind of fault, and of what was dropped how much was planted; by rules, by the model, by both."""
+def planted_faults(documents: Sequence[AnnotatedDocument]) -> dict[str, Any]:
+    """Recall of each kind of fault, and how much of what was dropped was planted."""
     faulty, planted = plant(documents)
-    every = tuple(rule.name for rule in RULES)
-    found: dict[str, Any] = {"calls": sum(len(d.calls) for d in faulty), "planted": Counter(planted.values())}
-    context = ContextScorer(scorer)
-    settings: tuple[tuple[str, CallScorer | None, tuple[str, ...]], ...] = (
-        ("rules", None, ()),
-        ("model", scorer, every),
-        ("model, less the call alone", context, every),
-        ("rules and model", scorer, ()),
-        ("rules and model, less the call alone", context, ()),
-    )
-    for name, model, skip in settings:
-        _, left = cleaned(faulty, model, skip)
-        dropped = [place for before, after in zip(faulty, left, strict=True) for place in gone(before, after)]
-        hits = Counter(planted[place] for place in dropped if place in planted)
-        found[name] = {
+    calls, by_kind = sum(len(document.calls) for document in faulty), Counter(planted.values())
+    _, left = cleaned(faulty)
+    dropped = [place for before, after in zip(faulty, left, strict=True) for place in gone(before, after)]
+    hits = Counter(planted[place] for place in dropped if place in planted)
+    return {
+        "calls": calls,
+        "planted": by_kind,
+        "rules": {
             "dropped": len(dropped),
             "planted among them": hits.total(),
             "precision": round(hits.total() / max(1, len(dropped)), 3),
             "recall": round(hits.total() / len(planted), 3),
-            "recall by kind": {kind: round(hits[kind] / found["planted"][kind], 3) for kind in KINDS},
-            "dropped of the calls as they were": round(
-                (len(dropped) - hits.total()) / (found["calls"] - len(planted)), 3
-            ),
-        }
-    return found
+            "recall by kind": {kind: round(hits[kind] / by_kind[kind], 3) for kind in KINDS},
+            "dropped of the calls as they were": round((len(dropped) - hits.total()) / (calls - len(planted)), 3),
+        },
+    }
 
 
 def gone(before: AnnotatedDocument, after: AnnotatedDocument) -> list[Place]:

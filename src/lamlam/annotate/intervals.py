@@ -1,7 +1,4 @@
-"""Figures with their counts and intervals; intervals are found by drawing documents again, with replacement.
-
-Calls of one document are alike, so that documents are drawn and not calls.
-"""
+"""Figures with counts and 95% intervals, by bootstrapping over documents: calls of one document resemble each other."""
 
 import math
 from dataclasses import dataclass
@@ -9,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Figure", "Measure", "Rate", "draws"]
+__all__ = ["Figure", "Measure", "Rate", "resamples"]
 
 _LOW, _HIGH = 2.5, 97.5
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number and its 95% interval; all are NaN in Python and null in JSON where there is nothing to divide by."""
+    """A number and its 95% interval; all are NaN (null in JSON) if there is nothing to divide by."""
 
     value: float
     low: float
@@ -29,7 +26,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How many predictions were right, of how many, and how many there were to find."""
+    """How many predictions were right, out of how many, and how many there were to find."""
 
     hits: int
     predicted: int
@@ -40,7 +37,7 @@ class Measure:
 
     @classmethod
     def of(cls, counts: np.ndarray, drawn: np.ndarray) -> "Measure":
-        """From hits, predicted and gold of each document [D, 3], and how often each was drawn [S, D]."""
+        """Make a measure from hits, predicted and gold per document [D, 3], and how often each was drawn [S, D]."""
         hits, predicted, gold = (int(total) for total in counts.sum(axis=0))
         precision, recall = _figure(counts[:, 0], counts[:, 1], drawn), _figure(counts[:, 0], counts[:, 2], drawn)
         f1 = _figure(2 * counts[:, 0], counts[:, 1] + counts[:, 2], drawn)
@@ -54,7 +51,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How many of how many, or how many for so many."""
+    """A count, what it is out of (or per), and their ratio."""
 
     count: int
     of: int
@@ -62,7 +59,7 @@ class Rate:
 
     @classmethod
     def of_counts(cls, counts: np.ndarray, drawn: np.ndarray, scale: float = 1.0) -> "Rate":
-        """From count and whole of each document [D, 2], and how often each was drawn [S, D]."""
+        """Make a rate from count and whole per document [D, 2], and how often each was drawn [S, D]."""
         count, of = (int(total) for total in counts.sum(axis=0))
         return cls(count, of, _figure(scale * counts[:, 0], counts[:, 1], drawn))
 
@@ -70,8 +67,8 @@ class Rate:
         return {"count": self.count, "of": self.of} | self.figure.as_json()
 
 
-def draws(documents: int, samples: int, seed: int) -> np.ndarray:
-    """How often each document is drawn in each sample [S, D]."""
+def resamples(documents: int, samples: int, seed: int) -> np.ndarray:
+    """Return how often each document is drawn in each sample [S, D]."""
     return np.random.default_rng(seed).multinomial(documents, np.full(documents, 1 / documents), size=samples)
 
 
