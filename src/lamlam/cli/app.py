@@ -20,6 +20,7 @@ _VERBS = (
     "export",
     "generate",
     "kb",
+    "mcp",
     "merge",
     "pretrain",
     "serve",

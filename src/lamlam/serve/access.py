@@ -26,10 +26,10 @@ from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.serve.errors import Fault
 
-__all__ = ["Access", "Actor", "Editor", "Eraser", "Reader", "Role", "router"]
+__all__ = ["ACTOR", "Access", "Actor", "Editor", "Eraser", "Reader", "Role", "require_reader", "router"]
 
 _LONGEST_NAME, _LONGEST_TOKEN = 100, 200  # characters
-_ACTOR = "lamlam.actor"  # where a request's scope has it
+ACTOR = "lamlam.actor"  # where a request's scope has it
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LOG = logging.getLogger(__name__)
 
@@ -108,9 +108,9 @@ class Access:
 
     def actor_of(self, scope: Scope) -> Actor | None:
         """Whose token a request bears, found out once for each request."""
-        if _ACTOR not in scope:
-            scope[_ACTOR] = self.actor(Headers(scope=scope).get("authorization"))
-        return cast(Actor | None, scope[_ACTOR])
+        if ACTOR not in scope:
+            scope[ACTOR] = self.actor(Headers(scope=scope).get("authorization"))
+        return cast(Actor | None, scope[ACTOR])
 
     def _known(self) -> dict[str, Actor]:
         if (stamp := _stamp(self.path)) != self._stamp:
@@ -159,17 +159,25 @@ _Given = Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 _WHO = {"WWW-Authenticate": "Bearer"}
 
 
+def require_reader(access: Access, scope: Scope) -> Actor:
+    """Whoever sent a request, if they may read. Raises `Fault` (401) for all others."""
+    return _allowed(access, scope, Role.READER)
+
+
+def _allowed(access: Access, scope: Scope, role: Role) -> Actor:
+    actor = access.actor_of(scope)
+    if actor is None and access.open_reads and role is Role.READER:
+        actor = Actor("", Role.READER)  # OpenAI's clients must send some token: where none is needed, any will do
+    if actor is None:
+        raise Fault(401, f"this takes a token of the role {role}", headers=_WHO)
+    if not actor.role.allows(role):
+        raise Fault(403, f"this takes a token of the role {role}, and '{actor.name}' is {actor.role}")
+    return actor
+
+
 def _require(role: Role) -> Any:
     async def check(request: Request, _: _Given) -> Actor:
-        access: Access = request.app.state.lamlam.access
-        actor = access.actor_of(request.scope)
-        if actor is None and access.open_reads and role is Role.READER:
-            actor = Actor("", Role.READER)  # OpenAI's clients must send some token: where none is needed, any will do
-        if actor is None:
-            raise Fault(401, f"this takes a token of the role {role}", headers=_WHO)
-        if not actor.role.allows(role):
-            raise Fault(403, f"this takes a token of the role {role}, and '{actor.name}' is {actor.role}")
-        return actor
+        return _allowed(request.app.state.lamlam.access, request.scope, role)
 
     return Depends(check)
 

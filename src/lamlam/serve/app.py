@@ -1,16 +1,17 @@
 """The application: routes, faults, limits and the page, put together."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.routing import Route
 from starlette.types import Scope
 
 from lamlam.serve import access as tokens
@@ -31,6 +32,9 @@ from lamlam.serve.middleware import (
 )
 from lamlam.serve.settings import ServeSettings
 from lamlam.serve.state import AppState, Served, StateOf
+
+if TYPE_CHECKING:
+    from lamlam.serve.mcp import MCPEndpoint
 
 __all__ = ["build_app"]
 
@@ -56,7 +60,8 @@ def build_app(served: Served, access: Access, settings: ServeSettings | None = N
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         state.batch.start()
-        yield
+        async with nullcontext() if tools is None else tools.running():
+            yield
         state.batch.close()
         state.knowledge.close()
 
@@ -78,8 +83,21 @@ def build_app(served: Served, access: Access, settings: ServeSettings | None = N
     app.include_router(chat.router)
     app.include_router(facts.router)
     _watching(app)
+    if (tools := _tools(app)) is not None:
+        app.router.routes.append(Route("/mcp", tools, include_in_schema=False))
     app.router.default = _Page(directory=_PAGE, html=True)  # for what no route is for, whatever the method
     return app
+
+
+def _tools(app: FastAPI) -> "MCPEndpoint | None":
+    """The endpoint for agents, where the extra `mcp` is installed."""
+    try:
+        from lamlam.serve.mcp import MCPEndpoint
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("mcp", "mcp_types"):
+            return None
+        raise
+    return MCPEndpoint(app)
 
 
 class _Page(StaticFiles):

@@ -25,6 +25,7 @@ from lamlam.serve.metrics import OTHER, Metrics
 from lamlam.serve.settings import ServeSettings
 
 __all__ = [
+    "INSIDE",
     "BodyMiddleware",
     "ErrorMiddleware",
     "LimitsMiddleware",
@@ -35,6 +36,7 @@ __all__ = [
     "is_loopback",
 ]
 
+INSIDE = "lamlam.inside"  # in the scope of a request that the server makes to itself for another, which was counted
 _CLIENT_LEFT = 499
 _CLOSE = {"Connection": "close"}  # don't wait for the rest of the body
 _NEVER_REFUSED = "/healthz"  # a refusal would look like a dead server to whoever watches it
@@ -194,7 +196,7 @@ class LimitsMiddleware:
         self._read_seconds = settings.read_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] == _NEVER_REFUSED:
+        if scope["type"] != "http" or scope["path"] == _NEVER_REFUSED or INSIDE in scope:
             return await self._app(scope, receive, send)
         if wait := self._rates.wait(self._client(scope)):
             raise _too_many("you ask too often", wait)
