@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lamlam.cli import kb_changes, kb_matching, kb_relations
+from lamlam.cli import kb_changes, kb_matching
 from lamlam.cli.kb_options import Actor, Allow, File, Reason, bytes_read, progress
 from lamlam.cli.output import print_json
 from lamlam.errors import InputError
@@ -33,7 +33,7 @@ ReadFormat = Annotated[
 def register(app: typer.Typer) -> None:
     kb = typer.Typer(no_args_is_help=True, help="Read, edit and erase facts; import and export them.")
     app.add_typer(kb, name="kb")
-    for group in (_register_files, _register_reading, kb_changes.register, kb_matching.register, kb_relations.register):
+    for group in (_register_files, _register_reading, kb_changes.register, kb_matching.register):
         group(kb)
 
 

@@ -1,7 +1,6 @@
 """What can be asked of a knowledge base, as it stands or as it stood at a revision."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from lamlam.errors import InputError
 from lamlam.kb.digest import content_digest
@@ -9,9 +8,6 @@ from lamlam.kb.fact import Fact, Resolution, Status
 from lamlam.kb.listing import FactPage, Filter, list_facts
 from lamlam.kb.reader import Reader
 from lamlam.kb.resolve import Resolver
-
-if TYPE_CHECKING:
-    from lamlam.kb.matching.matcher import Matcher
 
 __all__ = ["View"]
 
@@ -106,12 +102,6 @@ class View:
         if found.status not in (Status.EXACT, Status.ALIAS):
             return []
         return [row.name for row in self._resolver.relations_had(found.names[0], entity)]
-
-    def matcher(self) -> "Matcher":
-        """The classifier of relations that lookups use."""
-        from lamlam.kb.matching.matcher import stored_matcher
-
-        return stored_matcher(self._reader.setting("matcher"))
 
     def relation_spellings(self, relation: str) -> list[str]:
         """The spellings in which relations have this name, up to normalisation."""
