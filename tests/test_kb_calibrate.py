@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 from lamlam.cli.app import app
 from lamlam.errors import InputError
 from lamlam.kb import KnowledgeBase
+from lamlam.kb.database import keep
 from lamlam.kb.matching.matcher import Matcher
-from lamlam.kb.meta import keep
 
 RELATIONS = ("Birth Year", "Death Year", "Birth Place", "Death Place", "Award", "Award Year", "Team", "Home Town")
 

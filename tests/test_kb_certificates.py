@@ -10,7 +10,7 @@ import pytest
 
 from lamlam.corpus import FactRecord
 from lamlam.kb import KnowledgeBase, Status
-from lamlam.kb.copy import copy_database
+from lamlam.kb.files import copy_database
 from places import FilePlace, Place
 
 SECRET = "Xanthippe Quarles"

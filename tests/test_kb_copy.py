@@ -12,8 +12,8 @@ import pytest
 from lamlam.corpus import FactRecord
 from lamlam.errors import LamLamError
 from lamlam.kb import KnowledgeBase, Status
-from lamlam.kb.connect import connect
-from lamlam.kb.copy import copy_database
+from lamlam.kb.database import connect
+from lamlam.kb.files import copy_database
 from places import Place
 
 MakePlace = Callable[[str], Place]

@@ -17,8 +17,7 @@ from lamlam.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb import Certificate, KnowledgeBase, Source, Status
 from lamlam.kb.database import Database
-from lamlam.kb.pages import blank_free_bytes
-from lamlam.kb.scan import Scan, search
+from lamlam.kb.scan import Scan, blank_free_bytes, search
 from places import FilePlace, Place
 
 in_a_file = pytest.mark.parametrize("place", ["sqlite"], indirect=True)

@@ -11,13 +11,9 @@ import pytest
 
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb import KnowledgeBase, Status
-from lamlam.kb.matching.decision import decide
-from lamlam.kb.matching.features import FEATURES, Evidence, features
-from lamlam.kb.matching.matcher import Matcher, default_matcher
-from lamlam.kb.matching.mining import Mine
-from lamlam.kb.matching.phrase import kind_of_value, parse
-from lamlam.kb.matching.rewordings import Meaning, read_rewordings
-from lamlam.kb.matching.settings import MatchSettings
+from lamlam.kb.matching.features import FEATURES, Evidence, features, kind_of_value, parse
+from lamlam.kb.matching.matcher import Matcher, MatchSettings, decide, default_matcher
+from lamlam.kb.matching.mining import Meaning, Mine, read_rewordings
 from lamlam.kb.matching.training import train_on
 from lamlam.kb.similarity import name_similarity
 

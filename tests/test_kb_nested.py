@@ -13,7 +13,7 @@ from lamlam.errors import InputError
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.files import import_file
 from lamlam.kb.formats import Mapping, load_mapping
-from lamlam.kb.formats.html import Line, lines_of
+from lamlam.kb.formats.nested import Line, lines_of
 
 MAPPING = Path(__file__).resolve().parents[1] / "mappings" / "factbook.yaml"
 

@@ -11,7 +11,7 @@ from lamlam.annotate.spans import facts_in
 from lamlam.corpus import FactRecord
 from lamlam.corpus.documents import read_documents
 from lamlam.kb import AddReport, KnowledgeBase
-from lamlam.kb.connect import is_url
+from lamlam.kb.database import is_url
 from lamlam.kb.names import normalise
 from lamlam.markup import AnnotatedDocument
 

@@ -89,8 +89,8 @@ def _register_files(kb: typer.Typer) -> None:
         target: Annotated[str, typer.Argument(metavar="TARGET", help="Where to: made where missing, else empty.")],
     ) -> None:
         """Copy a knowledge base whole, between files and PostgreSQL: ids, history, aliases, tombstones, all."""
-        from lamlam.kb.connect import connect, connected_to_fill
-        from lamlam.kb.copy import copy_database
+        from lamlam.kb.database import connect, connected_to_fill
+        from lamlam.kb.files import copy_database
 
         with (
             closing(connect(source)) as whole,

@@ -50,7 +50,7 @@ def register(kb: typer.Typer) -> None:
         """Train a classifier of relations on facts; `calibrate --matcher` puts it into a knowledge base."""
         from lamlam.kb import KnowledgeBase
         from lamlam.kb.files import import_file
-        from lamlam.kb.matching.rewordings import read_rewordings
+        from lamlam.kb.matching.mining import read_rewordings
         from lamlam.kb.matching.training import train_on
 
         meanings = () if rewordings is None else read_rewordings(rewordings)

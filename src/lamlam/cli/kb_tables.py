@@ -10,7 +10,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from lamlam.kb import Certificate, Fact, KnowledgeBase, Resolution, Revision, Source, Stats
     from lamlam.kb.files import ImportReport
-    from lamlam.kb.matching.calibration import Calibration
+    from lamlam.kb.matching.training import Calibration
 
 __all__ = [
     "places",

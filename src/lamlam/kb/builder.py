@@ -13,13 +13,10 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from lamlam.kb.blocking import stored_keys, value_key
-from lamlam.kb.dictionary import Dictionary
-from lamlam.kb.doubles import proposition_digests
-from lamlam.kb.finishing import NARROW_TABLES, REVISION, finishing_steps
-from lamlam.kb.names import normalise
+from lamlam.kb.finishing import NARROW_TABLES, REVISION, finishing_steps, proposition_digests
+from lamlam.kb.names import normalise, stored_keys, value_key
 from lamlam.kb.schema import APPLICATION_ID, VERSION
-from lamlam.kb.staging import Staging, insert, interleaved, keyed
+from lamlam.kb.staging import Dictionary, Staging, insert, interleaved, keyed
 
 __all__ = ["Batch", "Builder", "discard"]
 

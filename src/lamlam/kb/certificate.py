@@ -1,11 +1,18 @@
-"""What forgetting did, or would do, told without telling what was forgotten."""
+"""Certificates: what forgetting did, or would do, without revealing what was forgotten.
 
+A knowledge base keeps its certificates itself, so every copy has them. The transaction that erases stores what is known
+by then; once the files were searched, the finished certificate replaces it. One that stays unfinished shows that the
+program ended in between.
+"""
+
+import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lamlam.kb.database import Database, keep, kept
 from lamlam.kb.scan import Scan
 
-__all__ = ["Certificate"]
+__all__ = ["Certificate", "Certificates"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +57,28 @@ class Certificate:
     def as_json(self) -> dict[str, Any]:
         lists = {name: list(each) for name, each in asdict(self).items() if isinstance(each, tuple)}
         return {**asdict(self), **lists, "clean": self.clean}
+
+
+_KEY = "certificate:"
+_BEYOND = "certificate;"  # the next text after all that begin with the key
+
+
+class Certificates:
+    """Reads, and writes inside an open transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, certificate: Certificate) -> None:
+        text = json.dumps(certificate.as_json(), ensure_ascii=True, separators=(",", ":"))
+        keep(self._database, f"{_KEY}{certificate.revision}", text)
+
+    def find(self, revision: int) -> dict[str, Any] | None:
+        """The certificate of a revision as JSON; None where it has none."""
+        text = kept(self._database, f"{_KEY}{revision}")
+        return None if text is None else dict(json.loads(text))
+
+    def revisions(self) -> list[int]:
+        """The revisions that have one, the newest first."""
+        rows = self._database.rows("SELECT key FROM meta WHERE key >= ? AND key < ?", (_KEY, _BEYOND))
+        return sorted((int(row[0].removeprefix(_KEY)) for row in rows), reverse=True)

@@ -6,10 +6,9 @@ taken away and brought back, or moved by a merger, under whatever id it says the
 """
 
 from lamlam.errors import InputError, LamLamError
-from lamlam.kb.database import Database
+from lamlam.kb.database import Database, keep, kept
 from lamlam.kb.fact import Fact
 from lamlam.kb.mergers import Merger, Mergers
-from lamlam.kb.meta import keep, kept
 from lamlam.kb.reader import Name, Reader
 from lamlam.kb.writer import Writer
 

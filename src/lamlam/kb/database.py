@@ -1,17 +1,18 @@
-"""What a knowledge base asks of the database under it, whichever that is.
+"""What a knowledge base asks of the database under it, and which database an address means.
 
-One dialect of SQL serves all: question marks for parameters, `ON CONFLICT`, `RETURNING`. What the tables mean is left
+One dialect of SQL serves both: question marks for parameters, `ON CONFLICT`, `RETURNING`. What the tables mean is left
 to the modules that use it; files, logs and free pages to the database itself.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from lamlam.errors import LamLamError
 from lamlam.kb.scan import Scan
 
-__all__ = ["Database", "Parameters"]
+__all__ = ["Database", "Parameters", "connect", "connected_to_fill", "is_url", "keep", "kept"]
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
@@ -109,3 +110,49 @@ class Database(Protocol):
     def erase(self, strings: Iterable[str]) -> Scan:
         """Make deleted rows unreadable in every file, and search the files for `strings`; the `Scan`."""
         ...
+
+
+_SCHEMES = ("postgresql://", "postgres://")
+
+
+def connect(address: str | Path, *, create: bool = False) -> Database:
+    """Open a file, ":memory:" or a URL; a knowledge base is made where it is missing and `create` says so."""
+    if not is_url(address):
+        from lamlam.kb.sqlite import SQLiteDatabase
+
+        return SQLiteDatabase(address, create=create)
+    from lamlam.kb.postgres import PostgresDatabase
+
+    return PostgresDatabase(str(address), create=create)
+
+
+@contextmanager
+def connected_to_fill(address: str | Path) -> Iterator[Database]:
+    """A database to write into, made where it is missing. One that was made for a block that fails is removed again,
+    unless another program has begun to use it."""
+    database = connect(address, create=True)
+    try:
+        yield database
+    except BaseException:
+        with suppress(LamLamError):  # what failed is told, and not this
+            database.take_back()
+        raise
+    finally:
+        database.close()
+
+
+def is_url(address: str | Path) -> bool:
+    """Whether an address names a database on a server, and no file."""
+    return str(address).startswith(_SCHEMES)
+
+
+def keep(database: Database, key: str, text: str) -> None:
+    """Keep a text in place of what was kept under the key; within an open transaction."""
+    sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+    database.run(sql, (key, text.encode()))
+
+
+def kept(database: Database, key: str) -> str | None:
+    """What is kept under a key; None where nothing is."""
+    value = database.scalar("SELECT value FROM meta WHERE key = ?", (key,))
+    return None if value is None else value if isinstance(value, str) else bytes(value).decode()

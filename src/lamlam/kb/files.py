@@ -1,6 +1,7 @@
-"""Facts from files into a knowledge base, and from it into files.
+"""Facts from files into a knowledge base and out of it, and whole knowledge bases from one database into another.
 
-What stands in a file, and how, is left to `kb.formats`. History, tombstones and ids stay in the knowledge base.
+What is in a file, and how, is left to `kb.formats`. Export and import carry what holds now; `copy_database` carries
+everything: ids, history, aliases, tombstones.
 """
 
 import hashlib
@@ -8,18 +9,20 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lamlam.corpus.corpus import FactRecord
-from lamlam.errors import InputError
+from lamlam.errors import InputError, LamLamError
+from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
 from lamlam.kb.formats import FORMATS, InputFile, Mapping, Reading, find_files, format_of
-from lamlam.kb.namesakes import Namesakes
+from lamlam.kb.schema import INDEXES, LAYOUT, Layout
 from lamlam.kb.sqlite import BESIDE
 from lamlam.kb.store import KnowledgeBase
+from lamlam.kb.verify import Namesakes
 from lamlam.kb.writer import AddReport
 
-__all__ = ["ImportReport", "OnError", "export_file", "import_file"]
+__all__ = ["ImportReport", "OnError", "copy_database", "export_file", "import_file"]
 
 OnError = Literal["stop", "skip"]
 
@@ -177,3 +180,47 @@ def _counter(files: Sequence[InputFile], seen: Callable[[int, int], object]) -> 
         seen(min(done, total), total)
 
     return count
+
+
+_TOLD_ROWS = 1000
+
+
+def copy_database(source: Database, target: Database, *, seen: Callable[[int], object] = lambda rows: None) -> int:
+    """Copy all rows, in one transaction, and go on counting ids where the source stands; how many rows.
+
+    `seen` is told now and then how many rows there were since. Raises `LamLamError` where the target holds something;
+    it is left as it is then.
+    """
+    count = 0
+
+    def rows(table: str, layout: Layout) -> Iterator[tuple[Any, ...]]:
+        nonlocal count
+        where = "WHERE key <> 'erasing'" if table == "meta" else ""
+        columns, key = ", ".join(layout.columns), ", ".join(layout.key)
+        told = count
+        for row in source.stream(f"SELECT {columns} FROM {table} {where} ORDER BY {key}"):
+            yield _settings(row) if table == "meta" else row
+            count += 1
+            if count - told == _TOLD_ROWS:
+                seen(_TOLD_ROWS)
+                told = count
+        seen(count - told)
+
+    with source.snapshot(long=True), target.transaction():
+        if any(target.one(f"SELECT 1 FROM {table} LIMIT 1") for table in LAYOUT if table != "meta"):
+            raise LamLamError("the knowledge base to copy into is not empty")
+        target.run("DELETE FROM meta")
+        for index in INDEXES:
+            target.run(f"DROP INDEX {index}")
+        for table, layout in LAYOUT.items():
+            last = source.last_id(table) if layout.counted else None
+            target.fill(table, layout.columns, rows(table, layout), last)
+        for definition in INDEXES.values():
+            target.run(definition)
+    return count
+
+
+def _settings(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A setting with its value as bytes: SQLite keeps text in such a column, too, and PostgreSQL would unescape it."""
+    key, value = row
+    return key, value.encode() if isinstance(value, str) else value

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from lamlam.kb.blocking import stored_keys, value_key
 from lamlam.kb.closure import Closure, Selection
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
-from lamlam.kb.names import normalise
+from lamlam.kb.names import normalise, stored_keys, value_key
 from lamlam.kb.reader import Reader
 from lamlam.kb.tombstones import Tombstones
 

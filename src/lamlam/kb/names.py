@@ -1,16 +1,31 @@
-"""One spelling for the many ways to write a name.
+"""One spelling for the many ways to write a name, and the keys that lead from a misspelt name to the right one.
 
-A name is kept in its canonical form: what nobody sees makes no other name. Names are compared in a form that folds
-more, such as case. What it leaves to others: names that mean the same but are spelled differently (`kb.similarity`,
-aliases).
+A name is kept in its canonical form: invisible characters make no other name. Names are compared in a form that folds
+more, such as case. A name is stored under a few 32-bit digests of its parts, and a query is probed under the same ones,
+so that candidates cost a few index probes whatever the number of names. A part survives what the others don't: the
+sorted words, another order, accents and signs; each half of the letters, a slip in the other half; surname and initial,
+a shortened given name. How alike the candidates really are is left to `kb.similarity`.
 """
 
 import re
 import unicodedata
+from zlib import crc32
 
 from lamlam.errors import InputError
 
-__all__ = ["canonical", "checked", "former", "forms", "normalise", "normalise_prefix"]
+__all__ = [
+    "LETTERS_BEYOND_ACCENTS",
+    "canonical",
+    "checked",
+    "digest",
+    "former",
+    "forms",
+    "normalise",
+    "normalise_prefix",
+    "probed_keys",
+    "stored_keys",
+    "value_key",
+]
 
 _BLANK = "_ \t\n\v\f\r\x1c\x1d\x1e\x1f"
 # What Unicode calls default ignorable: characters without width, marks of direction, selectors of variants.
@@ -72,3 +87,79 @@ def checked(text: str, field: str) -> str:
     except UnicodeEncodeError:
         raise InputError("holds a lone surrogate, which is not valid Unicode", field=field) from None
     return text
+
+
+_WORD = re.compile(r"[^\W_]+")
+_SHORTEST_HALVED = 6
+_MIDDLE = 1 << 31
+# Letters that lose no accent when decomposed.
+LETTERS_BEYOND_ACCENTS = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"}
+)
+
+
+def digest(text: str) -> int:
+    """32 bits of a text, signed, as databases store them: CRC-32. Not unique: it finds candidates."""
+    return crc32(text.encode("utf-8", "surrogatepass")) - _MIDDLE
+
+
+def value_key(value: str) -> int:
+    """The key of a value: 24 bits, signed, of its normalised form, since a byte for every fact counts."""
+    return digest(normalise(value)) >> 8
+
+
+def stored_keys(norm: str) -> set[int]:
+    """The keys of a normalised name, one to four."""
+    words = _words(norm)
+    letters = "".join(words)
+    size, middle = len(letters), len(letters) // 2
+    parts = [_whole(words)]
+    if size >= _SHORTEST_HALVED:
+        parts += [_start(letters[:middle], size), _end(letters[middle:], size)]
+    if len(words) > 1:
+        parts.append(_initial(words))
+    return {digest(part) for part in parts}
+
+
+def probed_keys(norm: str) -> list[int]:
+    """The keys under which the names may stand that a normalised query means, the most telling first."""
+    orders = [_words(norm)]
+    if norm.count(",") == 1:
+        surname, given = norm.split(",")
+        orders.append(_words(given) + _words(surname))
+    if len(orders[0]) > 1 and orders[0][-1] == "the":
+        orders.append(orders[0][:-1])
+    parts = [_whole(words) for words in orders]
+    for words in orders:
+        letters = "".join(words)
+        for size in (len(letters), len(letters) - 1, len(letters) + 1):
+            middle = size // 2
+            if size >= _SHORTEST_HALVED:
+                parts += [_start(letters[:middle], size), _end(letters[-(size - middle) :], size)]
+    parts += [_initial(words) for words in orders if len(words) > 1]
+    return list(dict.fromkeys(digest(part) for part in parts))
+
+
+def _words(norm: str) -> list[str]:
+    """The words of a name without accents, signs and a leading "the"."""
+    if not norm.isascii():
+        plain = unicodedata.normalize("NFD", norm)
+        norm = "".join(sign for sign in plain if unicodedata.category(sign) != "Mn").translate(LETTERS_BEYOND_ACCENTS)
+    words = _WORD.findall(norm.replace("'", "").replace("’", ""))
+    return words[1:] if len(words) > 1 and words[0] == "the" else words or [norm]
+
+
+def _whole(words: list[str]) -> str:
+    return "=" + "".join(sorted("".join(words)))
+
+
+def _start(letters: str, size: int) -> str:
+    return f"<{size}{letters}"
+
+
+def _end(letters: str, size: int) -> str:
+    return f">{size}{letters}"
+
+
+def _initial(words: list[str]) -> str:
+    return f".{words[-1]} {words[0][:1]}"

@@ -1,7 +1,7 @@
 """A knowledge base in a PostgreSQL database: opening it, running statements, transactions.
 
 Every statement goes through `PostgresDatabase`, which turns psycopg's errors into `LamLamError`. The dialect is left to
-`kb.dialect`, and erasing for good to `kb.postgres_erasure`. psycopg is an extra, so that it is imported when a URL is
+`kb.schema`, and erasing for good to `kb.postgres_erasure`. psycopg is an extra, so that it is imported when a URL is
 opened and not before.
 """
 
@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from lamlam.errors import InputError, LamLamError, StoreError
 from lamlam.kb.database import Parameters
-from lamlam.kb.dialect import definitions, translated
-from lamlam.kb.layout import LAYOUT
 from lamlam.kb.postgres_erasure import Eraser
 from lamlam.kb.scan import Scan
-from lamlam.kb.schema import APPLICATION_ID, VERSION
+from lamlam.kb.schema import APPLICATION_ID, LAYOUT, VERSION, definitions, translated
 
 if TYPE_CHECKING:
     import psycopg

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from lamlam.kb.layout import LAYOUT
 from lamlam.kb.scan import Scan, occurring, searched_for
+from lamlam.kb.schema import LAYOUT
 
 if TYPE_CHECKING:
     import psycopg

@@ -9,11 +9,9 @@ from itertools import islice
 from typing import NamedTuple
 
 from lamlam.errors import InputError, LamLamError
-from lamlam.kb.blocking import probed_keys, value_key
-from lamlam.kb.database import Database
+from lamlam.kb.database import Database, kept
 from lamlam.kb.fact import Fact, Source
-from lamlam.kb.meta import kept
-from lamlam.kb.names import canonical, normalise, normalise_prefix
+from lamlam.kb.names import canonical, normalise, normalise_prefix, probed_keys, value_key
 
 __all__ = ["Name", "Reader"]
 

@@ -18,7 +18,7 @@ from lamlam.kb.similarity import name_similarity, relation_key, relation_similar
 from lamlam.kb.tombstones import Tombstones
 
 if TYPE_CHECKING:
-    from lamlam.kb.matching.settings import MatchSettings
+    from lamlam.kb.matching.matcher import MatchSettings
 
 __all__ = ["Resolver"]
 
@@ -122,7 +122,7 @@ class Resolver:
 
     def means(self, entity: int, held: Name, asked: str) -> bool:
         """Whether a lookup of an entity in the relation `asked` would be answered by likeness with one that it has."""
-        from lamlam.kb.matching.candidates import Candidates
+        from lamlam.kb.matching.matcher import Candidates
 
         likely = Candidates(self._reader, entity, [held], asked).likelihoods()
         return likely[held] >= self.settings().relation
@@ -177,8 +177,7 @@ class Resolver:
         return self._relation_meant(owner, held, relation)
 
     def _relation_meant(self, owner: Name, held: Sequence[Name], relation: str) -> _Match:
-        from lamlam.kb.matching.candidates import Candidates
-        from lamlam.kb.matching.decision import decide
+        from lamlam.kb.matching.matcher import Candidates, decide
 
         ended = [name for name in self._reader.relations_ended(owner.id) if name not in held]
         candidates = Candidates(self._reader, owner.id, [*held, *ended], relation)
@@ -196,7 +195,7 @@ class Resolver:
 
     def settings(self) -> "MatchSettings":
         """Those that calibration left in the knowledge base, else the defaults."""
-        from lamlam.kb.matching.settings import MatchSettings
+        from lamlam.kb.matching.matcher import MatchSettings
 
         stored = self._reader.setting("matching")
         return MatchSettings() if stored is None else MatchSettings.from_json(stored)

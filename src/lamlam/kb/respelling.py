@@ -8,10 +8,8 @@ import logging
 from collections.abc import Callable, Iterable
 
 from lamlam.errors import StoreError
-from lamlam.kb.blocking import digest, stored_keys, value_key
-from lamlam.kb.database import Database
-from lamlam.kb.meta import keep, kept
-from lamlam.kb.names import canonical, former, forms, normalise
+from lamlam.kb.database import Database, keep, kept
+from lamlam.kb.names import canonical, digest, former, forms, normalise, stored_keys, value_key
 
 __all__ = ["respell"]
 

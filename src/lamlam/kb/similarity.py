@@ -1,8 +1,8 @@
 """When two names of relations, or of entities, say the same although they are spelled differently.
 
-Strings only, exact and repeatable, and careful: one word that stands on one side alone makes another relation
-("Capital" and "Capital City", "Award" and "Award Year"), since a wrong value is worse than none. What to do with the
-scores is left to `kb.resolve`.
+Strings only, exact and repeatable, and careful: one word that one side alone has makes another relation ("Capital" and
+"Capital City", "Award" and "Award Year"), since a wrong value is worse than none. What to do with the scores is left to
+`kb.resolve`.
 """
 
 import re
@@ -12,18 +12,57 @@ from itertools import permutations
 
 from rapidfuzz.distance import DamerauLevenshtein
 
-from lamlam.kb.lexicon import (
-    FILLERS,
-    IRREGULAR,
-    LETTERS_BEYOND_ACCENTS,
-    OPPOSITES,
-    ORDINALS,
-    QUALIFIERS,
-    ROMAN,
-    VARIANTS,
-)
+from lamlam.kb.names import LETTERS_BEYOND_ACCENTS
 
-__all__ = ["name_similarity", "relation_key", "relation_similarity", "relation_words", "stem"]
+__all__ = [
+    "FILLERS",
+    "IRREGULAR",
+    "OPPOSITES",
+    "ORDINALS",
+    "QUALIFIERS",
+    "ROMAN",
+    "VARIANTS",
+    "name_similarity",
+    "relation_key",
+    "relation_similarity",
+    "relation_words",
+    "stem",
+]
+
+# Words that relations carry or lack without a change of meaning. Prepositions are not among them: "Founded In" is a
+# year or a place and "Founded By" a person.
+# fmt: off
+FILLERS = frozenset((
+    "a", "an", "the", "of", "is", "was", "are", "were", "be", "been", "has", "have", "had",
+))
+# Words that turn a relation into another one where they stand on one side alone.
+QUALIFIERS = frozenset((
+    "former", "vice", "deputy", "assistant", "acting", "ex", "non", "not", "no", "without", "co", "sub", "honorary",
+    "by", "in", "on", "at", "from", "to",
+))
+OPPOSITES = tuple(frozenset(pair) for pair in (
+    ("start", "end"), ("begin", "end"), ("beginning", "end"), ("first", "last"), ("previous", "next"),
+    ("predecessor", "successor"), ("preceded", "followed"), ("before", "after"), ("birth", "death"),
+    ("born", "died"), ("minimum", "maximum"), ("min", "max"), ("largest", "smallest"), ("highest", "lowest"),
+    ("earliest", "latest"), ("north", "south"), ("east", "west"), ("northern", "southern"), ("eastern", "western"),
+    ("upper", "lower"), ("left", "right"), ("male", "female"), ("father", "mother"), ("son", "daughter"),
+    ("brother", "sister"), ("husband", "wife"), ("actor", "actress"), ("opening", "closing"), ("opened", "closed"),
+    ("home", "away"), ("winner", "loser"), ("win", "loss"), ("old", "new"), ("senior", "junior"),
+    ("summer", "winter"), ("import", "export"), ("arrival", "departure"), ("parent", "child"),
+    ("former", "current"), ("from", "to"), ("in", "by"), ("major", "minor"), ("internal", "external"),
+    ("domestic", "international"),
+))
+_COUNTS = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+)
+_ROMANS = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii", "xiii", "xiv", "xv", "xvi")
+# fmt: on
+ORDINALS = {word: str(at % 10 + 1) for at, word in enumerate(_COUNTS)}
+ROMAN = {numeral: str(number) for number, numeral in enumerate(_ROMANS, 1)}
+IRREGULAR = {"series": "series", "species": "species", "news": "news", "children": "child", "people": "person"}
+VARIANTS = (("isation", "ization"), ("centre", "center"), ("theatre", "theater"), ("programme", "program"))
+
 
 _FILLER_WEIGHT = 0.1
 _LEAST_IF_SAME = 0.9

@@ -6,7 +6,7 @@ read where nothing can be written, by readers who see what is written elsewhere 
 removed or replaced refuses to go on.
 
 Every statement goes through `SQLiteDatabase`, which turns SQLite's errors into `LamLamError`. Where a file may be is
-left to `kb.place`, how free bytes are found in a page to `kb.pages`, and the search for what must be gone to `kb.scan`.
+left to `kb.place`, finding free bytes and what must be gone to `kb.scan`.
 """
 
 import hashlib
@@ -23,9 +23,8 @@ from typing import Any, BinaryIO, TypeVar
 from lamlam.errors import InputError, LamLamError, StoreError
 from lamlam.files import sync_folder
 from lamlam.kb.database import Parameters
-from lamlam.kb.pages import blank_free_bytes
 from lamlam.kb.place import HeldFile, check_place, identity
-from lamlam.kb.scan import Scan, search
+from lamlam.kb.scan import Scan, blank_free_bytes, search
 from lamlam.kb.schema import APPLICATION_ID, INDEXES, TABLES, VERSION
 from lamlam.kb.sqlite_faults import OF_THE_DISK, PASSING, is_full, kind_of, reason_of
 

@@ -16,28 +16,23 @@ from typing import TYPE_CHECKING, Any, Self
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb.bulk import bulk_import, can_bulk_import
-from lamlam.kb.certificate import Certificate
-from lamlam.kb.certificates import Certificates
+from lamlam.kb.certificate import Certificate, Certificates
 from lamlam.kb.changes import Changes
 from lamlam.kb.closure import Closure, Selection
-from lamlam.kb.connect import connect, connected_to_fill
-from lamlam.kb.database import Database
+from lamlam.kb.database import Database, connect, connected_to_fill, keep
 from lamlam.kb.fact import Fact, Source
 from lamlam.kb.forget import Forgetter
-from lamlam.kb.log import Entry, Revision, read_entries, read_log
-from lamlam.kb.meta import keep
-from lamlam.kb.namesakes import Namesakes, find_namesakes
 from lamlam.kb.reader import Reader
 from lamlam.kb.resolve import Resolver
 from lamlam.kb.respelling import respell
-from lamlam.kb.stats import Stats, count_relations, gather_stats
+from lamlam.kb.summary import Entry, Revision, Stats, count_relations, gather_stats, read_entries, read_log
 from lamlam.kb.tombstones import Tombstones
-from lamlam.kb.verify import problems
+from lamlam.kb.verify import Namesakes, find_namesakes, problems
 from lamlam.kb.view import View
 from lamlam.kb.writer import AddReport, Writer
 
 if TYPE_CHECKING:
-    from lamlam.kb.matching.calibration import Calibration
+    from lamlam.kb.matching.training import Calibration
 
 __all__ = ["KnowledgeBase"]
 
@@ -353,9 +348,9 @@ class KnowledgeBase(View):
         used from now on. Facts of so many `entities` are tried. Raises `InputError` when `rate` is no share, a file is
         not what it should be, or there are too few facts to tell.
         """
-        from lamlam.kb.matching.calibration import calibrate, sampled_facts
         from lamlam.kb.matching.matcher import Matcher
-        from lamlam.kb.matching.rewordings import read_rewordings
+        from lamlam.kb.matching.mining import read_rewordings
+        from lamlam.kb.matching.training import calibrate, sampled_facts
 
         if not 0 < rate < 1:
             raise InputError(f"{rate} is no share between 0 and 1", field="rate")
@@ -377,7 +372,7 @@ class KnowledgeBase(View):
 
         What is added later counts when this is called again; `calibrate` calls it.
         """
-        from lamlam.kb.matching.pairs import count_pairs
+        from lamlam.kb.matching.mining import count_pairs
 
         with self._database.transaction():
             return count_pairs(self._database, entities, seed)

@@ -9,8 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 
-from lamlam.kb.database import Database
-from lamlam.kb.meta import keep, kept
+from lamlam.kb.database import Database, keep, kept
 from lamlam.kb.names import forms, normalise
 from lamlam.kb.similarity import relation_key
 

@@ -1,8 +1,7 @@
-"""What still tells of an entity when its own facts are gone: facts that name it, entities whose names look like its
-own, documents that are named after it.
+"""What still reveals an entity once its own facts are gone.
 
-Past facts count. Values, names and documents are all read once for this. What of it is erased with the entity is left
-to `kb.closure`.
+That is: facts that name it, entities whose names look like its own, and documents that are named after it; past facts
+count. Values, names and documents are all read once for this. `kb.closure` decides what of it is erased.
 """
 
 import re
@@ -11,7 +10,6 @@ from enum import StrEnum
 
 from lamlam.errors import InputError
 from lamlam.kb.database import Database
-from lamlam.kb.lexicon import CONFUSABLE
 from lamlam.kb.names import canonical, normalise
 from lamlam.kb.reader import Reader
 from lamlam.kb.similarity import name_similarity
@@ -21,6 +19,17 @@ __all__ = ["INCLUDABLE", "Trace", "Traces", "included", "names_it", "skeleton"]
 _WORD = re.compile(r"[^\W_]+")
 _FEWEST_LETTERS = 4  # shorter names are within other words by chance
 _ALIKE = 60
+# Letters and figures that look like Latin ones, as in Unicode's list of confusables: Cyrillic, Greek, figures.
+_CONFUSABLE = str.maketrans(
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0405\u0406\u0408\u051a\u051c"
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0455\u0456\u0458\u0501\u051b\u051d\u04bb"
+    "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7"
+    "\u03b1\u03b9\u03bd\u03bf\u03c1\u03c5\u0585\u057d\u0261\u0131"
+    "Il1|0"
+    "\u2018\u2019\u02bc\u2032"
+    "\u2010\u2011\u2012\u2013\u2014\u2212",
+    "ABEKMHOPCTYXSlJQWaeopcyxsijdqwhABEZHlKMNOPTYXaivopuougillllo''''------",
+)
 
 
 class Trace(StrEnum):
@@ -126,7 +135,7 @@ class Traces:
 
 def skeleton(name: str) -> str:
     """Equal for names that look the same: letters of other alphabets, or figures, in place of Latin ones."""
-    return canonical(name).translate(CONFUSABLE).casefold()
+    return canonical(name).translate(_CONFUSABLE).casefold()
 
 
 def names_it(text: str, name: str) -> bool:

@@ -9,10 +9,9 @@ from itertools import product
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError
-from lamlam.kb.blocking import stored_keys, value_key
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Source
-from lamlam.kb.names import canonical, checked, normalise
+from lamlam.kb.names import canonical, checked, normalise, stored_keys, value_key
 from lamlam.kb.synonyms import Synonyms
 from lamlam.kb.tombstones import Tombstones
 

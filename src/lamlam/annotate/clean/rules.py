@@ -15,7 +15,7 @@ from lamlam.annotate.forms import Strength
 from lamlam.annotate.mentions import MentionFinder
 from lamlam.annotate.spans import value_span
 from lamlam.annotate.words import words
-from lamlam.kb.matching.phrase import parse
+from lamlam.kb.matching.features import parse
 from lamlam.kb.names import normalise
 from lamlam.markup import UNKNOWN, AnnotatedDocument, Call
 

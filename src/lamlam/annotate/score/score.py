@@ -9,7 +9,7 @@ import numpy as np
 from lamlam.annotate.score.comparison import Comparison, Profile, compare, profile
 from lamlam.annotate.score.measure import Measure, Rate, draws
 from lamlam.errors import InputError, LamLamError
-from lamlam.kb.matching.settings import MatchSettings
+from lamlam.kb.matching.matcher import MatchSettings
 from lamlam.markup import AnnotatedDocument
 
 __all__ = ["Score", "ScoreSettings", "score"]

@@ -12,8 +12,7 @@ from lamlam.corpus.lines import Entry, once, parse_line
 from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
 from lamlam.kb.fact import Fact
-from lamlam.kb.formats.records import records
-from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, unread_field, vetted
+from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, records, unread_field, vetted
 
 if TYPE_CHECKING:
     from lamlam.kb.view import View

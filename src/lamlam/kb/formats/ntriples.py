@@ -1,7 +1,7 @@
 """N-Triples, as Wikidata and DBpedia are published: IRIs become names, literals text, alternative labels aliases.
 
-Read twice: the first pass gathers what must be known beforehand (`survey`), and the second the facts. What has no label
-is called by its IRI's own letters (`terms`); a statement that has a time is a fact of whom it is about (`statements`).
+Files are read twice: the first pass gathers what must be known beforehand (`survey`), the second reads the facts. What
+has no label is named after its IRI (`terms`); a statement that has a time is a fact of whom it is about (`statements`).
 """
 
 from collections import Counter
@@ -12,8 +12,7 @@ from lamlam.errors import InputError
 from lamlam.kb.formats.row import InputFile, Reading, Rows, vetted
 from lamlam.kb.formats.statements import WIKIBASE, Node, node_of, property_of
 from lamlam.kb.formats.survey import NAMING, TYPE, Survey, is_page
-from lamlam.kb.formats.terms import entity_name, literal_text, relation_name
-from lamlam.kb.formats.triples import parse, rdf_library
+from lamlam.kb.formats.terms import entity_name, literal_text, parse, rdf_library, relation_name
 
 __all__ = ["read_ntriples"]
 

@@ -15,8 +15,7 @@ from lamlam.corpus.parquet import parquet_library, refuse_doubled
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.kb.fact import Fact
-from lamlam.kb.formats.records import records
-from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, unread_field, vetted
+from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, records, unread_field, vetted
 
 if TYPE_CHECKING:
     from lamlam.kb.view import View

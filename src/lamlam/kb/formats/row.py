@@ -1,24 +1,26 @@
-"""What readers of files yield, what they are told, and what makes a row good.
+"""What readers of files yield, what they share, what makes a row good; and the records that facts make in a file.
 
-A reader yields a row that a knowledge base takes, or an `InputError` in the place of a bad one and goes on; where it
-can make out nothing more it raises. Whether bad rows stop an import or are passed over is left to `kb.files`.
+A reader yields a row, or an `InputError` in place of a bad one, and continues; it raises if it cannot read on. Whether
+a bad row stops an import or is skipped is left to `kb.files`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError
+from lamlam.kb.fact import Fact
 from lamlam.kb.names import checked
 
 if TYPE_CHECKING:
     from lamlam.kb.formats.mapping import Mapping
     from lamlam.kb.formats.survey import Survey
+    from lamlam.kb.view import View
 
-__all__ = ["InputFile", "Reading", "Row", "Rows", "unread_field", "vetted"]
+__all__ = ["InputFile", "Reading", "Row", "Rows", "records", "unread_field", "vetted"]
 
 Row = tuple[int | None, FactRecord]  # the line, from 1, where there are lines
 Rows = Iterator[Row | InputError]
@@ -84,3 +86,22 @@ def _check_place(record: FactRecord) -> None:
         raise InputError("is missing: a span has both ends", field="source.end" if end is None else "source.start")
     if start is not None and end is not None and not 0 <= start <= end <= _LAST_CHARACTER:
         raise InputError(f"is no span: {start} to {end}", field="source.end")
+
+
+def records(kb: "View", facts: Iterable[Fact]) -> Iterator[FactRecord]:
+    """A record for each source of a fact, or one without; aliases go with the first record of what they name."""
+    aliases: dict[tuple[str, str], list[str]] = {}
+    for kind, alias, name in kb.aliases():
+        aliases.setdefault((kind, name), []).append(alias)
+    for fact in facts:
+        for source in fact.sources or (None,):
+            yield FactRecord(
+                fact.entity,
+                fact.relation,
+                fact.value,
+                document=source.document if source else None,
+                start=source.start if source else None,
+                end=source.end if source else None,
+                entity_aliases=tuple(aliases.pop(("entity", fact.entity), ())),
+                relation_aliases=tuple(aliases.pop(("relation", fact.relation), ())),
+            )

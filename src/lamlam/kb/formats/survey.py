@@ -1,6 +1,7 @@
-"""What a first pass over N-Triples finds out, on the disk until it is closed: names, namesakes, times of statements.
+"""The first pass over N-Triples, kept on the disk until it is closed: names, namesakes, times of statements.
 
-It looks at all N-Triples files of an import. What can be read only once, such as a pipe, is copied for the second pass.
+A file may hold more names than fit into memory. What can be read only once, such as a pipe, is copied for the second
+pass.
 """
 
 import re
@@ -8,17 +9,140 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
-from lamlam.kb.formats.labels import ALIAS, LABELS, Labels
 from lamlam.kb.formats.row import Reading
 from lamlam.kb.formats.statements import WIKIBASE, Statements, node_of
-from lamlam.kb.formats.triples import parse, rdf_library
+from lamlam.kb.formats.terms import entity_name, local_name, parse, rdf_library
+from lamlam.kb.names import canonical
 
-__all__ = ["NAMING", "TYPE", "Survey", "is_page"]
+__all__ = ["ALIAS", "LABELS", "NAMING", "TYPE", "Labels", "Survey", "is_page"]
+
+LABELS = (
+    "http://www.w3.org/2000/01/rdf-schema#label",
+    "http://www.w3.org/2004/02/skos/core#prefLabel",
+    "http://schema.org/name",
+    "https://schema.org/name",
+)
+ALIAS = "http://www.w3.org/2004/02/skos/core#altLabel"
+
+_CACHED = 200_000
+_CACHED_GROUPS = 1_000
+_TABLES = """
+CREATE TABLE label (iri TEXT PRIMARY KEY, name TEXT NOT NULL, rank INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE alias (iri TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (iri, name)) WITHOUT ROWID;
+CREATE TABLE subject (iri TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE record (iri TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+_THINGS = """
+CREATE TABLE thing AS
+    SELECT iri, name FROM label WHERE iri NOT IN (SELECT iri FROM record)
+    UNION ALL
+    SELECT iri, own_name(iri) FROM subject WHERE iri NOT IN (SELECT iri FROM record)
+    AND iri NOT IN (SELECT iri FROM label);
+CREATE INDEX thing_name ON thing (name);
+"""
+_LABEL = (
+    "INSERT INTO label VALUES (?, ?, ?) ON CONFLICT (iri) DO UPDATE SET name = excluded.name, rank = excluded.rank "
+    "WHERE excluded.rank < rank"
+)
+
+
+class Labels:
+    """The best name of each IRI, and its other names, in one language; and which IRIs share a name.
+
+    Namesakes are all that has a label or is a subject, but for records: pages and properties, which are no things.
+    """
+
+    def __init__(self, database: sqlite3.Connection, language: str) -> None:
+        self._language = language.lower()
+        self._database = database
+        self._database.executescript(_TABLES)
+        self._database.create_function("own_name", 1, _own_name, deterministic=True)
+        self.name = lru_cache(_CACHED)(self._name)
+        self.is_record = lru_cache(_CACHED)(self._is_record)
+        self._namesakes = lru_cache(_CACHED_GROUPS)(self._apart)
+
+    def add(self, iri: str, named_by: str, text: str, language: str | None) -> None:
+        """Take the name that a label, or alternative label, gives an IRI."""
+        name = canonical(text)
+        if not name:
+            return
+        if named_by != ALIAS:
+            rank = self._distance(language) * len(LABELS) + LABELS.index(named_by)
+            self._database.execute(_LABEL, (iri, name, rank))
+        elif self.reads(language):
+            self._database.execute("INSERT INTO alias VALUES (?, ?) ON CONFLICT DO NOTHING", (iri, name))
+
+    def add_subject(self, iri: str) -> None:
+        """Take an IRI about which something is stated."""
+        self._database.execute("INSERT INTO subject VALUES (?) ON CONFLICT DO NOTHING", (iri,))
+
+    def add_record(self, iri: str) -> None:
+        """Take an IRI that is a page about a thing, or a property."""
+        self._database.execute("INSERT INTO record VALUES (?) ON CONFLICT DO NOTHING", (iri,))
+
+    def finish(self) -> None:
+        """Nothing more is to come."""
+        self._database.executescript(_THINGS)
+
+    def reads(self, language: str | None) -> bool:
+        """Whether a text in a language is one to read: the one that was chosen, or none in particular."""
+        return self._distance(language) < 3
+
+    def _distance(self, language: str | None) -> int:
+        if language is None or language == "mul":
+            return 2
+        language = language.lower()
+        return 0 if language == self._language else 1 if language.startswith(f"{self._language}-") else 3
+
+    def _name(self, iri: str) -> str | None:
+        """The name of an IRI, where one was given."""
+        row = self._database.execute("SELECT name FROM label WHERE iri = ?", (iri,)).fetchone()
+        return row and row[0]
+
+    def _is_record(self, iri: str) -> bool:
+        return self._database.execute("SELECT 1 FROM record WHERE iri = ?", (iri,)).fetchone() is not None
+
+    def entity(self, iri: str) -> tuple[str, list[str]]:
+        """The name of a subject, which no other one has, and its other names.
+
+        A name that several have is told apart by the end of the IRI, else by its host, else by the IRI, and is an alias
+        of each.
+        """
+        name = self.name(iri) or _own_name(iri)
+        aliases = [alias for alias in self.aliases(iri) if alias != name]
+        mark = self._namesakes(name).get(iri)
+        return (name, aliases) if mark is None else (f"{name} ({mark})", [*aliases, name])
+
+    def _apart(self, name: str) -> dict[str, str]:
+        """What tells the IRIs of a name apart; empty where only one has it."""
+        iris = [iri for (iri,) in self._database.execute("SELECT iri FROM thing WHERE name = ?", (name,))]
+        if len(iris) < 2:
+            return {}
+        for told in (local_name, _host):
+            marks = {iri: canonical(told(iri)) for iri in iris}
+            if all(marks.values()) and len(set(marks.values())) == len(iris):
+                return marks
+        alike = len({canonical(iri) for iri in iris}) < len(iris)  # such as a letter composed and decomposed
+        return {iri: quote(iri, safe=":/?#[]@!$&'()*+,;=%~") if alike else iri for iri in iris}
+
+    def aliases(self, iri: str) -> list[str]:
+        return [name for (name,) in self._database.execute("SELECT name FROM alias WHERE iri = ?", (iri,))]
+
+
+def _own_name(iri: str) -> str:
+    return canonical(entity_name(iri))
+
+
+def _host(iri: str) -> str:
+    return iri.partition("//")[2].partition("/")[0]
+
 
 NAMING = frozenset((*LABELS, ALIAS))
 TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"

@@ -1,13 +1,13 @@
-"""How likely two names of relations mean the same: a small classifier over `kb.matching.features`.
+"""Which of an entity's relations a reworded one means: a classifier over `features`, and its thresholds.
 
-It is a sum of shallow decision trees, written out as numbers; `kb.matching.training` makes it. Most features may move
+The classifier is a sum of shallow decision trees, written out as numbers; `training` makes it. Most features may move
 the answer one way only: more in common never makes two names less alike.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
@@ -15,9 +15,68 @@ from typing import Any, Self
 import numpy as np
 
 from lamlam.errors import InputError
-from lamlam.kb.matching.features import FEATURES, Evidence, features
+from lamlam.kb.matching.features import FEATURES, Evidence, features, parse
+from lamlam.kb.matching.mining import SEEN_OFTEN
+from lamlam.kb.names import normalise
+from lamlam.kb.reader import Name, Reader
+from lamlam.kb.similarity import relation_key
 
-__all__ = ["Matcher", "default_matcher", "stored_matcher"]
+__all__ = ["Candidates", "MatchSettings", "Matcher", "decide", "default_matcher", "stored_matcher"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchSettings:
+    """Shares from 0 to 1. Raises `InputError` naming the field that is none."""
+
+    entity: float = 0.9
+    """Spelled less alike, two names are two entities."""
+    entity_margin: float = 0.04
+    """A second entity this close to the best one leaves the choice open."""
+    relation: float = 0.2
+    """Less likely of one meaning, two relations are two."""
+    relation_margin: float = 0.1
+    """A second relation this close to the best one, with other values, leaves the choice open."""
+    relation_doubt: float = 0.1
+    """From here on a relation is worth naming as what may have been meant."""
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise InputError(f"{value!r} is no number from 0 to 1", field=each.name)
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Raises `InputError` where the text is not what `as_json` writes, or names a setting that there is not."""
+        try:
+            stored = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"settings of matching are no JSON: {error}") from error
+        if not isinstance(stored, dict):
+            raise InputError("settings of matching are no object")
+        if unknown := set(stored) - {each.name for each in fields(cls)}:
+            raise InputError("there is no such setting of matching", field=sorted(unknown)[0])
+        return cls(**stored)
+
+
+def decide(
+    chances: Sequence[float], agree: Callable[[int, int], bool], settings: MatchSettings
+) -> tuple[list[int], bool]:
+    """The places of the relations that may be meant, the likeliest first, and whether the first is surely meant.
+
+    It is where it is likely enough, and whatever comes close to it agrees with it.
+    """
+    order = sorted(range(len(chances)), key=lambda at: (-chances[at], at))
+    if not order or chances[order[0]] < min(settings.relation, settings.relation_doubt):
+        return [], False
+    best = order[0]
+    close = [at for at in order if chances[at] > chances[best] - settings.relation_margin]
+    sure = chances[best] >= settings.relation and all(agree(best, at) for at in close[1:])
+    return close, sure
+
 
 # What no likeness outweighs: opposites that meet, a qualifier on one side alone, other numbers or ordinals.
 _VETOES = [FEATURES.index(name) for name in ("opposed", "qualified", "counts_differ")]
@@ -106,3 +165,75 @@ def default_matcher() -> Matcher:
 def stored_matcher(text: str | None) -> Matcher:
     """The classifier that a knowledge base keeps; where it keeps none, the one that comes along."""
     return default_matcher() if text is None else Matcher.read(text)
+
+
+_MOST = 64
+_SELDOM_SAME, _MOSTLY_SAME = 0.1, 0.9
+_VALUES_READ = 4
+_VALUES_ELSEWHERE = 8
+
+
+class Candidates:
+    """Of an entity, for one relation that is asked for; of very many relations only those with the most in common."""
+
+    def __init__(self, reader: Reader, entity: int, held: Sequence[Name], asked: str) -> None:
+        self._reader, self._entity, self._asked = reader, entity, asked
+        self._held = held if len(held) <= _MOST else _likeliest(held, asked)
+
+    def likelihoods(self) -> dict[Name, float]:
+        """How likely each relation is meant: by its name, or by an alias of it."""
+        spelled = self._reader.spellings(self._held)
+        named = [(name, spelling) for name in self._held for spelling in spelled[name]]
+        evidence = self.evidence()
+        chances = self._matcher().likelihoods(self._asked, [(spelling, evidence[n]) for n, spelling in named])
+        likely: dict[Name, float] = {}
+        for (name, _), chance in zip(named, chances, strict=True):
+            likely[name] = max(likely.get(name, 0.0), chance)
+        return {name: self._seen_together(name, chance) for name, chance in likely.items()}
+
+    def evidence(self) -> dict[Name, Evidence]:
+        """The values of each, and those that the name asked for has with others."""
+        usual = self._reader.values_elsewhere(self._known, self._entity, _VALUES_ELSEWHERE)
+        return {name: Evidence(self._values.get(name.id, ()), usual) for name in self._held}
+
+    def _matcher(self) -> Matcher:
+        """The one that calibration left in the knowledge base, else the one that comes along."""
+        return stored_matcher(self._reader.setting("matcher"))
+
+    def agree(self, a: Name, b: Name) -> bool:
+        """Whether two of the relations have the same words, or state a value in common: either may be meant then."""
+        if relation_key(a.name) == relation_key(b.name):
+            return True
+        return not {normalise(v) for v in self._values[a.id]}.isdisjoint(normalise(v) for v in self._values[b.id])
+
+    def _seen_together(self, name: Name, chance: float) -> float:
+        """Corrected by the entities that were seen to have both relations: two that mostly differ are two.
+
+        Two that mostly state the same need less likeness in their names.
+        """
+        shared, apart = self._pairs.get(name.id, (0, 0))
+        if shared + apart < SEEN_OFTEN:
+            return chance
+        share = shared / (shared + apart)
+        if share <= _SELDOM_SAME:
+            return 0.0
+        return max(chance, share) if share >= _MOSTLY_SAME else chance
+
+    @cached_property
+    def _known(self) -> list[int]:
+        return [row.id for row in self._reader.relations_spelled(self._asked)]
+
+    @cached_property
+    def _pairs(self) -> dict[int, tuple[int, int]]:
+        return self._reader.relation_pairs(self._known, [name.id for name in self._held])
+
+    @cached_property
+    def _values(self) -> dict[int, list[str]]:
+        return self._reader.values_held(self._entity, [name.id for name in self._held], _VALUES_READ)
+
+
+def _likeliest(held: Sequence[Name], asked: str) -> list[Name]:
+    """Those that share the most words, or the beginnings of words, with what is asked for."""
+    wanted = set(parse(asked).core)
+    ranked = sorted(held, key=lambda name: (-len(wanted & set(parse(name.name).core)), name.id))
+    return sorted(ranked[:_MOST])

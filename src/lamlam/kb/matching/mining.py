@@ -1,26 +1,93 @@
-"""Questions with known answers, mined from a knowledge base: for training the classifier and for calibrating it.
+"""What matching learns from: questions mined from facts, tables of rewordings, and pairs of relations.
 
 What must not be answered: a relation of the entity that is hidden, one of another entity, one with a telling word
-changed. A question is left out where its label could be wrong: where another relation has the same value, the same
-words, or the same meaning by a table. What must be answered: relations asked for by another name of such a table, or by
-a rearrangement of their own words.
+changed. A question is left out if its label could be wrong: if another relation has the same value, the same words, or
+the same meaning by a table. What must be answered: relations asked for by another name of such a table, or by a
+rearrangement of their own words. Pairs are counted over a sample of the entities, whatever the size.
 """
 
 import random
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import combinations, groupby
+from pathlib import Path
 
+from lamlam.corpus.lines import read_text
+from lamlam.errors import InputError
+from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
-from lamlam.kb.lexicon import OPPOSITES
-from lamlam.kb.matching.features import Evidence
-from lamlam.kb.matching.rewordings import Meaning
+from lamlam.kb.matching.features import Evidence, kind_of_value
 from lamlam.kb.names import normalise
-from lamlam.kb.similarity import relation_key
+from lamlam.kb.similarity import OPPOSITES, relation_key
 
-__all__ = ["Mine", "Question"]
+__all__ = ["SEEN_OFTEN", "Meaning", "Mine", "Question", "count_pairs", "read_rewordings", "sampled_entities"]
+
+SEEN_OFTEN = 5
+_FACTS_READ = 200
+_RELATIONS_PAIRED = 40
+_MOST_PAIRS = 2_000_000
+
+
+def sampled_entities(database: Database, most: int, seed: int) -> list[int]:
+    """Ids of entities, all or about `most` of them, in order."""
+    last = int(database.scalar("SELECT max(id) FROM entity") or 0)
+    if last <= most:
+        return [row[0] for row in database.rows("SELECT id FROM entity ORDER BY id")]
+    drawn = sorted(random.Random(seed).sample(range(1, last + 1), most))
+    return [number for number in drawn if database.one("SELECT 1 FROM entity WHERE id = ?", (number,))]
+
+
+def count_pairs(database: Database, most_entities: int, seed: int = 0) -> int:
+    """Fill the table `relation_pair` anew; how many pairs it holds. Wants an open transaction."""
+    shared: Counter[tuple[int, int]] = Counter()
+    apart: Counter[tuple[int, int]] = Counter()
+    sql = f"SELECT relation, value FROM fact WHERE entity = ? AND until = 0 LIMIT {_FACTS_READ}"
+    for entity in sampled_entities(database, most_entities, seed):
+        values: dict[int, set[str]] = {}
+        for relation, value in database.rows(sql, (entity,)):
+            values.setdefault(relation, set()).add(normalise(value))
+        for pair in combinations(sorted(values)[:_RELATIONS_PAIRED], 2):
+            (apart if values[pair[0]].isdisjoint(values[pair[1]]) else shared)[pair] += 1
+        if len(apart) > _MOST_PAIRS:
+            apart = Counter({pair: count for pair, count in apart.items() if count > 1 or pair in shared})
+    kept = [pair for pair in apart.keys() | shared.keys() if shared[pair] + apart[pair] >= SEEN_OFTEN]
+    database.run("DELETE FROM relation_pair")
+    rows = ((a, b, shared[pair], apart[pair]) for pair in sorted(kept) for a, b in (pair, pair[::-1]))
+    database.many("INSERT INTO relation_pair (a, b, shared, apart) VALUES (?, ?, ?, ?)", rows)
+    return len(kept)
+
+
+_KINDS = {"date": {"date", "year"}, "place": {"name"}, "number": {"number", "year"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """Normalised names, the first of which stands for all."""
+
+    names: tuple[str, ...]
+    kind: str = ""
+
+    def holds_for(self, value: str) -> bool:
+        return not self.kind or kind_of_value(value) in _KINDS[self.kind]
+
+
+def read_rewordings(path: str | Path) -> list[Meaning]:
+    """The meanings of a file. Raises `InputError` where a line has no two names, or an unknown kind of value."""
+    meanings = []
+    for number, line in enumerate(read_text(Path(path)).splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        kind, _, names = line.rpartition(": ")
+        if kind and kind not in _KINDS:
+            raise InputError(f"'{kind}' is no kind of value; there are {', '.join(_KINDS)}", path=path, line=number)
+        told = tuple(dict.fromkeys(filter(None, map(normalise, names.split("|")))))
+        if len(told) < 2:
+            raise InputError("a meaning has two names or more, parted by |", path=path, line=number)
+        meanings.append(Meaning(told, kind))
+    return meanings
+
 
 _VALUES_KEPT = 8
 _VALUES_READ = 4

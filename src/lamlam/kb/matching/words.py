@@ -1,7 +1,8 @@
-"""What is known of common words: a small vector, how rare it is, its nearest words, and what it stands for as a noun.
+"""What is known of common words: vectors, rarity, nearest words, the answers they ask for, and words of one meaning.
 
-The table was made by `experiments/word_table.py` from a sentence encoder and WordNet; words beyond it are strangers. It
-is read when the first word is asked for.
+`experiments/word_table.py` makes the table of vectors from a sentence encoder and WordNet; it is read when the first
+word is asked for. `thesaurus.txt` is general English, written from no knowledge base, and deliberately coarse: it
+proposes, and the classifier weighs.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,72 @@ from math import log1p
 
 import numpy as np
 
-__all__ = ["answer_of", "is_word", "nearness", "phrase_vector", "rarity", "word_vector"]
+__all__ = [
+    "ANSWERS",
+    "IDIOMS",
+    "LIGHT",
+    "SAME",
+    "answer_of",
+    "is_word",
+    "nearness",
+    "phrase_vector",
+    "rarity",
+    "word_vector",
+]
+
+# Turns of phrase, and the word that they stand for.
+IDIOMS = {
+    "line of work": "occupation", "also known as": "alias", "also called": "alias", "other name": "alias",
+    "alternative name": "alias", "alternate name": "alias", "claim to fame": "fame", "known for": "fame",
+    "famous for": "fame", "noted for": "fame", "remembered for": "fame", "how long": "length", "how far": "distance",
+    "far from": "distance from", "how tall": "height", "how high": "height", "how old": "age", "how big": "size",
+    "how large": "size", "how heavy": "weight", "how deep": "depth", "how wide": "width", "how fast": "speed",
+    "how many": "number of", "how often": "frequency", "how much": "amount", "passed away": "died",
+    "above sea level": "elevation", "took place": "place", "takes place": "place", "taken over by": "acquired by",
+    "made up of": "components", "composed of": "components", "consists of": "components", "member of": "affiliation",
+    "belongs to": "affiliation", "part of": "affiliation", "in charge": "leader", "located in": "location",
+    "situated in": "location", "length of time": "duration", "time span": "duration", "time period": "period",
+    "time frame": "period", "came from": "origin", "comes from": "origin", "comes after": "successor",
+    "comes before": "predecessor", "came after": "predecessor", "came before": "successor", "going by": "named",
+    "head of": "leader", "grew up in": "raised", "brought up in": "raised", "sea level": "elevation",
+    "year of age": "age", "native place": "birthplace", "job title": "position", "geographic location": "location",
+    "geographical location": "location", "geographic position": "location", "first name": "given name",
+}  # fmt: skip
+
+# What a word says about the answer that is wanted. A word of `LIGHT` says nothing else.
+_ASKING = {
+    "date": "date year day when time month century decade era period inception",
+    "place": "place location where site city town country region birthplace deathplace residence headquarters venue "
+    "locality state province district county headquartered located destination hometown homeland situated lies burial",
+    "person": "who founder author writer director composer producer designer architect owner leader president father "
+    "mother spouse wife husband son daughter brother sister king queen ruler successor predecessor coach manager "
+    "chairman ceo inventor discoverer editor actor singer artist creator teacher mentor governor mayor minister "
+    "captain commander child parent sibling translator illustrator builder developer name",
+    "number": "number count total amount many population percentage percent area length height width depth weight "
+    "speed distance age cost price budget revenue size elevation altitude score points goals appearances caps "
+    "capacity duration rate rating rank density quantity inhabitants attendance temperature proportion share",
+}
+ANSWERS = {kind: frozenset(words.split()) for kind, words in _ASKING.items()}
+# fmt: off
+LIGHT = frozenset((
+    "date", "year", "day", "when", "time", "month", "place", "location", "where", "number", "count", "total", "amount",
+    "many", "name", "who", "by", "in", "on", "at", "as", "for", "with", "which", "what", "s",
+))
+# fmt: on
+
+
+def _same() -> dict[str, str]:
+    """Each word of the thesaurus, with the word that stands for its meaning."""
+    lines = files("lamlam.kb.matching").joinpath("thesaurus.txt").read_text(encoding="utf-8").splitlines()
+    words: dict[str, str] = {}
+    for meaning in (line.split() for line in lines if not line.startswith("#")):
+        for word in meaning:
+            words.setdefault(word, meaning[0])
+    return words
+
+
+SAME = _same()
+
 
 _ANSWERS = {18: "person", 15: "place", 28: "date", 23: "number"}  # WordNet's fields of nouns
 

@@ -1,12 +1,113 @@
-"""The log of a knowledge base: one entry for each write."""
+"""Summaries of a knowledge base: counts, a digest of the content, and the log of writes."""
 
+import hashlib
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
 from lamlam.kb.database import Database
 from lamlam.kb.reader import Reader
 
-__all__ = ["Entry", "Revision", "read_entries", "read_log"]
+__all__ = [
+    "Entry",
+    "Revision",
+    "Stats",
+    "content_digest",
+    "count_relations",
+    "gather_stats",
+    "read_entries",
+    "read_log",
+]
+
+_FREQUENT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts. `facts` hold now, `past` ones did; names are counted whether or not their facts still hold.
+
+    `frequent` has the relations with the most facts, past ones too, and how many."""
+
+    facts: int
+    past: int
+    entities: int
+    relations: int
+    documents: int
+    sources: int
+    aliases: int
+    revisions: int
+    tombstones: int
+    bytes: int
+    frequent: tuple[tuple[str, int], ...]
+
+
+def gather_stats(database: Database) -> Stats:
+    """Counts of the rows of each table, and the size of the file in bytes."""
+
+    def count(table: str, where: str = "") -> int:
+        return int(database.scalar(f"SELECT count(*) FROM {table} {where}"))
+
+    past = count("fact", "WHERE until > 0")
+    frequent = database.rows(f"""
+        SELECT r.name, n.facts FROM (
+            SELECT relation, count(*) AS facts FROM fact
+            GROUP BY relation ORDER BY facts DESC, relation LIMIT {_FREQUENT}
+        ) n JOIN relation r ON r.id = n.relation ORDER BY n.facts DESC, r.id
+    """)
+    return Stats(
+        facts=count("fact") - past,
+        past=past,
+        entities=count("entity"),
+        relations=count("relation"),
+        documents=count("document"),
+        sources=count("source"),
+        aliases=count("entity_alias") + count("relation_alias"),
+        revisions=count("revision"),
+        tombstones=count("tombstone"),
+        bytes=database.size(),
+        frequent=tuple((name, int(facts)) for name, facts in frequent),
+    )
+
+
+def count_relations(database: Database) -> list[tuple[str, int]]:
+    """Every relation in which facts hold, and how many; the most frequent first.
+
+    Two passes over indexes, which read no fact: all facts by relation, and those of them that ended.
+    """
+    with database.snapshot():
+        names = dict(database.rows("SELECT id, name FROM relation"))
+        counts = dict(database.rows("SELECT relation, count(*) FROM fact GROUP BY relation"))
+        # The plus keeps SQLite to the few that ended: it would look up every fact by relation.
+        past = dict(database.rows("SELECT +relation, count(*) FROM fact WHERE until > 0 GROUP BY +relation"))
+    held = [(name, counts.get(number, 0) - past.get(number, 0)) for number, name in names.items()]
+    return sorted((each for each in held if each[1]), key=lambda each: (-each[1], each[0]))
+
+
+_BITS = 256
+
+
+def content_digest(reader: Reader) -> str:
+    """Hexadecimal, 64 digits: the sum, modulo 2**256, of the BLAKE2b digests of all facts, sources and aliases.
+
+    A sum does not depend on order and needs no sorting, so that the digest is one pass over any number of facts.
+    """
+    total = 0
+    for part in _parts(reader):
+        text = json.dumps(part, ensure_ascii=True, separators=(",", ":")).encode()
+        total += int.from_bytes(hashlib.blake2b(text, digest_size=_BITS // 8).digest())
+    return f"{total % 2**_BITS:064x}"
+
+
+def _parts(reader: Reader) -> Iterable[list[str | int | None]]:
+    for fact in reader.facts():
+        proposition = [fact.entity, fact.relation, fact.value]
+        yield ["fact", *proposition]
+        for source in fact.sources:
+            yield ["source", *proposition, source.document, source.start, source.end]
+    for kind, name, target in reader.aliases():
+        yield ["alias", kind, name, target]
+
 
 _LOOKED_AT = 500
 _LINKING = ("alias", "inverse")
