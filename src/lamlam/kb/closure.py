@@ -19,7 +19,6 @@ from lamlam.kb.names import canonical, normalise
 from lamlam.kb.reader import Name, Reader
 from lamlam.kb.resolve import Resolver
 from lamlam.kb.similarity import relation_key
-from lamlam.kb.synonyms import Synonyms
 from lamlam.kb.traces import Trace, Traces, included
 
 __all__ = ["Closure", "Reason", "Selection"]
@@ -61,7 +60,7 @@ class Closure:
 
     def __init__(self, database: Database, resolver: Resolver) -> None:
         self._database, self._resolver = database, resolver
-        self._reader, self._synonyms = Reader(database), Synonyms(database)
+        self._reader = Reader(database)
         self._traces = Traces(database)
         self._statements: dict[frozenset[str], dict[str, list[_Statement]]] = {}
 
@@ -159,11 +158,11 @@ class Closure:
 
     def values(self, value: str) -> set[str]:
         """The normalised values that a value is."""
-        return self._synonyms.values(value)
+        return self._reader.same_values(value)
 
     def inverses(self, relation: str) -> set[str]:
         """The normalised names of the relations that say the same the other way round."""
-        return {inverse for name in self.relation_names(relation) for inverse in self._synonyms.inverses(name)}
+        return {inverse for name in self.relation_names(relation) for inverse in self._reader.inverses(name)}
 
     # What is described
 

@@ -10,11 +10,10 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamlam.errors import InputError, LamLamError, StoreError
-from lamlam.kb.database import Parameters
+from lamlam.kb.database import Database, Parameters
 from lamlam.kb.postgres_erasure import Eraser
 from lamlam.kb.scan import Scan
 from lamlam.kb.schema import APPLICATION_ID, LAYOUT, VERSION, definitions, translated
@@ -31,10 +30,14 @@ _ROWS_AT_A_TIME = 2000
 _WRITING = re.compile(r"\s*(INSERT|UPDATE)\b", re.IGNORECASE)
 
 
-class PostgresDatabase:
-    """A connection to a server; to be used by the thread that opened it."""
+class PostgresDatabase(Database):
+    """A connection to a server, for the thread that opened it only.
 
-    path: Path | None = None
+    One writes at a time, so that revisions are numbered in the order in which they are committed.
+    """
+
+    path = None
+    _begin, _begin_reading = "BEGIN ISOLATION LEVEL READ COMMITTED", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
     def __init__(self, url: str, *, create: bool = False) -> None:
         """Open the knowledge base in the URL's database, or make its tables where `create` says so.
@@ -70,34 +73,11 @@ class PostgresDatabase:
 
     # Statements
 
-    def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
-        try:
-            return self._execute(sql, parameters).fetchall()
-        except self._faults as error:
-            raise self._told(error) from error
-
-    def one(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
-        try:
-            cursor = self._execute(sql, parameters)
-            return cursor.fetchone() if cursor.description else None
-        except self._faults as error:
-            raise self._told(error) from error
-
-    def scalar(self, sql: str, parameters: Parameters = ()) -> Any:
-        row = self.one(sql, parameters)
-        return row[0] if row else None
-
-    def run(self, sql: str, parameters: Parameters = ()) -> int:
-        try:
-            return self._execute(sql, parameters).rowcount
-        except self._faults as error:
-            raise self._told(error) from error
-
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         try:
             self._connection.cursor().executemany(translated(sql), rows)
         except self._faults as error:
-            raise self._told(error) from error
+            raise self._reported(error) from error
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[tuple[Any, ...]]:
         """Read through a cursor of the server, which outlives the statements that are run in between."""
@@ -109,42 +89,24 @@ class PostgresDatabase:
                 cursor.execute(translated(sql), parameters)
                 yield from cursor
         except self._faults as error:
-            raise self._told(error) from error
+            raise self._reported(error) from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """One writes at a time, so that revisions are numbered in the order in which they are committed."""
-        if not self.writable:
-            raise StoreError(self.name, "is read-only")
         nested = self._in_transaction()
-        self.run("SAVEPOINT call" if nested else "BEGIN ISOLATION LEVEL READ COMMITTED")
         try:
-            if not nested:
-                self.run("SELECT pg_advisory_xact_lock(?)", (self._lock,))
-            yield
-            self.run("RELEASE call" if nested else "COMMIT")
+            with super().transaction():
+                yield
         except BaseException:
-            if self._in_transaction():
-                for statement in ("ROLLBACK TO call", "RELEASE call") if nested else ("ROLLBACK",):
-                    self.run(statement)
             if not nested:
                 self._forget_before()
             raise
 
-    @contextmanager
-    def snapshot(self, *, long: bool = False) -> Iterator[None]:
-        if self._in_transaction():
-            yield
-            return
-        self.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        try:
-            yield
-        finally:
-            if self._in_transaction():
-                self.run("COMMIT")
-
     def expect_writes(self) -> None:
         """Readers hold up nobody."""
+
+    def _began(self) -> None:
+        self.run("SELECT pg_advisory_xact_lock(?)", (self._lock,))
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:
         try:
@@ -152,7 +114,7 @@ class PostgresDatabase:
                 for row in rows:
                     copy.write_row(row)
         except self._faults as error:
-            raise self._told(error) from error
+            raise self._reported(error) from error
         if last_id and (sequence := self._sequence(table)):
             self.run("SELECT setval(?, ?)", (sequence, last_id))
         self.run(f"ANALYZE {table}")
@@ -201,11 +163,8 @@ class PostgresDatabase:
                     for part in copy:
                         digest.update(part)
         except self._faults as error:
-            raise self._told(error) from error
+            raise self._reported(error) from error
         return digest.hexdigest()
-
-    def erased(self) -> bool:
-        return self.scalar("SELECT 1 FROM meta WHERE key = 'erasing'") is None
 
     def erase(self, strings: Iterable[str]) -> Scan:
         """Have the server rewrite the tables without their deleted rows, and search for `strings` what it lets us read.
@@ -217,7 +176,7 @@ class PostgresDatabase:
         try:
             return self._eraser.search(strings, finished)
         except self._faults as error:
-            raise self._told(error) from error
+            raise self._reported(error) from error
 
     def finish_erasing(self, patient: bool = True) -> bool:
         """Rewrite the tables; False while somebody reads from before. The mark "erasing" stays until it is done."""
@@ -225,7 +184,7 @@ class PostgresDatabase:
             if not self._eraser.rewrite(patient):
                 return False
         except self._faults as error:
-            raise self._told(error) from error
+            raise self._reported(error) from error
         self.run("DELETE FROM meta WHERE key = 'erasing'")
         return True
 
@@ -284,7 +243,7 @@ class PostgresDatabase:
         try:
             self._connection.execute(sql.encode())  # without parameters several statements go at once
         except self._faults as error:
-            raise self._told(error) from error
+            raise self._reported(error) from error
         self.run("INSERT INTO meta VALUES ('tombstone_key', ?)", (secrets.token_bytes(32),))
 
     # Statements and faults
@@ -302,7 +261,7 @@ class PostgresDatabase:
         status = self._psycopg.pq.TransactionStatus
         return self._connection.info.transaction_status not in (status.IDLE, status.UNKNOWN)
 
-    def _told(self, error: Exception) -> LamLamError:
+    def _reported(self, error: Exception) -> LamLamError:
         errors = self._psycopg.errors
         if isinstance(error, UnicodeEncodeError):
             return InputError("a text holds a lone surrogate, which is not valid Unicode")

@@ -93,7 +93,7 @@ class Resolver:
         None where these cannot be told: the name of a relation was erased after the entity had lost something, or there
         are too many names to try them all against the tombstones.
         """
-        had = {*self._reader.relations_held(entity.id), *self._reader.relations_ended(entity.id)}
+        had = {*self._reader.relations_held(entity.id), *self._reader.relations_held(entity.id, ended=True)}
         stones, called = self._tombstones, {entity.name, name}
         lost_since = stones.since(*map(stones.lessened, called))
         if lost_since is not None:
@@ -160,7 +160,7 @@ class Resolver:
 
     def _ended(self, owner: Name, norm: str) -> bool:
         """Whether the entity had facts in just this relation, which were retracted: no likeness stands in for them."""
-        return any(name.norm == norm for name in self._reader.relations_ended(owner.id))
+        return any(name.norm == norm for name in self._reader.relations_held(owner.id, ended=True))
 
     def _relation_alike(self, owner: Name, held: Sequence[Name], relation: str) -> _Match:
         """By the words of its name or of an alias, else by meaning. Relations of the same words count as one."""
@@ -179,7 +179,7 @@ class Resolver:
     def _relation_meant(self, owner: Name, held: Sequence[Name], relation: str) -> _Match:
         from lamlam.kb.matching.matcher import Candidates, decide
 
-        ended = [name for name in self._reader.relations_ended(owner.id) if name not in held]
+        ended = [name for name in self._reader.relations_held(owner.id, ended=True) if name not in held]
         candidates = Candidates(self._reader, owner.id, [*held, *ended], relation)
         likely = candidates.likelihoods()
         names = list(likely)

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from lamlam.errors import InputError, LamLamError, StoreError
 from lamlam.files import sync_folder
-from lamlam.kb.database import Parameters
+from lamlam.kb.database import Database, Parameters
 from lamlam.kb.place import HeldFile, check_place, identity
 from lamlam.kb.scan import Scan, blank_free_bytes, search
 from lamlam.kb.schema import APPLICATION_ID, INDEXES, TABLES, VERSION
@@ -50,8 +50,11 @@ _CONDEMN = "ALTER TABLE fact RENAME TO gone"
 _Result = TypeVar("_Result")
 
 
-class SQLiteDatabase:
-    """A connection to a file, or to a database in memory; to be used by the thread that opened it."""
+class SQLiteDatabase(Database):
+    """A connection to a file, or to a database in memory; for the thread that opened it only."""
+
+    _faults = _FAULTS
+    _begin, _begin_reading = "BEGIN IMMEDIATE", "BEGIN"
 
     def __init__(self, path: str | Path, *, create: bool = False) -> None:
         """Open the file, or make it where `create` says so; ":memory:" is a database without a file.
@@ -60,10 +63,11 @@ class SQLiteDatabase:
         changes could not be seen where it is.
         """
         self.path = None if str(path) == ":memory:" else Path(path)
+        self.name = self.path or "the knowledge base"
         self.made = False  # whether this connection made the file
         self.writable = True
         self._place = Path(path).absolute()  # whatever the working folder is later
-        self._name = os.fspath(self._place)
+        self._file_name = os.fspath(self._place)
         self._create = create
         self._logged = False  # whether SQLite keeps a log for this connection
         self._held: HeldFile | None = None
@@ -89,42 +93,19 @@ class SQLiteDatabase:
 
     # Statements
 
-    def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
-        try:
-            return self._execute(sql, parameters).fetchall()
-        except _FAULTS as error:
-            raise self._told(error) from error
-
-    def one(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
-        try:
-            row: tuple[Any, ...] | None = self._execute(sql, parameters).fetchone()
-        except _FAULTS as error:
-            raise self._told(error) from error
-        return row
-
-    def scalar(self, sql: str, parameters: Parameters = ()) -> Any:
-        row = self.one(sql, parameters)
-        return row[0] if row else None
-
-    def run(self, sql: str, parameters: Parameters = ()) -> int:
-        try:
-            return self._execute(sql, parameters).rowcount
-        except _FAULTS as error:
-            raise self._told(error) from error
-
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         self._check_same()
         try:
             self._connection.executemany(sql, rows)
         except _FAULTS as error:
-            raise self._told(error) from error
+            raise self._reported(error) from error
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[tuple[Any, ...]]:
         self.expect_writes()  # it may take long
         try:
             yield from self._execute(sql, parameters)
         except _FAULTS as error:
-            raise self._told(error) from error
+            raise self._reported(error) from error
 
     def _execute(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
         if not self._connection.in_transaction:
@@ -152,7 +133,7 @@ class SQLiteDatabase:
             return
         if not self._holds:
             self._hold()
-        if (now := identity(self._name)) != self._held.identity:
+        if (now := identity(self._file_name)) != self._held.identity:
             reason = "was removed since it was opened" if now is None else "was replaced since it was opened"
             raise StoreError(self.path, f"{reason}: open it again")
 
@@ -164,41 +145,14 @@ class SQLiteDatabase:
             raise StoreError(self.path, "is being written to by another program")
         self._holds = True
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        if not self.writable:
-            raise StoreError(self.path, "is read-only")
-        nested = self._connection.in_transaction
-        if not nested:
-            self._keep_log()
-        self.run("SAVEPOINT call" if nested else "BEGIN IMMEDIATE")
-        try:
-            if not nested:
-                self._check_same()  # it may have been replaced while others' writing was waited for
-            yield
-            self.run("RELEASE call" if nested else "COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                for statement in ("ROLLBACK TO call", "RELEASE call") if nested else ("ROLLBACK",):
-                    self.run(statement)
-            raise
-
-    @contextmanager
-    def snapshot(self, *, long: bool = False) -> Iterator[None]:
-        if self._connection.in_transaction:
-            yield
-            return
-        if long:
-            self.expect_writes()
-        self.run("BEGIN")
-        try:
-            yield
-        finally:
-            if self._connection.in_transaction:
-                self.run("COMMIT")
-
     def expect_writes(self) -> None:
         self._keep_log()
+
+    def _began(self) -> None:
+        self._check_same()  # it may have been replaced while this waited for others' writing
+
+    def _in_transaction(self) -> bool:
+        return self._connection.in_transaction
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:
         self.run("PRAGMA defer_foreign_keys = ON")  # rows may point at later ones
@@ -249,9 +203,6 @@ class SQLiteDatabase:
             for chunk in self._chunks(self._place if self.path else None):
                 digest.update(chunk)
         return digest.hexdigest()
-
-    def erased(self) -> bool:
-        return self.scalar("SELECT 1 FROM meta WHERE key = 'erasing'") is None
 
     def erase(self, strings: Iterable[str]) -> Scan:
         """Overwrite what deleted rows left in the file, empty the log, and search all files for `strings`.
@@ -311,7 +262,7 @@ class SQLiteDatabase:
             with closing(sqlite3.connect(path)) as target:
                 self._patient(lambda: self._connection.backup(target))
         except sqlite3.Error as error:
-            raise self._told(error) from error
+            raise self._reported(error) from error
 
     # Replacing
 
@@ -470,7 +421,7 @@ class SQLiteDatabase:
             self._connection = self._connect()  # which reads nothing yet
             self._hold()
             if not self.broken:
-                self._begin()
+                self._prepare()
                 return True
         except (sqlite3.Error, LamLamError) as error:
             if not self.broken:
@@ -512,7 +463,7 @@ class SQLiteDatabase:
         self._connection = self._connect()
         self._configure()
 
-    def _begin(self) -> None:
+    def _prepare(self) -> None:
         """Make the file a knowledge base where it is to be made, or see that it is one."""
         self._configure()
         try:
@@ -638,15 +589,14 @@ class SQLiteDatabase:
             return InputError(error.reason, path=self.path)
         return error if isinstance(error, LamLamError) else LamLamError(str(error))
 
-    def _told(self, error: Exception) -> LamLamError:
+    def _reported(self, error: Exception) -> LamLamError:
         if isinstance(error, UnicodeEncodeError):
             return InputError("a text holds a lone surrogate, which is not valid Unicode")
         if isinstance(error, OverflowError):
             return InputError("a number is too large")
-        name = self.path or "the knowledge base"
         if isinstance(error, sqlite3.ProgrammingError):
-            return StoreError(name, f"cannot be used so: {error}")
-        return StoreError(name, self._reason(error, "is damaged or cannot be written"))
+            return StoreError(self.name, f"cannot be used so: {error}")
+        return StoreError(self.name, self._reason(error, "is damaged or cannot be written"))
 
     def _reason(self, error: Exception, otherwise: str) -> str:
         return reason_of(error, self._place, writable=self.writable, otherwise=otherwise)

@@ -16,7 +16,6 @@ from lamlam.kb.similarity import relation_key
 __all__ = ["Tombstones"]
 
 _DIGEST_BYTES = 16
-_BATCH = 500
 _UNNAMED = "relation_erased"
 
 
@@ -63,7 +62,7 @@ class Tombstones:
 
     def hold(self, *digests: bytes) -> bool:
         """Whether one of the digests is a tombstone."""
-        return any(self._database.one("SELECT 1 FROM tombstone WHERE digest = ?", (digest,)) for digest in digests)
+        return bool(self.held_of(digests))
 
     def since(self, *digests: bytes) -> int | None:
         """The first revision in which one of the digests became a tombstone; None where none is one."""
@@ -73,13 +72,8 @@ class Tombstones:
 
     def held_of(self, digests: Iterable[bytes]) -> set[bytes]:
         """Those of many digests that are tombstones."""
-        asked = list(set(digests))
-        held: set[bytes] = set()
-        for start in range(0, len(asked), _BATCH):
-            part = asked[start : start + _BATCH]
-            sql = f"SELECT digest FROM tombstone WHERE digest IN ({','.join('?' * len(part))})"
-            held.update(row[0] for row in self._database.rows(sql, part))
-        return held
+        sql = "SELECT digest FROM tombstone WHERE digest IN (%s)"
+        return {row[0] for row in self._database.rows_in(sql, set(digests))}
 
     def put(self, digest: bytes, revision: int) -> None:
         self._database.run("INSERT INTO tombstone VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, revision))

@@ -127,7 +127,7 @@ class View:
         limit: int = 50,
     ) -> FactPage:
         """Facts that hold, in the order of their ids from beyond `after` on: of an entity, in a relation (by name or
-        alias), with a source in a document, with `text` in the value; see the top of this module for what a page costs."""
+        alias), with a source in a document, with `text` in the value."""
         reader = self._reader
         with reader.database.snapshot():
             entities = None if entity is None else [row.id for row in reader.entities_meant(entity)[0]]

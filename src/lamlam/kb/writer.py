@@ -11,8 +11,8 @@ from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Source
+from lamlam.kb.name_reader import NameReader
 from lamlam.kb.names import canonical, checked, normalise, stored_keys, value_key
-from lamlam.kb.synonyms import Synonyms
 from lamlam.kb.tombstones import Tombstones
 
 __all__ = ["AddReport", "Writer", "checked_span"]
@@ -39,10 +39,10 @@ class Writer:
 
     def __init__(self, database: Database, tombstones: Tombstones, revision: int) -> None:
         self._database, self._tombstones, self.revision = database, tombstones, revision
-        self._synonyms = Synonyms(database)
+        self._names = NameReader(database)
         self._ids: dict[tuple[str, str], int] = {}
         self._guarded = tombstones.any()
-        self._value_aliases = self._synonyms.any_values()
+        self._value_aliases = self._names.has_value_aliases()
         self._merged = database.one("SELECT 1 FROM meta WHERE key = 'merged'") is not None
 
     def add(self, records: Iterable[FactRecord], source: Source | None, allow: bool = False) -> AddReport:
@@ -101,7 +101,7 @@ class Writer:
         """The tombstones of a proposition, under any of these names, and of the document that it comes from."""
         checked(value, "value")
         stones = self._tombstones
-        values = self._synonyms.values(value) if self._value_aliases else (value,)
+        values = self._names.same_values(value) if self._value_aliases else (value,)
         asked = product(set(entities), set(relations), values)
         digests = [digest for proposition in asked for digest in stones.propositions(*proposition)]
         return stones.held_of([*digests, *([stones.document(source.document)] if source else [])])
@@ -129,7 +129,7 @@ class Writer:
 
     def _stating_the_same(self, slot: tuple[int, int], value: str) -> int | None:
         """The fact of a slot whose value is another name of this one."""
-        names = self._synonyms.values(value)
+        names = self._names.same_values(value)
         rows = self._database.rows("SELECT id, value FROM fact WHERE entity = ? AND relation = ? AND until = 0", slot)
         return next((number for number, held in rows if normalise(held) in names), None)
 
@@ -157,8 +157,8 @@ class Writer:
 
     def value_alias(self, name: str, value: str) -> bool:
         """Let two values be one; False where they are already. What stood for either stands for both."""
-        norm, target = normalise(checked(name, "aliases")), self._synonyms.value_target(checked(value, "value"))
-        if norm in self._synonyms.values(value):
+        norm, target = normalise(checked(name, "aliases")), self._names.value_target(checked(value, "value"))
+        if norm in self._names.same_values(value):
             return False
         moved = [
             (norm, name),
