@@ -13,9 +13,10 @@ from itertools import product
 from lamlam.kb.closure import Closure, Selection
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
-from lamlam.kb.names import normalise, stored_keys, value_key
+from lamlam.kb.names import normalise, value_key
 from lamlam.kb.reader import Reader
 from lamlam.kb.tombstones import Tombstones
+from lamlam.kb.writer import unspell
 
 __all__ = ["Erased", "Forgetter"]
 
@@ -109,7 +110,7 @@ class Forgetter:
         for name in names:
             for alias, spelling, target, norm in self._database.rows(sql, (name,)):
                 erased.strings |= {spelling, norm}
-                self._unfind("entity", norm, target, alias)
+                unspell(self._database, "entity", norm, target, alias)
                 erased.counts["alias"] += self._database.run("DELETE FROM entity_alias WHERE id = ?", (alias,))
 
     def _mark(self, facts: Iterable[int]) -> None:
@@ -145,7 +146,7 @@ class Forgetter:
         for alias, spelling in [(0, name), *aliases]:
             norm = normalise(spelling)
             erased.strings |= {spelling, norm}
-            self._unfind(table, norm, number, alias)
+            unspell(self._database, table, norm, number, alias)
         erased.counts["alias"] += len(aliases)
         run(f"DELETE FROM {table}_alias WHERE target = ?", (number,))
         if table == "relation":
@@ -155,13 +156,6 @@ class Forgetter:
             )
             run("DELETE FROM relation_pair WHERE a = ?", (number,))
             run("DELETE FROM inverse WHERE relation = ? OR other = ?", (number, number))
-
-    def _unfind(self, table: str, norm: str, target: int, alias: int) -> None:
-        sql = f"DELETE FROM {table}_spelling WHERE norm = ? AND target = ? AND alias = ?"
-        self._database.run(sql, (norm, target, alias))
-        keys = stored_keys(norm) if table == "entity" else ()
-        sql = "DELETE FROM entity_key WHERE key = ? AND target = ? AND alias = ?"
-        self._database.many(sql, ((key, target, alias) for key in keys))
 
     def _collect_values(self, values: Iterable[str], erased: Erased) -> None:
         """Values that no fact states any more are gone, and what they are as well, where no fact states that either."""

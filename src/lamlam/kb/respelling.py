@@ -5,11 +5,11 @@ revisions. What the form is, is left to `kb.names`.
 """
 
 import logging
-from collections.abc import Callable, Iterable
 
 from lamlam.errors import StoreError
 from lamlam.kb.database import Database, keep, kept
-from lamlam.kb.names import canonical, digest, former, forms, normalise, stored_keys, value_key
+from lamlam.kb.names import canonical, digest, former, forms, normalise, value_key
+from lamlam.kb.writer import spell, unspell
 
 __all__ = ["respell"]
 
@@ -64,7 +64,7 @@ class _Respelling:
         self._unspell(table, name, number, 0)
         if not found:
             run(f"UPDATE {table} SET name = ? WHERE id = ?", (new, number))
-            self._spell(table, new, number, 0)
+            spell(self._database, table, normalise(new), number)
             return
         ((kept,),) = found
         self._move_aliases(table, number, kept)
@@ -82,7 +82,7 @@ class _Respelling:
                 self._database.run(f"DELETE FROM {table}_alias WHERE id = ?", (alias,))
             else:
                 self._database.run(f"UPDATE {table}_alias SET target = ? WHERE id = ?", (kept, alias))
-                self._spell(table, name, kept, alias, former)
+                spell(self._database, table, former(name), kept, alias)
 
     def _has_alias(self, table: str, target: int, name: str, alias: int) -> bool:
         """Whether what stands for an alias that stands now would stand twice."""
@@ -110,23 +110,11 @@ class _Respelling:
             self._database.run(f"DELETE FROM {table}_alias WHERE id = ?", (number,))
             return
         self._database.run(f"UPDATE {table}_alias SET name = ? WHERE id = ?", (canonical(name), number))
-        self._spell(table, canonical(name), target, number)
+        spell(self._database, table, normalise(name), target, number)
 
     def _unspell(self, table: str, name: str, target: int, alias: int) -> None:
         for norm in forms(name):
-            sql = f"DELETE FROM {table}_spelling WHERE norm = ? AND target = ? AND alias = ?"
-            self._database.run(sql, (norm, target, alias))
-            if table == "entity":
-                sql = "DELETE FROM entity_key WHERE key = ? AND target = ? AND alias = ?"
-                self._database.many(sql, _keys(norm, target, alias))
-
-    def _spell(self, table: str, name: str, target: int, alias: int, form: Callable[[str], str] = normalise) -> None:
-        norm = form(name)
-        sql = f"INSERT INTO {table}_spelling VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-        self._database.run(sql, (norm, target, alias))
-        if table == "entity":
-            sql = "INSERT INTO entity_key VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-            self._database.many(sql, _keys(norm, target, alias))
+            unspell(self._database, table, norm, target, alias)
 
     # Facts
 
@@ -172,10 +160,6 @@ class _Respelling:
                 self._database.run("DELETE FROM value_alias WHERE id = ?", (number,))
             else:
                 self._database.run("UPDATE value_alias SET norm = ?, target = ? WHERE id = ?", (*new, number))
-
-
-def _keys(norm: str, target: int, alias: int) -> Iterable[tuple[int, int, int]]:
-    return [(key, target, alias) for key in stored_keys(norm)]
 
 
 def _former_value_key(value: str) -> int:

@@ -15,7 +15,7 @@ from lamlam.kb.name_reader import NameReader
 from lamlam.kb.names import canonical, checked, normalise, stored_keys, value_key
 from lamlam.kb.tombstones import Tombstones
 
-__all__ = ["AddReport", "Writer", "checked_span"]
+__all__ = ["AddReport", "Writer", "checked_span", "spell", "unspell"]
 
 _CACHED_NAMES = 500_000
 _LAST_CHARACTER = 2**63 - 1
@@ -152,7 +152,7 @@ class Writer:
             (name, target, self.revision),
         )
         if number:
-            self._spell(table, normalise(name), target, number)
+            spell(self._database, table, normalise(name), target, number)
         return number is not None
 
     def value_alias(self, name: str, value: str) -> bool:
@@ -204,17 +204,26 @@ class Writer:
     def _new(self, table: str, name: str) -> int:
         number = int(self._database.scalar(f"INSERT INTO {table} (name) VALUES (?) RETURNING id", (name,)))
         if table != "document":
-            self._spell(table, normalise(name), number)
+            spell(self._database, table, normalise(name), number)
         return number
 
-    def _spell(self, table: str, norm: str, target: int, alias: int = 0) -> None:
-        """Let a name, or an alias, be found."""
-        sql = f"INSERT INTO {table}_spelling VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-        self._database.run(sql, (norm, target, alias))
-        if table == "entity":
-            self._database.many(
-                "INSERT INTO entity_key VALUES (?, ?, ?)", ((k, target, alias) for k in stored_keys(norm))
-            )
+
+def spell(database: Database, table: str, norm: str, target: int, alias: int = 0) -> None:
+    """Let an entity or relation be found by a normalised name, or alias."""
+    sql = f"INSERT INTO {table}_spelling VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+    database.run(sql, (norm, target, alias))
+    if table == "entity":
+        sql = "INSERT INTO entity_key VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        database.many(sql, ((key, target, alias) for key in stored_keys(norm)))
+
+
+def unspell(database: Database, table: str, norm: str, target: int, alias: int = 0) -> None:
+    """Let it be found by this name no longer."""
+    sql = f"DELETE FROM {table}_spelling WHERE norm = ? AND target = ? AND alias = ?"
+    database.run(sql, (norm, target, alias))
+    if table == "entity":
+        sql = "DELETE FROM entity_key WHERE key = ? AND target = ? AND alias = ?"
+        database.many(sql, ((key, target, alias) for key in stored_keys(norm)))
 
 
 def checked_span(start: int | None, end: int | None) -> tuple[int | None, int | None]:
