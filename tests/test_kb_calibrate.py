@@ -54,7 +54,7 @@ def test_too_few_facts_or_no_share_are_told(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="needed"):
             kb.calibrate()
         for rate in (0.0, 1.0, -1.0, float("nan")):
-            with pytest.raises(InputError, match="share"):
+            with pytest.raises(InputError, match="between 0 and 1"):
                 kb.calibrate(rate)
 
 

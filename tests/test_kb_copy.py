@@ -106,6 +106,6 @@ def test_a_copy_that_fails_leaves_nothing_of_it(place: Place, tmp_path: Path) ->
 
     with place.fresh() as empty, closing(connect(place.address)) as whole:
         with pytest.raises(KeyboardInterrupt):
-            copy_database(whole, empty._database, seen=fail)
+            copy_database(whole, empty._database, on_progress=fail)
         assert (empty.stats().facts, empty.log(), empty.verify()) == (0, [], [])
         assert empty.add([("a", "b", "c")]).added == 1

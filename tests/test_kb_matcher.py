@@ -210,7 +210,7 @@ def test_settings_name_the_field_that_is_wrong(wrong: dict[str, object]) -> None
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"features": [], "trees": [], "bias": 0}', "null"])
 def test_a_file_that_is_no_classifier_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "m.json").write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=r"m\.json.*no classifier"):
+    with pytest.raises(InputError, match=r"m\.json.*not a classifier"):
         Matcher.load(tmp_path / "m.json")
 
 

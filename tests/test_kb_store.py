@@ -279,8 +279,8 @@ def test_verify_compares_the_schema(tmp_path: Path) -> None:
         kb._database.run("DROP INDEX fact_slot")
         kb._database.run("CREATE TABLE mine (id INTEGER)")
         assert sorted(kb.verify()) == [
-            "fact_slot is no table or index of this version of the schema",
-            "mine is no table or index of this version of the schema",
+            "fact_slot is not a table or index of this version of the schema",
+            "mine is not a table or index of this version of the schema",
         ]
 
 

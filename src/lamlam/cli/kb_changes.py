@@ -1,4 +1,4 @@
-"""The verbs of `lamlam kb` that change facts and names, take changes back, and forget."""
+"""The commands of `lamlam kb` that change facts and names, undo changes, and forget."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -29,15 +29,15 @@ def _register_changes(kb: typer.Typer) -> None:
     @kb.command()
     def add(
         file: File,
-        entity: Annotated[str, typer.Argument(help="Whose fact.")],
-        relation: Annotated[str, typer.Argument(help="Which one.")],
-        value: Annotated[str, typer.Argument(help="Its value.")],
+        entity: Annotated[str, typer.Argument(help="The entity that the fact is about.")],
+        relation: Annotated[str, typer.Argument(help="The relation, such as Birthplace.")],
+        value: Annotated[str, typer.Argument(help="The value.")],
         source: Document = None,
         allow: Allow = False,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Add a fact; FILE is made where it is missing."""
+        """Add a fact; FILE is created if it is missing."""
         from lamlam.kb import KnowledgeBase
 
         with KnowledgeBase.open_to_fill(file) as facts:
@@ -79,7 +79,7 @@ def _register_changes(kb: typer.Typer) -> None:
         name: Annotated[str, typer.Argument(help="Another name.")],
         entity: Annotated[str | None, typer.Option(help="The entity that it names.")] = None,
         relation: Annotated[str | None, typer.Option(help="The relation that it names.")] = None,
-        value: Annotated[str | None, typer.Option(help="The value that it is as well.")] = None,
+        value: Annotated[str | None, typer.Option(help="The value that it means as well.")] = None,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
@@ -94,7 +94,7 @@ def _register_changes(kb: typer.Typer) -> None:
     def inverse(
         file: File,
         relation: Annotated[str, typer.Argument(help="A relation.")],
-        other: Annotated[str, typer.Argument(help="The one that says the same the other way round.")],
+        other: Annotated[str, typer.Argument(help="Its inverse, such as Child for Parent.")],
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
@@ -110,7 +110,7 @@ def _register_revisions(kb: typer.Typer) -> None:
     @kb.command()
     def undo(
         file: File,
-        revision: Annotated[int, typer.Argument(help="Which one, as log shows it.")],
+        revision: Annotated[int, typer.Argument(help="The revision's number, as log shows it.")],
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
@@ -124,12 +124,12 @@ def _register_revisions(kb: typer.Typer) -> None:
     @kb.command()
     def merge(
         file: File,
-        entity: Annotated[str, typer.Argument(help="The entity that is no other than")],
-        into: Annotated[str, typer.Option(help="this one, which gets its facts and its name.")],
+        entity: Annotated[str, typer.Argument(help="The entity to merge.")],
+        into: Annotated[str, typer.Option(help="The entity that gets its facts and its name.")],
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Make two entities one."""
+        """Merge two entities into one."""
         from lamlam.kb import KnowledgeBase
 
         with KnowledgeBase.open(file) as facts:
@@ -143,7 +143,7 @@ def _register_revisions(kb: typer.Typer) -> None:
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Take a merger back: the entity gets its own facts again, as they stand now."""
+        """Undo a merger: the entity gets its own facts back, as they are now."""
         from lamlam.kb import KnowledgeBase
 
         with KnowledgeBase.open(file) as facts:
@@ -155,25 +155,25 @@ def _register_forget(kb: typer.Typer) -> None:
     @kb.command()
     def forget(
         file: File,
-        id: Annotated[int | None, typer.Option(help="One fact.")] = None,
-        entity: Annotated[str | None, typer.Option(help="All facts of this entity,")] = None,
-        relation: Annotated[str | None, typer.Option(help="in this relation,")] = None,
-        value: Annotated[str | None, typer.Option(help="of this value.")] = None,
-        source: Annotated[str | None, typer.Option(help="What this document, and no other, states.")] = None,
+        id: Annotated[int | None, typer.Option(help="One fact, by its id.")] = None,
+        entity: Annotated[str | None, typer.Option(help="All facts of this entity.")] = None,
+        relation: Annotated[str | None, typer.Option(help="Only those in this relation.")] = None,
+        value: Annotated[str | None, typer.Option(help="Only those with this value.")] = None,
+        source: Annotated[str | None, typer.Option(help="What only this document states.")] = None,
         include: Annotated[
             list[str] | None,
             typer.Option(
                 metavar="values|mentions|lookalikes|documents",
-                help="With an entity, also the facts of others that tell of it, as --dry-run lists them; repeatable.",
+                help="With --entity, also erase facts of others that mention it, as --dry-run lists them; repeatable.",
             ),
         ] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be erased.")] = False,
-        yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+        yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
         certificate: Annotated[Path | None, typer.Option(help="Write the certificate here, as JSON.")] = None,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Erase facts for good, from FILE and its history, and search FILE for what is left of them."""
+        """Erase facts for good, from FILE and its history, and search FILE for anything left of them."""
         from lamlam.cli.kb_tables import print_certificate, print_closure
         from lamlam.kb import KnowledgeBase
 
@@ -200,7 +200,8 @@ def _source(document: str | None) -> "Source | None":
 
 @contextmanager
 def _written_to(path: Path | None) -> Iterator[Callable[[dict[str, Any]], object]]:
-    """What writes a certificate, if it is asked for: whether it can be written shows before anything is erased."""
+    """Yield what writes a certificate, if there should be one; a path that cannot be written fails before anything is
+    erased."""
     from lamlam.files import atomic_write
 
     if path is None:

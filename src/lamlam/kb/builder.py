@@ -1,7 +1,7 @@
-"""Building the file of a knowledge base from facts in bulk: every row written once, every index made once, sorted.
+"""Build the file of a knowledge base from many facts: every row written once, every index made once, sorted.
 
-What comes out is what `kb.writer` would have written fact by fact under one revision. `Builder` works on a file of its
-own, whose transactions hold rows and progress alike: killed at any point, it goes on from the last one. Names have
+The result is what `kb.writer` would have written fact by fact under one revision. `Builder` works on a file of its own,
+whose transactions contain rows and progress alike: killed at any point, it continues from the last one. Names get
 numbers as they come; keys of values and of names wait in `kb.staging` until `kb.finishing` can sort them. Who reads the
 facts, and how the file becomes a knowledge base, is left to `kb.bulk`.
 """
@@ -43,10 +43,10 @@ class Batch(NamedTuple):
 
 
 class Builder:
-    """`add` batches from the fact after `rows` on, then `finish`."""
+    """Call `add` with batches from the fact after `rows` on, then `finish`."""
 
     def __init__(self, path: Path, identity: str) -> None:
-        """Go on with the file at `path` if it was begun for the same `identity`, or begin it anew."""
+        """Continue with the file at `path` if it was begun for the same `identity`, or start over."""
         self._connection = _opened(path)
         begun = _progress(self._connection)
         if begun is None or begun[0] != identity:
@@ -67,7 +67,7 @@ class Builder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """What was not committed is lost, as when the process is killed."""
+        """Lose what was not committed, as when the process is killed."""
         self._connection.close()
 
     def add(self, batch: Batch) -> None:
@@ -96,7 +96,7 @@ class Builder:
         self._uncommitted = 0
 
     def finish(self, actor: str, reason: str) -> tuple[int, int]:
-        """Sort, index, and make it a knowledge base; how many facts there are, and how many were given again."""
+        """Sort, index, and make it a knowledge base; return how many facts there are, and how many were given again."""
         self.commit()
         self._numbers.clear()
         self._connection.execute(f"PRAGMA cache_size = -{_MANY_KIB}")
@@ -114,7 +114,7 @@ class Builder:
     # Adding
 
     def _named(self, table: str, names: list[str]) -> list[int]:
-        """The numbers of names, which are stored when they are new."""
+        """Return the numbers of names, which are stored when they are new."""
         dictionary = self._numbers[table]
         first = dictionary.size + 1
         numbers, places = dictionary.encode(names)

@@ -50,10 +50,10 @@ def bulk_import(
     reason: str = "",
     apart: bool = True,
 ) -> AddReport:
-    """Store facts in a knowledge base for which `can_bulk_import`; `source` is that of records without a document.
+    """Store facts in a knowledge base for which `can_bulk_import`; `source` is for records without a document.
 
-    `identity` stands for the records and their order: an import of the same identity that did not end is gone on with.
-    `apart` is whether a second process stores them. Raises `InputError` for a bad record, and nothing is imported.
+    `identity` stands for the records and their order: an unfinished import of the same identity is continued. `apart`
+    is whether a second process stores them. Raises `InputError` for a bad record, and imports nothing.
     """
     with database.replacement() as path:
         try:
@@ -109,7 +109,11 @@ _PROGRAM = "from lamlam.kb.bulk import _serve; _serve()"
 
 
 class BuildProcess:
-    """What a `Builder` does, elsewhere. `rows` facts are stored when it starts."""
+    """A `Builder` in a process of its own, fed through a pipe. It starts with `rows` facts stored.
+
+    When the process that reads ends, however it ends, the one that builds ends too; what it has committed is there for
+    the next.
+    """
 
     def __init__(self, path: Path, identity: str) -> None:
         folder = str(path.absolute().parent)  # where there is room for a knowledge base
@@ -168,7 +172,7 @@ def _send(pipe: IO[bytes], message: tuple) -> None:
 
 
 def _receive(pipe: IO[bytes]) -> tuple | None:
-    """The next message; None at the end, or where it breaks off."""
+    """Return the next message; None at the end, or if it breaks off."""
     head = pipe.read(_LENGTH_BYTES)
     size = int.from_bytes(head, "little")
     data = pipe.read(size) if len(head) == _LENGTH_BYTES else b""
@@ -176,7 +180,7 @@ def _receive(pipe: IO[bytes]) -> tuple | None:
 
 
 def _serve() -> None:
-    """What the process that builds does."""
+    """Run the process that builds."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that reads is told, and ends this one
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     try:

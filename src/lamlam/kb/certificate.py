@@ -19,17 +19,17 @@ __all__ = ["Certificate", "Certificates"]
 class Certificate:
     """What was asked; the facts erased, and why; what went with them; digests of the file before and after; its search.
 
-    `asked` names the fields of the request, and `request` is its keyed digest: who knows the request can prove by
-    `KnowledgeBase.request_digest` that this is the answer, and nobody else learns it. `facts` are ids and `reasons`
-    stand beside them; `erased` counts the rows of each table that are gone. `included` names what was to go with an
-    entity. `related` are facts that remain although they tell of what is erased, a thousand at most, with the reasons
-    beside them, and `left` counts all of these by the reason.
+    `asked` names the fields of the request, and `request` is its keyed digest: whoever knows the request can prove with
+    `KnowledgeBase.request_digest` that this is the answer, and nobody else learns it. `facts` are ids, with their
+    `reasons` in the same order; `erased` counts the rows of each table that are gone. `included` names what was to go
+    with an entity. `related` are facts that remain although they reveal what is erased, at most a thousand, with their
+    reasons, and `left` counts all of these by reason.
 
     A dry run changes nothing: it has neither a revision nor an "after".
 
-    The knowledge base keeps its certificates, so that `after` cannot be of the file as it is later: it is that of the
-    file as erasing left it, before the finished certificate was put in. Where `after` is missing and it was no dry run,
-    the program ended before the files were searched, and `before` is missing as well.
+    The knowledge base keeps its certificates, so `after` cannot be of the file as it is later: it is of the file as
+    erasing left it, before the finished certificate was stored. If it was no dry run and `after` and `before` are
+    missing, the program ended before the files were searched.
     """
 
     time: str
@@ -55,7 +55,7 @@ class Certificate:
         return self.scan is not None and self.scan.clean
 
     def as_json(self) -> dict[str, Any]:
-        lists = {name: list(each) for name, each in asdict(self).items() if isinstance(each, tuple)}
+        lists = {name: list(value) for name, value in asdict(self).items() if isinstance(value, tuple)}
         return {**asdict(self), **lists, "clean": self.clean}
 
 
@@ -64,7 +64,7 @@ _BEYOND = "certificate;"  # the next text after all that begin with the key
 
 
 class Certificates:
-    """Reads, and writes inside an open transaction."""
+    """Reads certificates, and stores them inside an open transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -74,11 +74,11 @@ class Certificates:
         keep(self._database, f"{_KEY}{certificate.revision}", text)
 
     def find(self, revision: int) -> dict[str, Any] | None:
-        """The certificate of a revision as JSON; None where it has none."""
+        """Return the certificate of a revision as JSON; None if it has none."""
         text = kept(self._database, f"{_KEY}{revision}")
         return None if text is None else dict(json.loads(text))
 
     def revisions(self) -> list[int]:
-        """The revisions that have one, the newest first."""
+        """Return the revisions that have one, the newest first."""
         rows = self._database.rows("SELECT key FROM meta WHERE key >= ? AND key < ?", (_KEY, _BEYOND))
         return sorted((int(row[0].removeprefix(_KEY)) for row in rows), reverse=True)

@@ -29,7 +29,7 @@ _AT_ONCE = 40_000
 def finishing_steps(
     connection: sqlite3.Connection, staging: Staging, actor: str, reason: str
 ) -> list[Callable[[], object]]:
-    """The steps, in order."""
+    """Return the steps, in order."""
     steps = (_point_aliases, _drop_doubles, _key_values, _key_entities, _spell, _complete_table)
     return [
         *(partial(step, connection, staging) for step in steps),
@@ -64,7 +64,7 @@ def _key_values(connection: sqlite3.Connection, staging: Staging) -> None:
 
 
 def _key_entities(connection: sqlite3.Connection, staging: Staging) -> None:
-    """The keys of names, then those of aliases."""
+    """File the keys of names, then those of aliases."""
     aliases = connection.execute("SELECT id, target, name FROM entity_alias")
     of_aliases = ((key, target, number) for number, target, name in aliases for key in stored_keys(normalise(name)))
     with _packed(connection, "entity_key") as table:
@@ -99,7 +99,7 @@ def _tell(connection: sqlite3.Connection, actor: str, reason: str) -> None:
 
 @contextmanager
 def _packed(connection: sqlite3.Connection, table: str) -> Iterator[str]:
-    """A table like `table` to fill in order and to copy from, since SQLite fills the pages of a copy wholly."""
+    """Yield a table like `table` to fill in order and copy from, since SQLite fills the pages of a copy completely."""
     run = connection.execute
     (sql,) = run("SELECT sql FROM main.sqlite_master WHERE name = ?", (table,)).fetchone()
     run(sql.replace(f"CREATE TABLE {table}", f"CREATE TABLE packing.{table}"))
@@ -122,7 +122,7 @@ _COMPARED_AT_ONCE = 10_000
 
 
 def proposition_digests(entities: list[int], relations: list[int], keys: np.ndarray) -> np.ndarray:
-    """From numbers of names and keys of values, [N] int32; [N] uint64."""
+    """Return digests of numbers of names and keys of values, [N] int32; [N] uint64."""
     mixed = (np.array(entities, np.uint64) << np.uint64(32)) | np.array(relations, np.uint64)
     mixed = mixed * _MIX[0]
     mixed = (mixed ^ (mixed >> np.uint64(29))) + keys.view(np.uint32).astype(np.uint64)
@@ -132,10 +132,8 @@ def proposition_digests(entities: list[int], relations: list[int], keys: np.ndar
 
 
 def drop_doubles(connection: sqlite3.Connection, staging: Staging) -> None:
-    """Delete the facts that were given again, after their sources have gone to the first of them.
-
-    They are left in the table `double`.
-    """
+    """Delete the facts that were given again, after their sources have gone to the first of them; list them in
+    `double`."""
     run = connection.execute
     for doubles in _doubles(connection, staging):
         connection.executemany("INSERT INTO double VALUES (?, ?)", doubles)
@@ -153,7 +151,7 @@ def drop_doubles(connection: sqlite3.Connection, staging: Staging) -> None:
 
 
 def _doubles(connection: sqlite3.Connection, staging: Staging) -> Iterator[list[tuple[int, int]]]:
-    """(fact, the first fact that states the same), in parts."""
+    """Yield (fact, the first fact that states the same), in parts."""
     for digests in in_order(lambda: staging.read(_KIND, np.uint64)):
         again = np.unique(digests[1:][digests[1:] == digests[:-1]])
         for numbers in _sharing(again, staging) if len(again) else ():
@@ -161,7 +159,7 @@ def _doubles(connection: sqlite3.Connection, staging: Staging) -> Iterator[list[
 
 
 def _sharing(again: np.ndarray, staging: Staging) -> Iterator[list[int]]:
-    """The facts that have one of these sorted digests, in parts; those of one digest in one part."""
+    """Yield the facts that have one of these sorted digests, in parts; those of one digest in one part."""
     pairs, first = [], 1
     for piece in staging.read(_KIND, np.uint64):
         places = np.flatnonzero(among(again, piece))

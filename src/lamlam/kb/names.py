@@ -40,20 +40,20 @@ _IGNORABLE = re.compile(f"[{_UNSEEN}{_JOINERS}]")
 
 
 def canonical(name: str) -> str:
-    """The form in which a name is kept: NFC, without characters that do not show, its words a space apart."""
+    """Return the form in which a name is kept: NFC, no invisible characters, one space between words."""
     if not name.isascii():
         name = unicodedata.normalize("NFC", _INVISIBLE.sub("", name))
     return " ".join(name.split())
 
 
 def normalise(name: str) -> str:
-    """The form in which names are compared: what does not show left out, NFKC, casefolded, underscores and white space
-    as one space."""
+    """Return the form in which names are compared: no invisible characters, NFKC, casefolded, underscores and white
+    space as one space."""
     return former(name if name.isascii() else _IGNORABLE.sub("", name))
 
 
 def former(name: str) -> str:
-    """`normalise` as it was when characters that do not show still told names apart."""
+    """Normalise as it was done when invisible characters still told names apart."""
     folded = name.casefold()
     if not name.isascii():
         folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
@@ -61,19 +61,19 @@ def former(name: str) -> str:
 
 
 def forms(name: str) -> tuple[str, ...]:
-    """The normalised form, and the former one where it is another."""
+    """Return the normalised form, and the former one if it differs."""
     norm = normalise(name)
     return (norm,) if name.isascii() or (old := former(name)) == norm else (norm, old)
 
 
 def normalise_prefix(prefix: str) -> str:
-    """Like `normalise`, but a space at the end counts: "New " begins "New York" and not "Newton"."""
+    """Normalise, but keep a space at the end: "New " begins "New York" and not "Newton"."""
     norm, shown = normalise(prefix), _IGNORABLE.sub("", prefix)
     return norm + " " if norm and normalise(shown[-1]) == "" else norm
 
 
 def checked(text: str, field: str) -> str:
-    """`text` as it may be stored. Raises `InputError` when it is blank or not valid Unicode."""
+    """Return `text` if it may be stored. Raises `InputError` if it is blank or not valid Unicode."""
     if isinstance(text, str) and text.isascii() and "\x00" not in text and text.strip(_BLANK):
         return text  # the most frequent case by far
     if not isinstance(text, str):
@@ -99,17 +99,17 @@ LETTERS_BEYOND_ACCENTS = str.maketrans(
 
 
 def digest(text: str) -> int:
-    """32 bits of a text, signed, as databases store them: CRC-32. Not unique: it finds candidates."""
+    """Return 32 bits of a text, signed, as databases store them: CRC-32. Not unique: it finds candidates."""
     return crc32(text.encode("utf-8", "surrogatepass")) - _MIDDLE
 
 
 def value_key(value: str) -> int:
-    """The key of a value: 24 bits, signed, of its normalised form, since a byte for every fact counts."""
+    """Return the key of a value: 24 bits, signed, of its normalised form, since a byte for every fact counts."""
     return digest(normalise(value)) >> 8
 
 
 def stored_keys(norm: str) -> set[int]:
-    """The keys of a normalised name, one to four."""
+    """Return the keys under which a normalised name is stored, one to four."""
     words = _words(norm)
     letters = "".join(words)
     size, middle = len(letters), len(letters) // 2
@@ -122,7 +122,7 @@ def stored_keys(norm: str) -> set[int]:
 
 
 def probed_keys(norm: str) -> list[int]:
-    """The keys under which the names may stand that a normalised query means, the most telling first."""
+    """Return the keys under which the names may be stored that a normalised query means, the most telling first."""
     orders = [_words(norm)]
     if norm.count(",") == 1:
         surname, given = norm.split(",")
@@ -141,7 +141,7 @@ def probed_keys(norm: str) -> list[int]:
 
 
 def _words(norm: str) -> list[str]:
-    """The words of a name without accents, signs and a leading "the"."""
+    """Return the words of a name without accents, signs and a leading "the"."""
     if not norm.isascii():
         plain = unicodedata.normalize("NFD", norm)
         norm = "".join(sign for sign in plain if unicodedata.category(sign) != "Mn").translate(LETTERS_BEYOND_ACCENTS)

@@ -1,8 +1,8 @@
-"""A knowledge base in a PostgreSQL database: opening it, running statements, transactions.
+"""A knowledge base in a PostgreSQL database: open it, run statements and transactions.
 
 Every statement goes through `PostgresDatabase`, which turns psycopg's errors into `LamLamError`. The dialect is left to
-`kb.schema`, and erasing for good to `kb.postgres_erasure`. psycopg is an extra, so that it is imported when a URL is
-opened and not before.
+`kb.schema`, and erasing for good to `kb.postgres_erasure`. psycopg is an extra, so it is imported only when a URL is
+opened.
 """
 
 import hashlib
@@ -40,9 +40,9 @@ class PostgresDatabase(Database):
     _begin, _begin_reading = "BEGIN ISOLATION LEVEL READ COMMITTED", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
     def __init__(self, url: str, *, create: bool = False) -> None:
-        """Open the knowledge base in the URL's database, or make its tables where `create` says so.
+        """Open the knowledge base in the URL's database, or make its tables with `create`.
 
-        Raises `LamLamError` when there is no such server, database or knowledge base, or psycopg is missing.
+        Raises `LamLamError` if there is no such server, database or knowledge base, or psycopg is missing.
         """
         self._psycopg = _driver()
         self._faults = (self._psycopg.Error, UnicodeEncodeError)
@@ -69,7 +69,7 @@ class PostgresDatabase(Database):
         self._connection.close()
 
     def take_back(self) -> None:
-        """Tables without rows harm nobody, and another program may be about to fill them."""
+        """Leave the tables: without rows they harm nobody, and another program may be about to fill them."""
 
     # Statements
 
@@ -154,7 +154,7 @@ class PostgresDatabase(Database):
         self._before.execute("SELECT 1 FROM meta").fetchone()
 
     def digest(self) -> str:
-        """SHA-256 of the rows of all tables, in the order of their keys, as COPY writes them."""
+        """Return the SHA-256 of the rows of all tables, in the order of their keys, as COPY writes them."""
         digest = hashlib.sha256()
         try:
             for table, layout in LAYOUT.items():
@@ -167,9 +167,9 @@ class PostgresDatabase(Database):
         return digest.hexdigest()
 
     def erase(self, strings: Iterable[str]) -> Scan:
-        """Have the server rewrite the tables without their deleted rows, and search for `strings` what it lets us read.
+        """Have the server rewrite the tables without their deleted rows, and search what it lets us read for `strings`.
 
-        Where others' reading prevents the rewriting, every string counts as left over that no row holds.
+        If concurrent readers block the rewrite, every string that no row holds counts as left over.
         """
         self._forget_before()
         finished = self.finish_erasing()
@@ -179,7 +179,8 @@ class PostgresDatabase(Database):
             raise self._reported(error) from error
 
     def finish_erasing(self, patient: bool = True) -> bool:
-        """Rewrite the tables; False while somebody reads from before. The mark "erasing" stays until it is done."""
+        """Rewrite the tables; return False while somebody reads from before. The mark "erasing" stays until it
+        is done."""
         try:
             if not self._eraser.rewrite(patient):
                 return False
@@ -209,7 +210,7 @@ class PostgresDatabase(Database):
         return connection
 
     def _check(self, create: bool) -> None:
-        """Make the tables where they are missing and may be made; refuse what is no knowledge base."""
+        """Make the tables if they are missing and may be made; refuse what is not a knowledge base."""
         encoding, schema, read_only = self.rows(_STATE)[0]
         if encoding != "UTF8":
             raise InputError(f"its encoding is {encoding}, not UTF8", path=self.name)
@@ -233,7 +234,7 @@ class PostgresDatabase(Database):
         self.writable = self.writable and may_write
 
     def _comment(self) -> str | None:
-        """What is written on the table `meta`; None where there is none."""
+        """Return the comment on the table `meta`; None if there is no such table."""
         sql = "SELECT coalesce(obj_description(oid, 'pg_class'), '') FROM pg_class WHERE relname = 'meta' AND "
         comment: str | None = self.scalar(sql + f"relnamespace = {_SCHEMA}")
         return comment
@@ -276,10 +277,10 @@ class PostgresDatabase(Database):
         if isinstance(error, errors.LockNotAvailable):
             return StoreError(self.name, "is being written to by another program")
         if isinstance(error, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction):
-            return StoreError(self.name, f"may not be used so: {_first_line(error)}")
+            return StoreError(self.name, f"refuses this: {_first_line(error)}")
         if self._connection.broken:
             return StoreError(f"the connection to {self.name}", f"failed: {_first_line(error)}")
-        return StoreError(self.name, f"cannot be used so: {_first_line(error)}")
+        return StoreError(self.name, f"cannot be used this way: {_first_line(error)}")
 
 
 _SCHEMA = "quote_ident(current_schema())::regnamespace"
@@ -308,20 +309,20 @@ def _driver() -> Any:
 
 
 def _parsed(url: str) -> tuple[dict[str, Any], str]:
-    """What a URL says, with our defaults, and the URL as it may be shown: without a password."""
+    """Return what a URL says, with our defaults, and the URL as it may be shown: without a password."""
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
     try:
-        said = conninfo_to_dict(url)
+        given = conninfo_to_dict(url)
     except ProgrammingError:
         # What libpq says of it may quote a part of the password.
         raise InputError("the address is not of the form postgresql://user@host:port/database") from None
-    user = f"{said['user']}@" if "user" in said else ""
-    port = f":{said['port']}" if "port" in said else ""
-    name = f"postgresql://{user}{said.get('host', '')}{port}/{said.get('dbname', '')}"
+    user = f"{given['user']}@" if "user" in given else ""
+    port = f":{given['port']}" if "port" in given else ""
+    name = f"postgresql://{user}{given.get('host', '')}{port}/{given.get('dbname', '')}"
     defaults = {"connect_timeout": _CONNECT_SECONDS, "fallback_application_name": "lamlam"}
-    return defaults | said | {"client_encoding": "UTF8"}, name
+    return defaults | given | {"client_encoding": "UTF8"}, name
 
 
 def _first_line(error: Exception) -> str:

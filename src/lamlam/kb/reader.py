@@ -69,9 +69,9 @@ class Reader(NameReader):
         rows = rows or self.database.rows(sql % "")
         return {(row[0], row[1]): (normalise(row[2]), normalise(row[3])) for row in rows}
 
-    def values_held(self, entity: int, relations: Sequence[int], each: int) -> dict[int, list[str]]:
+    def values_held(self, entity: int, relations: Sequence[int], limit: int) -> dict[int, list[str]]:
         """A few values that an entity has in each of some relations."""
-        sql = f"SELECT f.value FROM fact f WHERE f.entity = ? AND f.relation = ? AND {self._holds} LIMIT {int(each)}"
+        sql = f"SELECT f.value FROM fact f WHERE f.entity = ? AND f.relation = ? AND {self._holds} LIMIT {int(limit)}"
         return {number: [row[0] for row in self.database.rows(sql, (entity, number))] for number in relations}
 
     def values_elsewhere(self, relations: Sequence[int], entity: int, limit: int) -> list[str]:

@@ -1,8 +1,8 @@
 """From a query (entity, relation) to facts: the entity first, then the relation among that entity's own.
 
-A lookup is answered by a fact of the entity asked for, in the relation asked for, or by a status that says why not:
-never by another entity's value, nor by that of an unlike relation. What was forgotten stays forgotten: a tombstone
-comes before any search by likeness. `nearest` does what others do, for comparison.
+A lookup is answered by a fact of the entity asked for, in the relation asked for, or by a status that says why not.
+What was forgotten stays forgotten: tombstones are checked before any search by likeness. `nearest` does what others do,
+for comparison.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,8 @@ _TRIED = 1000  # relations of a knowledge base that are tried against its tombst
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    """Entities or relations that a name stands for: one, or those of one meaning, unless the status says otherwise."""
+    """Entities or relations that a name stands for: one, or several that mean the same, unless the status says
+    otherwise."""
 
     status: Status
     names: tuple[Name, ...] = ()
@@ -44,11 +45,11 @@ class Resolver:
         self._reader, self._tombstones = reader, tombstones
 
     def lookup(self, entity: str, relation: str) -> Resolution:
-        """The facts asked for, or an honest status without any."""
+        """Return the facts asked for, or an honest status without any."""
         return self._answer(entity, relation, self._reader.slot(entity, relation))
 
     def lookup_many(self, pairs: Sequence[tuple[str, str]]) -> list[Resolution]:
-        """`lookup` for each pair, where the facts that are there as asked for take one statement for all."""
+        """Look up each pair; facts that are there exactly as asked for take one statement for all."""
         return [
             self._answer(entity, relation, facts)
             for (entity, relation), facts in zip(pairs, self._reader.slots(pairs), strict=True)
@@ -70,7 +71,7 @@ class Resolver:
         return Resolution(entity, relation, status, tuple(answer), round(found.score * match.score, 4))
 
     def entity(self, name: str) -> _Match:
-        """The entity that a name stands for: by name, by alias, or by a spelling close enough to be no one else's."""
+        """Return the entity that a name stands for: by name, by alias, or by a spelling close to just one."""
         names, aliased = self._reader.entities_meant(name)
         if names:
             status = Status.ALIAS if aliased else Status.EXACT
@@ -80,7 +81,7 @@ class Resolver:
         return self._alike(name)
 
     def forgotten_entities(self, names: Iterable[str]) -> set[str]:
-        """Those of `names` that stood for an entity of which everything was forgotten."""
+        """Return those of `names` that stood for an entity of which everything was forgotten."""
         if not self._tombstones.any():
             return set()
         digests = {name: self._tombstones.entity(name) for name in names}
@@ -88,10 +89,10 @@ class Resolver:
         return {name for name, digest in digests.items() if digest in held}
 
     def relations_had(self, entity: Name, name: str) -> list[Name]:
-        """The relations in which an entity, also called `name`, has or had facts, by the names that still stand.
+        """Return the relations in which an entity, also called `name`, has or had facts, if they still have a name.
 
-        None where these cannot be told: the name of a relation was erased after the entity had lost something, or there
-        are too many names to try them all against the tombstones.
+        Empty if that cannot be known: the name of a relation was erased after the entity had lost something, or there
+        are too many relations to try them all against the tombstones.
         """
         had = {*self._reader.relations_held(entity.id), *self._reader.relations_held(entity.id, ended=True)}
         stones, called = self._tombstones, {entity.name, name}
@@ -100,13 +101,14 @@ class Resolver:
             named = self._reader.relations_named(_TRIED + 1)
             if len(named) > _TRIED or stones.last_unnamed() >= lost_since:
                 return []
-            slots = {relation: [d for each in called for d in stones.slots(each, relation.name)] for relation in named}
+            slots = {relation: [d for name in called for d in stones.slots(name, relation.name)] for relation in named}
             held = stones.held_of(digest for digests in slots.values() for digest in digests)
             had |= {relation for relation, digests in slots.items() if not held.isdisjoint(digests)}
         return sorted(had)
 
     def nearest(self, entity: str, relation: str) -> Resolution:
-        """The facts under the most similar "entity relation" string, however unlike: no threshold, no honesty."""
+        """Return the facts under the most similar "entity relation" string, however unlike: no threshold, no
+        honesty."""
         slots: dict[tuple[int, int], tuple[str, str]] = {}
         for name, _ in self._reader.entities_alike(entity, _CANDIDATES):
             for held in self._reader.relations_held(name.id):
@@ -121,7 +123,7 @@ class Resolver:
         return Resolution(entity, relation, Status.FUZZY, tuple(facts), round(scored[best], 4))
 
     def means(self, entity: int, held: Name, asked: str) -> bool:
-        """Whether a lookup of an entity in the relation `asked` would be answered by likeness with one that it has."""
+        """Whether likeness would answer a lookup of an entity in the relation `asked` with one that it has."""
         from lamlam.kb.matching.matcher import Candidates
 
         likely = Candidates(self._reader, entity, [held], asked).likelihoods()
@@ -154,20 +156,22 @@ class Resolver:
         return self._relation_alike(owner, held, relation)
 
     def _one_meaning(self, meant: Sequence[Name]) -> bool:
-        """Whether relations that an alias leads to are one name, or declared to be one among themselves."""
+        """Whether relations that an alias leads to are one name, or declared to be the same among themselves."""
         norms = {name.norm for name in meant}
         return all(norms <= {norm, *self._reader.relation_synonyms(norm)} for norm in norms)
 
     def _ended(self, owner: Name, norm: str) -> bool:
-        """Whether the entity had facts in just this relation, which were retracted: no likeness stands in for them."""
+        """Whether the entity's facts in just this relation were retracted: nothing similar stands in for them."""
         return any(name.norm == norm for name in self._reader.relations_held(owner.id, ended=True))
 
     def _relation_alike(self, owner: Name, held: Sequence[Name], relation: str) -> _Match:
-        """By the words of its name or of an alias, else by meaning. Relations of the same words count as one."""
+        """Match by the words of a relation's name or alias, else by meaning; relations of the same words count
+        as one."""
         key, spelled = relation_key(relation), self._reader.spellings(held)
         scores = {
             name: max(
-                (relation_similarity(relation, each) for each in spelled[name] if relation_key(each) == key), default=0
+                (relation_similarity(relation, form) for form in spelled[name] if relation_key(form) == key),
+                default=0,
             )
             for name in held
         }
@@ -194,7 +198,7 @@ class Resolver:
         return _Match(Status.FUZZY, meant, likely[first])
 
     def settings(self) -> "MatchSettings":
-        """Those that calibration left in the knowledge base, else the defaults."""
+        """Return the settings that calibration left in the knowledge base, else the defaults."""
         from lamlam.kb.matching.matcher import MatchSettings
 
         stored = self._reader.setting("matching")

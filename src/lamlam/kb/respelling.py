@@ -1,7 +1,7 @@
-"""Bringing names that were stored before names had a canonical form into that form, once for each knowledge base.
+"""Bring names that were stored before names had a canonical form into that form, once for each knowledge base.
 
-Names that are one now become one entity, or relation, with the facts, sources and aliases of all; history keeps its
-revisions. What the form is, is left to `kb.names`.
+Names that are the same now become one entity, or relation, with the facts, sources and aliases of all; history keeps
+its revisions. The form itself is left to `kb.names`.
 """
 
 import logging
@@ -19,9 +19,9 @@ _TABLES = ("entity", "relation")
 
 
 def respell(database: Database) -> None:
-    """Give all names their canonical form, where that was not done yet and the knowledge base can be written.
+    """Give all names their canonical form, unless that was done already or the knowledge base cannot be written.
 
-    While another program writes nothing is done: the next opening makes up for it.
+    While another program writes, this does nothing, and the next opening makes up for it.
     """
     if not database.writable or kept(database, _KEY) == _FORM:
         return
@@ -34,7 +34,7 @@ def respell(database: Database) -> None:
 
 
 class _Respelling:
-    """Wants an open transaction."""
+    """Works in an open transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -50,14 +50,14 @@ class _Respelling:
         self._value_aliases()
 
     def _old(self, sql: str, kept_as_given: bool = False) -> list[tuple[int, str]]:
-        """Ids and texts of which something does not show, or, unless they are kept as given, that are not canonical."""
+        """Return ids and texts with invisible characters or, unless they are kept as given, that are not canonical."""
         rows = self._database.stream(sql)
         return [(n, text) for n, text in rows if len(forms(text)) > 1 or not (kept_as_given or canonical(text) == text)]
 
     # Names
 
     def _name(self, table: str, number: int, name: str) -> None:
-        """Rename an entity or a relation, or let it become the one that has the name already."""
+        """Rename an entity or a relation, or merge it into the one that has the name already."""
         run, new = self._database.run, canonical(name)
         sql = f"SELECT t.id FROM {table}_spelling s JOIN {table} t ON t.id = s.target WHERE s.norm = ? AND s.alias = 0"
         found = self._database.rows(f"{sql} AND t.name = ? AND t.id <> ?", (normalise(name), new, number))
@@ -85,7 +85,7 @@ class _Respelling:
                 spell(self._database, table, former(name), kept, alias)
 
     def _has_alias(self, table: str, target: int, name: str, alias: int) -> bool:
-        """Whether what stands for an alias that stands now would stand twice."""
+        """Whether another alias in force would be the same as an alias in force."""
         sql = f"""
             SELECT 1 FROM {table}_alias a JOIN {table}_alias b ON b.id = ? AND b.until = 0
             WHERE a.target = ? AND a.name = ? AND a.until = 0 AND a.id <> b.id
@@ -119,7 +119,7 @@ class _Respelling:
     # Facts
 
     def _fold_doubles(self, table: str, kept: int) -> None:
-        """Let one fact hold where several of an entity, or in a relation, say the same now."""
+        """Keep one fact where several of an entity, or in a relation, state the same now."""
         sql = f"""
             SELECT min(id), entity, relation, value FROM fact WHERE {table} = ? AND until = 0
             GROUP BY entity, relation, value HAVING count(*) > 1
@@ -144,7 +144,7 @@ class _Respelling:
         run("DELETE FROM fact WHERE id = ?", (double,))
 
     def _value(self, number: int, value: str) -> None:
-        """Let a value be found by the form in which values are compared now; it stays as it is."""
+        """File a value under the form in which values are compared now; the value itself stays."""
         self._database.run("DELETE FROM value_key WHERE key = ? AND fact = ?", (_former_value_key(value), number))
         sql = "INSERT INTO value_key VALUES (?, ?) ON CONFLICT DO NOTHING"
         self._database.run(sql, (value_key(value), number))

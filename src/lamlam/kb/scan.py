@@ -24,9 +24,9 @@ _SLOTS = 1 << 22
 class Scan:
     """What a search of the files for the erased strings found.
 
-    `searched` strings were looked for in `files` (`bytes` in all). `shared` of them still stand in rows that remain,
-    alone or as part of a longer text; `short` ones of under four bytes cannot be told from chance; and `left_over`
-    should be 0. `unsearched` names what of the knowledge base could not be searched.
+    `searched` strings were looked for in `files` (`bytes` in all). `shared` of them are in rows that remain, alone or
+    as part of a longer text; `short` ones of under four bytes may be there by chance; and `left_over` should be 0.
+    `unsearched` names what of the knowledge base could not be searched.
     """
 
     files: tuple[str, ...]
@@ -45,7 +45,8 @@ class Scan:
 def search(files: Mapping[str, Iterator[bytes]], strings: Iterable[str], rows_only: Collection[str] = ()) -> Scan:
     """Search files, given in chunks, for strings that should be gone.
 
-    What is found in one of the files `rows_only`, whose free bytes are known to be blank, stands in a row that remains.
+    What is found in one of the files `rows_only`, whose free bytes are known to be blank, belongs to a row that
+    remains.
     """
     wanted, short = searched_for(strings)
     shared: set[bytes] = set()
@@ -62,14 +63,14 @@ def search(files: Mapping[str, Iterator[bytes]], strings: Iterable[str], rows_on
 
 
 def searched_for(strings: Iterable[str]) -> tuple[set[bytes], int]:
-    """The bytes of the strings that can be told from chance, and how many cannot."""
+    """Return the bytes of the strings that are too long to occur by chance, and how many are shorter."""
     encoded = {text.encode() for text in strings}
     wanted = {pattern for pattern in encoded if len(pattern) >= _SHORTEST}
     return wanted, len(encoded) - len(wanted)
 
 
 def occurring(chunks: Iterable[bytes], wanted: set[bytes]) -> tuple[set[bytes], int]:
-    """Those of the patterns that stand in the bytes, given in chunks, and how many bytes these were."""
+    """Return those of the patterns that occur in the bytes, given in chunks, and how many bytes these were."""
     overlap = max((len(pattern) for pattern in wanted), default=1) - 1
     found: set[bytes] = set()
     size = 0
@@ -83,7 +84,7 @@ def occurring(chunks: Iterable[bytes], wanted: set[bytes]) -> tuple[set[bytes], 
 
 
 def _found(window: bytes, patterns: set[bytes]) -> set[bytes]:
-    """Those of the patterns that stand in the window."""
+    """Return those of the patterns that occur in the window."""
     if len(patterns) <= _FEW:
         return {pattern for pattern in patterns if pattern in window}
     by_start: dict[bytes, list[bytes]] = {}
@@ -102,7 +103,7 @@ def _found(window: bytes, patterns: set[bytes]) -> set[bytes]:
 
 
 def _slots(words: np.ndarray) -> np.ndarray:
-    """A place in the table for each four bytes; [N] uint32 to [N] int64."""
+    """Return a place in the table for each four bytes; [N] uint32 to [N] int64."""
     return ((words * np.uint32(2654435769)) >> np.uint32(10)).astype(np.int64)
 
 
@@ -117,9 +118,9 @@ Span = tuple[int, int, int]
 
 
 def blank_free_bytes(file: BinaryIO) -> int:
-    """Write zeros over all free bytes of the file that are none yet; how many stretches that were.
+    """Write zeros over all free bytes of the file that aren't zero yet; return how many stretches that were.
 
-    Nobody else may write to the file meanwhile. Cells, pointers and lists of what is free are not touched, so that an
+    Nobody else may write to the file meanwhile. Cells, pointers and lists of what is free are not touched, so an
     interruption does no harm.
     """
     header = _read(file, _HEADER, 0)
@@ -136,13 +137,13 @@ def blank_free_bytes(file: BinaryIO) -> int:
 
 
 def _read(file: BinaryIO, size: int, at: int) -> bytes:
-    """So many bytes from a place on. Not by `os.pread`, which is missing on Windows."""
+    """Read so many bytes from a place on. Not with `os.pread`, which Windows lacks."""
     file.seek(at)
     return file.read(size)
 
 
 def _free_pages(file: BinaryIO, size: int, header: bytes) -> Iterator[Span]:
-    """The dirty bytes of pages that belong to nothing: whole ones, and those behind the list of such pages."""
+    """Yield the dirty bytes of pages that belong to nothing: whole ones, and those behind the list of such pages."""
     trunk = int.from_bytes(header[32:36], "big")
     while trunk:
         content = _read(file, size, (trunk - 1) * size)
@@ -158,7 +159,7 @@ def _free_pages(file: BinaryIO, size: int, header: bytes) -> Iterator[Span]:
 
 
 def _free_spans(file: BinaryIO, size: int) -> Iterator[Span]:
-    """The dirty free bytes within the pages of b-trees."""
+    """Yield the dirty free bytes within the pages of b-trees."""
     first = 0
     while chunk := _read(file, size * _PAGES_AT_ONCE, first * size):
         pages = np.frombuffer(chunk[: len(chunk) // size * size], np.uint8).reshape(-1, size)  # [P, S]
@@ -169,7 +170,7 @@ def _free_spans(file: BinaryIO, size: int) -> Iterator[Span]:
 
 
 def _dirty_spans(pages: np.ndarray, header: int) -> list[Span]:
-    """Gaps and free blocks with a byte other than zero; pages [P, S] uint8, whose headers stand at byte `header`."""
+    """Return gaps and free blocks with a byte other than zero; pages [P, S] uint8, with headers at byte `header`."""
     number, size = pages.shape
     kind = pages[:, header]
     cells, content = (_number(pages, np.full(number, header + at)) for at in (3, 5))
@@ -188,7 +189,7 @@ def _dirty_spans(pages: np.ndarray, header: int) -> list[Span]:
 
 
 def _dirty(pages: np.ndarray, rows: np.ndarray, start: np.ndarray, end: np.ndarray) -> list[Span]:
-    """The stretches of these rows that are not blank; rows, start, end [R]."""
+    """Return the stretches of these rows that are not blank; rows, start, end [R]."""
     rows, start, end = rows[start < end], start[start < end], end[start < end]
     bounds = (rows * pages.shape[1])[:, None] + np.stack([start, end], axis=1)  # [R, 2]
     if not len(rows):
@@ -200,7 +201,7 @@ def _dirty(pages: np.ndarray, rows: np.ndarray, start: np.ndarray, end: np.ndarr
 
 
 def _number(pages: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """The big-endian 16-bit number at a byte of each page; pages [P, S], at [P], to [P] int64."""
+    """Return the big-endian 16-bit number at a byte of each page; pages [P, S], at [P], to [P] int64."""
     rows = np.arange(len(pages))
     at = np.minimum(at, pages.shape[1] - 2)
     return pages[rows, at].astype(np.int64) * 256 + pages[rows, at + 1]

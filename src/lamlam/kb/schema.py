@@ -174,13 +174,13 @@ _TOKEN = re.compile(
 
 
 def definitions() -> str:
-    """The statements that make all tables and indexes."""
+    """Return the statements that make all tables and indexes in PostgreSQL."""
     return ";\n".join([_retyped(TABLES).rstrip().rstrip(";"), _REVISIONS, *map(_retyped, INDEXES.values())])
 
 
 @lru_cache(maxsize=2048)
 def translated(sql: str) -> str:
-    """A statement with psycopg's places for parameters. What stands in quotes stays as it is."""
+    """Return a statement with psycopg's places for parameters. What is in quotes stays as it is."""
     if sql.lstrip().startswith("CREATE "):
         sql = _retyped(sql)
     return _TOKEN.sub(_token, sql)

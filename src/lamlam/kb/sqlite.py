@@ -1,9 +1,9 @@
-"""The SQLite file under a knowledge base: opening it, running statements, transactions, and erasing for good.
+"""The SQLite file under a knowledge base: open it, run statements and transactions, and erase for good.
 
-From the first write on, SQLite keeps a log beside the file (WAL), and readers and writers do not wait for each other.
-The last one to close puts the log away: a file at rest is whole by itself, is not changed by being read, and can be
-read where nothing can be written, by readers who see what is written elsewhere meanwhile. A connection whose file was
-removed or replaced refuses to go on.
+From the first write on, SQLite keeps a log beside the file (WAL), and readers and writers don't wait for each other.
+The last connection to close moves the log into the file: a file at rest is complete, isn't changed by being read, and
+can be read where nothing can be written, by readers who see what is written elsewhere meanwhile. A connection whose
+file was removed or replaced refuses to continue.
 
 Every statement goes through `SQLiteDatabase`, which turns SQLite's errors into `LamLamError`. Where a file may be is
 left to `kb.place`, finding free bytes and what must be gone to `kb.scan`.
@@ -57,10 +57,10 @@ class SQLiteDatabase(Database):
     _begin, _begin_reading = "BEGIN IMMEDIATE", "BEGIN"
 
     def __init__(self, path: str | Path, *, create: bool = False) -> None:
-        """Open the file, or make it where `create` says so; ":memory:" is a database without a file.
+        """Open the file, or make it with `create`; ":memory:" is a database without a file.
 
-        Raises `InputError` when there is no such file, or it is not a knowledge base, or it is damaged, or others'
-        changes could not be seen where it is.
+        Raises `InputError` if the file is missing, damaged, no knowledge base, or in a place where others' changes
+        could not be seen.
         """
         self.path = None if str(path) == ":memory:" else Path(path)
         self.name = self.path or "the knowledge base"
@@ -77,7 +77,7 @@ class SQLiteDatabase(Database):
 
     @property
     def broken(self) -> bool:
-        """Whether another file is at the path by now, or none."""
+        """Whether another file, or none, is at the path by now."""
         return self._held is not None and not self._held.in_place
 
     def close(self) -> None:
@@ -115,8 +115,8 @@ class SQLiteDatabase(Database):
         return self._patient(lambda: self._connection.execute(sql, parameters))
 
     def _patient(self, act: Callable[[], _Result]) -> _Result:
-        """What `act` returns. Where the file cannot be written, writers elsewhere put their log up or away at times,
-        and for that moment it cannot be read: tried again for a while."""
+        """Return what `act` returns. Writers elsewhere move their log in or out at times, and for that moment a file
+        that cannot be written here cannot be read either: then try again for a while."""
         deadline = None
         while True:
             try:
@@ -128,7 +128,7 @@ class SQLiteDatabase(Database):
                 time.sleep(_PAUSE_SECONDS)
 
     def _check_same(self) -> None:
-        """What was erased in the file that took the place of an older one is still in the older one."""
+        """Refuse a file that was replaced: what was erased in the new one is still in the old one."""
         if self._held is None:
             return
         if not self._holds:
@@ -138,7 +138,8 @@ class SQLiteDatabase(Database):
             raise StoreError(self.path, f"{reason}: open it again")
 
     def _hold(self) -> None:
-        """Keep others from replacing the file, or removing it; who waits for one that is, sees it at once."""
+        """Keep others from replacing or removing the file; whoever waits for a file that was replaced notices
+        at once."""
         held = self._held
         assert held is not None
         if not _tried(lambda: held.share() or not held.in_place):
@@ -179,7 +180,7 @@ class SQLiteDatabase(Database):
         there = dict(self.rows(_SCHEMA))
         for name in expected.keys() | there.keys():
             if expected.get(name) != there.get(name):
-                yield f"{name} is no table or index of this version of the schema"
+                yield f"{name} is not a table or index of this version of the schema"
 
     # Erasing
 
@@ -191,15 +192,15 @@ class SQLiteDatabase(Database):
             full = is_full(self._place.parent)
             reason = "cannot be written: the disk is full" if full else "is being read by another program"
             raise StoreError(self.path, reason)
-        with self._files_told():
+        with self._reporting_files():
             self._discard_import()
         self.empty_log()
         self.run("PRAGMA wal_autocheckpoint = 0")
 
     def digest(self) -> str:
-        """SHA-256 of the file as it is on disk: what still stands in the log alone is not in it."""
+        """Return the SHA-256 of the file as it is on disk: what is in the log alone doesn't count."""
         digest = hashlib.sha256()
-        with self._files_told():
+        with self._reporting_files():
             for chunk in self._chunks(self._place if self.path else None):
                 digest.update(chunk)
         return digest.hexdigest()
@@ -208,15 +209,16 @@ class SQLiteDatabase(Database):
         """Overwrite what deleted rows left in the file, empty the log, and search all files for `strings`.
 
         The rows were deleted under `secure_delete`, but pages keep copies of what was moved within them: all free bytes
-        are blanked. What is then found in the file stands in a row.
+        are blanked. What the search then finds in the file belongs to a row.
         """
         finished = self.finish_erasing()
-        with self._files_told():
+        with self._reporting_files():
             files = self._files()
             return search(files, strings, rows_only=list(files)[:1] if finished else ())
 
     def finish_erasing(self) -> bool:
-        """Empty the log and blank the free bytes of every page; False while another program's reading prevents it.
+        """Empty the log and blank the free bytes of every page; return False while another program's reading prevents
+        it.
 
         The mark "erasing" stays until it is done, and the next opening makes up for it.
         """
@@ -224,7 +226,7 @@ class SQLiteDatabase(Database):
             self.run("VACUUM")
             self.run("DELETE FROM meta WHERE key = 'erasing'")
             return True
-        with self._files_told():
+        with self._reporting_files():
             if not _tried(self._blank):
                 return False
         self._reconnect()  # the cache holds pages as they were
@@ -232,7 +234,7 @@ class SQLiteDatabase(Database):
         return self.empty_log()
 
     def _blank(self) -> bool:
-        """Blank all free bytes; False where another program wrote, or reads, since the log was emptied."""
+        """Blank all free bytes; return False if another program wrote, or reads, since the log was emptied."""
         if not self.empty_log():
             return False
         with self.transaction():
@@ -246,18 +248,18 @@ class SQLiteDatabase(Database):
         return True
 
     def empty_log(self) -> bool:
-        """Move the write-ahead log into the file and cut it to nothing; False while another program reads.
+        """Move the write-ahead log into the file and truncate it; return False while another program reads.
 
         SQLite waits for readers and writers, but not for another program that empties the log as well.
         """
         return _tried(lambda: not self.scalar("PRAGMA wal_checkpoint(TRUNCATE)"))
 
     def serialized(self) -> bytes:
-        """The database as the bytes of its file; for one that has no file."""
+        """Return the bytes that the file would have; for a database in memory."""
         return self._connection.serialize()
 
     def back_up(self, path: Path) -> None:
-        """Copy the file as it stands, with what is in the log, to a place where there is none."""
+        """Copy the file as it is, with what is in the log, to a path where there is none."""
         try:
             with closing(sqlite3.connect(path)) as target:
                 self._patient(lambda: self._connection.backup(target))
@@ -267,8 +269,8 @@ class SQLiteDatabase(Database):
     # Replacing
 
     def take_alone(self, *, written: bool = False) -> bool:
-        """Lock everyone out, for `replacement`; False where another connection has the file open, or, unless `written`
-        lets that be, something was ever written into it."""
+        """Lock everyone out, for `replacement`; return False if another connection has the file open, or, unless
+        `written` allows that, something was ever written into it."""
         if self._held is None or not self.writable or self._connection.in_transaction:
             return False
         if self._held.take() and self._lock_others_out() and (written or self.is_blank()):
@@ -279,7 +281,7 @@ class SQLiteDatabase(Database):
         return False
 
     def _lock_others_out(self) -> bool:
-        """Whether no other connection uses the file, be it of a program that knows nothing of holding files."""
+        """Whether no other connection uses the file, not even from a program that knows nothing of holding files."""
         with suppress(sqlite3.OperationalError):
             self._connection.execute("PRAGMA busy_timeout = 0")
             # A log on disk would outlive the file that it belongs to, and be applied to the one that replaces it.
@@ -298,15 +300,16 @@ class SQLiteDatabase(Database):
 
     @contextmanager
     def replacement(self) -> Iterator[Path]:
-        """A path beside the file; the database that the block makes there takes the file's place when it ends well.
+        """Yield a path beside the file; the database that the block makes there replaces the file when the block
+        succeeds.
 
-        To be called after `take_alone`. Nobody else can use the file meanwhile. Its settings (`meta`) stay.
+        Call `take_alone` first. Nobody else can use the file meanwhile. Its settings (`meta`) stay.
         """
         assert self.path is not None
         try:
             file, side = self._place.resolve(), self._beside(_SIDE)  # a link stays one
             yield side
-            with self._files_told():
+            with self._reporting_files():
                 self._hand_over(side, file)
         except BaseException:
             self._give_up()
@@ -317,7 +320,7 @@ class SQLiteDatabase(Database):
         self.made = made
 
     def _give_up(self) -> None:
-        """Let others have the file, and hold it again when it is used again."""
+        """Let others have the file, and hold it again at the next use."""
         assert self._held is not None
         self._reconnect()
         self._held.let_go()
@@ -335,7 +338,7 @@ class SQLiteDatabase(Database):
             self.run("ROLLBACK")
 
     def _discard_import(self) -> None:
-        """Remove the file of an import that was given up: it holds facts, and can go on no more."""
+        """Remove the file of an import that was given up: it contains facts, and cannot continue."""
         if self.path is not None and self.one("SELECT 1 FROM revision LIMIT 1"):
             for ending in (ending for ending in BESIDE if ending.startswith(_SIDE)):
                 self._beside(ending).unlink(missing_ok=True)
@@ -356,12 +359,13 @@ class SQLiteDatabase(Database):
         return not log.exists() or log.stat().st_size == 0
 
     def _beside(self, ending: str) -> Path:
-        """What SQLite, or an import, keeps beside the file; beside the one that is meant, where the path is a link."""
+        """Return the path of what SQLite, or an import, keeps beside the file; if the path is a link, beside its
+        target."""
         file = self._place.resolve()
         return file.with_name(file.name + ending)
 
     def _files(self) -> dict[str, Iterator[bytes]]:
-        """The knowledge base's files by name, each in chunks."""
+        """Return the knowledge base's files by name, each in chunks."""
         if self.path is None:
             return {":memory:": iter([self.serialized()])}
         beside = map(self._beside, _LOGS)
@@ -386,8 +390,8 @@ class SQLiteDatabase(Database):
         return self._held.bytes
 
     @contextmanager
-    def _files_told(self) -> Iterator[None]:
-        """Tell faults of the system by which files are read and written."""
+    def _reporting_files(self) -> Iterator[None]:
+        """Report faults of the system while files are read and written."""
         try:
             yield
         except OSError as error:
@@ -404,7 +408,7 @@ class SQLiteDatabase(Database):
         self._create = False  # from now on it is the file that is there, or none
 
     def _opened(self) -> bool:
-        """Open what is at the path, or make it; False where it was removed or replaced meanwhile."""
+        """Open what is at the path, or make it; return False if it was removed or replaced meanwhile."""
         if self.path is None:
             self._connection = self._connect()
             self._make()
@@ -444,7 +448,7 @@ class SQLiteDatabase(Database):
         self._held, self._holds, self._logged = None, False, False
 
     def _remove_empty(self) -> None:
-        """Remove a file that this connection made, and into which nothing came."""
+        """Remove a file that this connection made, if it is still empty."""
         assert self._held is not None
         if self._held.created and self._held.take() and not os.fstat(self._bytes.fileno()).st_size and not self.broken:
             with suppress(OSError):
@@ -464,7 +468,7 @@ class SQLiteDatabase(Database):
         self._configure()
 
     def _prepare(self) -> None:
-        """Make the file a knowledge base where it is to be made, or see that it is one."""
+        """Make the file a knowledge base, with `create`, or check that it is one."""
         self._configure()
         try:
             self._make_or_check()
@@ -483,7 +487,8 @@ class SQLiteDatabase(Database):
         self._patient(self._check)
 
     def _make(self) -> None:
-        """One transaction, which finds out whether another program was faster; a kill leaves nothing, or all of it."""
+        """Make the tables in one transaction, which finds out whether another program was faster; a kill leaves all or
+        nothing."""
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         try:
@@ -512,7 +517,7 @@ class SQLiteDatabase(Database):
             execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
 
     def _configure(self) -> None:
-        """`secure_delete` overwrites what is deleted with zeros, at once."""
+        """Set the connection up; `secure_delete` overwrites what is deleted with zeros, at once."""
         pragmas = ("foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL", "temp_store = MEMORY")
         for pragma in (*pragmas, f"cache_size = -{_CACHE_KIB}"):
             self._connection.execute(f"PRAGMA {pragma}")
@@ -520,8 +525,8 @@ class SQLiteDatabase(Database):
     # The log
 
     def _keep_log(self) -> None:
-        """Have SQLite keep a log, and this connection count as one that uses it. Where somebody reads meanwhile, be it
-        this connection, or the disk is full, there is none for now."""
+        """Have SQLite keep a log, and count this connection as one that uses it. If somebody reads meanwhile, this
+        connection included, or the disk is full, there is none for now."""
         if self.path is None or not self.writable or self._logged or self._connection.in_transaction:
             return
         execute = self._connection.execute
@@ -542,7 +547,7 @@ class SQLiteDatabase(Database):
             execute("PRAGMA synchronous = NORMAL")
 
     def _put_log_away(self) -> bool:
-        """Move the log into the file, which is whole by itself then; left to others where they have it open."""
+        """Move the log into the file, which is complete then; if others have it open, they do it."""
         execute = self._connection.execute
         try:
             execute("PRAGMA busy_timeout = 0")
@@ -556,8 +561,8 @@ class SQLiteDatabase(Database):
         return True
 
     def _lost_its_log(self, error: sqlite3.Error) -> bool:
-        """Whether the log could be put away without the memory that its users share, for which a full disk has no room;
-        the connection is another one then."""
+        """Whether the log could be moved into the file without the memory that its users share, for which a full disk
+        has no room; this reconnects."""
         if not self.writable or kind_of(error) not in OF_THE_DISK or not self._is_ours():
             return False
         self._connection.close()
@@ -582,7 +587,7 @@ class SQLiteDatabase(Database):
     # Faults
 
     def _refusal(self, error: Exception) -> LamLamError:
-        """Why the file cannot be opened."""
+        """Return why the file cannot be opened."""
         if isinstance(error, sqlite3.Error):
             return InputError(self._reason(error, "is damaged"), path=self.path)
         if isinstance(error, StoreError):
@@ -595,7 +600,7 @@ class SQLiteDatabase(Database):
         if isinstance(error, OverflowError):
             return InputError("a number is too large")
         if isinstance(error, sqlite3.ProgrammingError):
-            return StoreError(self.name, f"cannot be used so: {error}")
+            return StoreError(self.name, f"cannot be used this way: {error}")
         return StoreError(self.name, self._reason(error, "is damaged or cannot be written"))
 
     def _reason(self, error: Exception, otherwise: str) -> str:
@@ -603,7 +608,7 @@ class SQLiteDatabase(Database):
 
 
 def _tried(act: Callable[[], bool]) -> bool:
-    """Whether it was done at last: tried again for as long as SQLite waits for a lock."""
+    """Try again until it is done, for as long as SQLite waits for a lock; return whether it was done."""
     deadline = time.monotonic() + _WAIT_SECONDS
     while not act():
         if time.monotonic() >= deadline:

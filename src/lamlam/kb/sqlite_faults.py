@@ -1,4 +1,4 @@
-"""What SQLite's errors mean, in words: who else is at the file, what the disk lacks, what is out of reach."""
+"""What SQLite's errors mean, in words: who else uses the file, what the disk lacks, what is out of reach."""
 
 import shutil
 import sqlite3
@@ -20,13 +20,13 @@ _OUT_OF_REACH = (
 
 
 def kind_of(error: Exception) -> int | None:
-    """SQLite's code for what went wrong, without its details; None for an error that is not the database's."""
+    """Return SQLite's code for what went wrong, without its details; None for an error that isn't the database's."""
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
 
 
 def reason_of(error: Exception, file: Path, *, writable: bool, otherwise: str) -> str:
-    """What is the matter with a file; `otherwise` is said of what only SQLite's own words tell."""
+    """Return what is wrong with a file; `otherwise` introduces SQLite's own words."""
     kind = kind_of(error)
     if kind == sqlite3.SQLITE_NOTADB:
         return "is not a knowledge base"

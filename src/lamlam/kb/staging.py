@@ -46,7 +46,8 @@ class Staging:
             yield np.frombuffer(data, type)
 
     def read_keyed(self, kind: str) -> Iterator[np.ndarray]:
-        """32-bit keys, each with the number of its place (from 1) in the low half; [N] uint64 in the order of keys."""
+        """Yield 32-bit keys, each with the number of its place (from 1) in the low half; [N] uint64 in the order of
+        keys."""
         place = 1
         for keys in self.read(kind, np.int32):
             yield keyed(keys, np.arange(place, place + len(keys)))
@@ -54,17 +55,18 @@ class Staging:
 
 
 def keyed(keys: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Signed 32-bit keys and numbers, in one: [N] uint64 that sort as the keys do, then as the numbers."""
+    """Join signed 32-bit keys and numbers: [N] uint64 that sort as the keys do, then as the numbers."""
     return ((keys.astype(np.int64) + 2**31).astype(np.uint64) << np.uint64(32)) | numbers.astype(np.uint64)
 
 
 def unkeyed(both: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What `keyed` joined; [N] int64 each."""
+    """Take apart what `keyed` joined; [N] int64 each."""
     return (both >> np.uint64(32)).astype(np.int64) - 2**31, (both & np.uint64(2**32 - 1)).astype(np.int64)
 
 
 def in_order(pieces: Pieces) -> Iterator[np.ndarray]:
-    """The values [N] uint64 of all pieces, sorted, in parts: read once to count them, and once for each part."""
+    """Yield the values [N] uint64 of all pieces, sorted, in parts: they are read once to count, and once for
+    each part."""
     bins = np.zeros(_BINS, np.int64)
     for piece in pieces():
         bins += np.bincount((piece >> np.uint64(48)).astype(np.int64), minlength=_BINS)
@@ -87,7 +89,7 @@ def _within(piece: np.ndarray, start: int, end: int) -> np.ndarray:
 
 
 def among(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Which of the values [N] stand in a sorted array; [N] bool."""
+    """Return which of the values [N] are in a sorted array; [N] bool."""
     if not len(ordered):
         return np.zeros(len(values), bool)
     at = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
@@ -95,7 +97,7 @@ def among(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def insert(connection: sqlite3.Connection, into: str, width: int, flat: list, constants: str = "") -> None:
-    """Insert rows of `width` values that stand one after the other; `constants` is SQL that ends each row."""
+    """Insert rows of `width` values from a flat list; `constants` is SQL that ends each row."""
     row = f"({','.join('?' * width)}{constants})"
     step = width * _ROWS
     whole = len(flat) // step * step
@@ -107,7 +109,7 @@ def insert(connection: sqlite3.Connection, into: str, width: int, flat: list, co
 
 
 def interleaved(*columns: list) -> list:
-    """Columns of one length as rows that stand one after the other."""
+    """Return columns of one length as a flat list of rows."""
     flat: list = [None] * (len(columns) * len(columns[0]))
     for at, column in enumerate(columns):
         flat[at :: len(columns)] = column
@@ -125,7 +127,7 @@ class _Sorted:
         self.hashes, self.numbers = np.empty(0, np.uint64), np.empty(0, np.int32)
 
     def find(self, hashes: np.ndarray) -> np.ndarray:
-        """The numbers of sorted hashes [N], 0 where there is none; [N] int32."""
+        """Return the numbers of sorted hashes [N], 0 for unknown ones; [N] int32."""
         if not len(self.hashes):
             return np.zeros(len(hashes), np.int32)
         at = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
@@ -138,7 +140,7 @@ class _Sorted:
 
 
 class Dictionary:
-    """Numbers names from 1, in the order in which they first appear."""
+    """Numbers names from 1, in the order in which they first appear. The names themselves are left to the caller."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -147,7 +149,7 @@ class Dictionary:
         self._checks = np.empty(1, np.uint16)  # by number
 
     def encode(self, names: Sequence[str]) -> tuple[list[int], list[int]]:
-        """The number of each name, and the places of those that are new, in order."""
+        """Return the number of each name, and the places of those that are new, in order."""
         hashed = np.fromiter(map(hash, names), np.int64, len(names)).view(np.uint64)
         hashes, first, inverse = np.unique(hashed, return_index=True, return_inverse=True)
         numbers = self._recent.find(hashes)
@@ -180,7 +182,7 @@ class Dictionary:
             part.merge(recent.hashes[start:end], recent.numbers[start:end])
 
     def _parted(self, hashes: np.ndarray) -> list[tuple[_Sorted, int, int]]:
-        """The parts, each with the range of sorted hashes that belongs to it."""
+        """Return the parts, each with the range of sorted hashes that belongs to it."""
         edges = (np.arange(1, _PARTS, dtype=np.uint64) * np.uint64(2**64 // _PARTS)).astype(np.uint64)
         bounds = [0, *np.searchsorted(hashes, edges).tolist(), len(hashes)]
         return list(zip(self._parts, bounds[:-1], bounds[1:], strict=True))

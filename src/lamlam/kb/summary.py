@@ -25,9 +25,10 @@ _FREQUENT = 10
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counts. `facts` hold now, `past` ones did; names are counted whether or not their facts still hold.
+    """Counts. `facts` hold now, `past` ones did; names count whether or not their facts still hold.
 
-    `frequent` has the relations with the most facts, past ones too, and how many."""
+    `frequent` has the relations with the most facts, past ones too, and how many.
+    """
 
     facts: int
     past: int
@@ -43,7 +44,7 @@ class Stats:
 
 
 def gather_stats(database: Database) -> Stats:
-    """Counts of the rows of each table, and the size of the file in bytes."""
+    """Count the rows of each table, and the bytes of the file."""
 
     def count(table: str, where: str = "") -> int:
         return int(database.scalar(f"SELECT count(*) FROM {table} {where}"))
@@ -71,7 +72,7 @@ def gather_stats(database: Database) -> Stats:
 
 
 def count_relations(database: Database) -> list[tuple[str, int]]:
-    """Every relation in which facts hold, and how many; the most frequent first.
+    """Return every relation in which facts hold, and how many; the most frequent first.
 
     Two passes over indexes, which read no fact: all facts by relation, and those of them that ended.
     """
@@ -81,16 +82,17 @@ def count_relations(database: Database) -> list[tuple[str, int]]:
         # The plus keeps SQLite to the few that ended: it would look up every fact by relation.
         past = dict(database.rows("SELECT +relation, count(*) FROM fact WHERE until > 0 GROUP BY +relation"))
     held = [(name, counts.get(number, 0) - past.get(number, 0)) for number, name in names.items()]
-    return sorted((each for each in held if each[1]), key=lambda each: (-each[1], each[0]))
+    return sorted(((name, count) for name, count in held if count), key=lambda row: (-row[1], row[0]))
 
 
 _BITS = 256
 
 
 def content_digest(reader: Reader) -> str:
-    """Hexadecimal, 64 digits: the sum, modulo 2**256, of the BLAKE2b digests of all facts, sources and aliases.
+    """Return the sum, modulo 2**256, of the BLAKE2b digests of all facts, sources and aliases, as 64 hexadecimal
+    digits.
 
-    A sum does not depend on order and needs no sorting, so that the digest is one pass over any number of facts.
+    A sum does not depend on order and needs no sorting, so the digest is one pass over any number of facts.
     """
     total = 0
     for part in _parts(reader):
@@ -131,16 +133,16 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Entry(Revision):
-    """A revision, and whether it seems that it can be undone: it forgot nothing, and its facts still hold.
+    """A revision, and whether it can probably be undone: it forgot nothing, and its facts still hold.
 
-    Names that it gave are not looked at, so that undoing may be refused all the same.
+    Names that it gave are not looked at, so undoing may be refused all the same.
     """
 
     undoable: bool
 
 
 def read_log(database: Database) -> list[Revision]:
-    """All revisions, the oldest first."""
+    """Return all revisions, the oldest first."""
     began = {row[0]: row[1] for row in database.rows("SELECT since, count(*) FROM fact GROUP BY since")}
     ended = {row[0]: row[1] for row in database.rows("SELECT until, count(*) FROM fact WHERE until > 0 GROUP BY until")}
     rows = database.rows("SELECT id, time, actor, action, reason FROM revision ORDER BY id")
@@ -148,9 +150,9 @@ def read_log(database: Database) -> list[Revision]:
 
 
 def read_entries(database: Database, before: int, limit: int) -> list[Entry]:
-    """The last `limit` revisions of numbers under `before`, the newest first.
+    """Return the last `limit` revisions with numbers under `before`, the newest first.
 
-    What is counted is what began and ended with these, found by ids, which follow the order of revisions.
+    Facts that began and ended with these are found by their ids, which follow the order of revisions.
     """
     sql = "SELECT id, time, actor, action, reason FROM revision WHERE id < ? ORDER BY id DESC LIMIT ?"
     rows = database.rows(sql, (before, limit))
@@ -172,20 +174,20 @@ def read_entries(database: Database, before: int, limit: int) -> list[Entry]:
 
 
 def _is_changed(reader: Reader, revision: int) -> bool:
-    """Whether one of the first facts that began with a revision is not said any more, under whatever id."""
+    """Whether one of the first facts that began with a revision is not stated any more, under whatever id."""
     began = islice(reader.began(revision), _LOOKED_AT)
     return any(fact.until != revision and reader.standing(fact) is None for fact in began)
 
 
 def _is_restored(database: Database, reader: Reader, revision: int) -> bool:
-    """Whether the first facts that ended with a revision are all said again: then there is nothing to undo."""
+    """Whether the first facts that ended with a revision are all stated again: then there is nothing to undo."""
     sql = "SELECT id FROM fact WHERE until = ? AND since < ? ORDER BY id LIMIT ?"
     ended = [row[0] for row in database.rows(sql, (revision, revision, _LOOKED_AT))]
     return bool(ended) and all(reader.standing(fact) is not None for fact in reader.by_id(ended))
 
 
 def _began(database: Database, revision: int, first: int, stop: int) -> tuple[int, int]:
-    """How many facts began with a revision, of ids from `first` up to, not including, `stop`; how many ended later."""
+    """Count the facts with ids in [first, stop) that began with a revision, and those of them that ended later."""
     if first == stop:
         return 0, 0
     sql = """

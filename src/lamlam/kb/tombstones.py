@@ -1,7 +1,7 @@
-"""What was forgotten, as keyed digests.
+"""Tombstones: keyed digests of what was forgotten.
 
-A digest lets the knowledge base recognise a forgotten proposition when someone names it, and tells nothing to one who
-lacks the key. The key stands in the file itself: who holds the file can still test a guess, but cannot list what was
+A digest lets the knowledge base recognise a forgotten proposition when someone names it, and reveals nothing to anyone
+without the key. The key is in the file itself: whoever has the file can test a guess, but cannot list what was
 forgotten.
 """
 
@@ -20,7 +20,8 @@ _UNNAMED = "relation_erased"
 
 
 class Tombstones:
-    """Digests of forgotten propositions, slots (entity and relation), whole and lessened entities, and documents."""
+    """Digests of forgotten propositions, slots (entity and relation), entities forgotten whole or in part, and
+    documents."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -28,7 +29,7 @@ class Tombstones:
         self._read_key()
 
     def _read_key(self) -> None:
-        """It stays from the first write on; before it, a copy may come that brings its own."""
+        """Read the key. It is final from the first write on; before that, a copy may bring its own."""
         self._for_good = self._database.one("SELECT 1 FROM revision LIMIT 1") is not None
         self._key = bytes(self._database.scalar("SELECT value FROM meta WHERE key = 'tombstone_key'"))
 
@@ -36,27 +37,27 @@ class Tombstones:
         return self._database.one("SELECT 1 FROM tombstone LIMIT 1") is not None
 
     def propositions(self, entity: str, relation: str, value: str) -> list[bytes]:
-        """A proposition's digests: under its relation as spelled, and under any spelling of the same words."""
+        """Return a proposition's digests: under its relation as spelled, and under any spelling of the same words."""
         keys = self._keys(entity, relation)
-        return [self._digest("proposition", *key, said) for key in keys for said in forms(value)]
+        return [self._digest("proposition", *key, form) for key in keys for form in forms(value)]
 
     def slots(self, entity: str, relation: str) -> list[bytes]:
-        """A slot's digests, likewise."""
+        """Return a slot's digests, likewise."""
         return [self._digest("slot", *key) for key in self._keys(entity, relation)]
 
     def entity(self, entity: str) -> bytes:
-        """Put when everything of an entity was forgotten."""
+        """Return the digest of an entity of which everything was forgotten."""
         return self._digest("entity", normalise(entity))
 
     def lessened(self, entity: str) -> bytes:
-        """Put when something of an entity was forgotten."""
+        """Return the digest of an entity of which something was forgotten."""
         return self._digest("lessened", normalise(entity))
 
     def document(self, document: str) -> bytes:
         return self._digest("document", document)
 
     def request(self, asked: Mapping[str, str | int]) -> str:
-        """The digest of a request to forget, in hexadecimal: for its certificate."""
+        """Return the digest of a request to forget, in hexadecimal, for its certificate."""
         parts = (f"{field}={normalise(str(value))}" for field, value in sorted(asked.items()))
         return self._digest("request", *parts).hex()
 
@@ -65,13 +66,13 @@ class Tombstones:
         return bool(self.held_of(digests))
 
     def since(self, *digests: bytes) -> int | None:
-        """The first revision in which one of the digests became a tombstone; None where none is one."""
+        """Return the first revision in which one of the digests became a tombstone; None if none is one."""
         sql = f"SELECT min(revision) FROM tombstone WHERE digest IN ({','.join('?' * len(digests))})"
         first: int | None = self._database.scalar(sql, digests)
         return first
 
     def held_of(self, digests: Iterable[bytes]) -> set[bytes]:
-        """Those of many digests that are tombstones."""
+        """Return those of many digests that are tombstones."""
         sql = "SELECT digest FROM tombstone WHERE digest IN (%s)"
         return {row[0] for row in self._database.rows_in(sql, set(digests))}
 
@@ -83,7 +84,7 @@ class Tombstones:
         keep(self._database, _UNNAMED, str(revision))
 
     def last_unnamed(self) -> int:
-        """The last revision in which the name of a relation was erased; 0 where none was."""
+        """Return the last revision in which the name of a relation was erased; 0 if none was."""
         return int(kept(self._database, _UNNAMED) or 0)
 
     def lift(self, digests: Iterable[bytes]) -> None:

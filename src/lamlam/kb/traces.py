@@ -33,7 +33,7 @@ _CONFUSABLE = str.maketrans(
 
 
 class Trace(StrEnum):
-    """Why a fact tells of an entity that is another one's."""
+    """Why another entity's fact reveals an entity."""
 
     VALUE = "names it as its value"
     LOOKALIKE = "is of an entity whose name looks the same"
@@ -51,7 +51,7 @@ INCLUDABLE = {
 
 
 def included(names: Collection[str]) -> set[Trace]:
-    """The kinds of traces of these names. Raises `InputError` for a name that is none."""
+    """Return the kinds of traces with these names. Raises `InputError` for an unknown one."""
     for name in names:
         if name not in INCLUDABLE:
             raise InputError(f"unknown kind '{name}'; use {', '.join(INCLUDABLE)}", field="include")
@@ -59,13 +59,14 @@ def included(names: Collection[str]) -> set[Trace]:
 
 
 class Traces:
-    """Reads what stands now, past facts included."""
+    """Reads what is there now, past facts included."""
 
     def __init__(self, database: Database) -> None:
         self._database, self._reader = database, Reader(database)
 
     def of(self, owner: int | None, names: Sequence[str], values: Collection[str], alike: float) -> dict[int, Trace]:
-        """The facts that tell of an entity, each with the first reason; `owner` is its number, None where it has none.
+        """Return the facts that reveal an entity, each with the first reason; `owner` is its number, None if it has
+        none.
 
         `names` are its names as they are spelled, `values` the normalised ones that are the same as a value; from
         `alike` on, names count as spelled nearly the same.
@@ -84,7 +85,7 @@ class Traces:
         return found
 
     def documents(self, names: Sequence[str]) -> dict[int, str]:
-        """The documents whose ids have one of the names in them, by number."""
+        """Return the documents, by number, whose ids contain one of the names."""
         rows = self._database.stream("SELECT id, name FROM document ORDER BY id")
         return {number: document for number, document in rows if any(names_it(document, name) for name in names)}
 
@@ -107,7 +108,7 @@ class Traces:
         return (row[0] for entity in others for row in self._database.rows(sql, (entity,)))
 
     def _lookalikes(self, names: Sequence[str]) -> set[int]:
-        """The entities with a name, or alias, that is one of these in its normalised form, or looks like one."""
+        """Return the entities with a name, or alias, that is one of these in its normalised form, or looks like one."""
         found = set()
         for name in names:
             sql = """
@@ -134,12 +135,12 @@ class Traces:
 
 
 def skeleton(name: str) -> str:
-    """Equal for names that look the same: letters of other alphabets, or figures, in place of Latin ones."""
+    """Equal for names that look the same: with letters of other alphabets, or figures, in place of Latin ones."""
     return canonical(name).translate(_CONFUSABLE).casefold()
 
 
 def names_it(text: str, name: str) -> bool:
-    """Whether a text has the words of a name in it, one after the other."""
+    """Whether a text contains the words of a name, one after the other."""
     words = _words(name)
     return _is_telling(name) and f" {' '.join(words)} " in f" {' '.join(_words(text))} "
 

@@ -34,7 +34,7 @@ _SHOULD_BE_EMPTY = {
 
 
 def problems(database: Database, tombstones: Tombstones) -> list[str]:
-    """One sentence for each thing that is wrong; none for a sound knowledge base."""
+    """Return one sentence for each thing that is wrong; none for a sound knowledge base."""
     return [
         *_broken_file(database),
         *_left_behind(database),
@@ -59,7 +59,7 @@ def _left_behind(database: Database) -> Iterator[str]:
 
 
 def _doubled(database: Database) -> Iterator[str]:
-    """Facts that hold twice; slot by slot, as the index has them."""
+    """Report facts that hold twice; slot by slot, as the index has them."""
     sql = "SELECT entity, relation, value FROM fact WHERE until = 0 ORDER BY entity, relation"
     slots = groupby(database.stream(sql), key=lambda row: row[:2])
     values = ([row[2] for row in rows] for _, rows in slots)
@@ -69,7 +69,7 @@ def _doubled(database: Database) -> Iterator[str]:
 
 
 def _misfiled(database: Database) -> Iterator[str]:
-    """Values, and names of entities, that would not be found by their keys; and keys of nothing."""
+    """Report values and names of entities that their keys would not find, and keys of nothing."""
     values = database.stream("SELECT id, value FROM fact ORDER BY id")
     names = database.stream("SELECT norm, target, alias FROM entity_spelling")
     for what, table, columns, expected in (
@@ -92,7 +92,7 @@ def _misfiled(database: Database) -> Iterator[str]:
 
 
 def _count(database: Database, table: str, columns: tuple[str, ...], rows: list[tuple[int, ...]]) -> int:
-    """How many of these rows a table has."""
+    """Return how many of these rows a table has."""
     marks = ", ".join(f"({', '.join('?' * len(columns))})" for _ in rows)
     same = " AND ".join(f"t.{column} = asked.{column}" for column in columns)
     # CROSS JOIN keeps SQLite to probing the table for each row asked for: with IN it reads the whole table.
@@ -104,7 +104,7 @@ def _count(database: Database, table: str, columns: tuple[str, ...], rows: list[
 
 
 def _misnamed(database: Database) -> Iterator[str]:
-    """Names and aliases that would not be found as they are spelled, and spellings of nothing."""
+    """Report names and aliases that their spelling would not find, and spellings of nothing."""
     for table in ("entity", "relation"):
         expected = database.scalar(f"SELECT (SELECT count(*) FROM {table}) + (SELECT count(*) FROM {table}_alias)")
         wrong = expected - sum(_spelled(database, table))
@@ -115,7 +115,7 @@ def _misnamed(database: Database) -> Iterator[str]:
 
 
 def _spelled(database: Database, table: str) -> Iterator[bool]:
-    """For each spelling whether it is that of its name or alias."""
+    """Yield for each spelling whether it is that of its name or alias."""
     sql = f"""
         SELECT s.norm, coalesce(a.name, t.name) FROM {table}_spelling s JOIN {table} t ON t.id = s.target
         LEFT JOIN {table}_alias a ON a.id = s.alias AND s.alias > 0
@@ -124,7 +124,7 @@ def _spelled(database: Database, table: str) -> Iterator[bool]:
 
 
 def _undead(database: Database, tombstones: Tombstones) -> Iterator[str]:
-    """Facts that were forgotten and are there all the same."""
+    """Report facts that were forgotten and are there all the same."""
     if not tombstones.any():
         return
     sql = """
@@ -134,8 +134,8 @@ def _undead(database: Database, tombstones: Tombstones) -> Iterator[str]:
     facts = database.stream(sql)
     for batch in batches(facts, _BATCH):
         digests = {number: tombstones.propositions(*proposition) for number, *proposition in batch}
-        held = tombstones.held_of(digest for each in digests.values() for digest in each)
-        yield from (f"fact {number} was forgotten" for number, each in digests.items() if not held.isdisjoint(each))
+        held = tombstones.held_of(digest for forms in digests.values() for digest in forms)
+        yield from (f"fact {number} was forgotten" for number, forms in digests.items() if not held.isdisjoint(forms))
 
 
 _ONCE = {
@@ -169,7 +169,7 @@ class Namesakes:
 
 
 def find_namesakes(database: Database, since: int) -> tuple[Namesakes, ...]:
-    """The entities to which something was added behind revision `since` by which they may be several of one name."""
+    """Return entities that gained, after revision `since`, a time by which they may be several of one name."""
     return tuple(found for names in _ONCE.values() for found in _contradictions(database, names, since))
 
 
@@ -197,7 +197,7 @@ def _contradictions(database: Database, names: Iterable[str], since: int) -> Ite
 
 
 def _date(text: str) -> _Date | None:
-    """The date that a text begins with or holds: year, and month and day as far as they are told."""
+    """Return the date that a text begins with or contains: year, and month and day if they are given."""
     found = next((match for pattern in _DATES if (match := pattern.search(text))), None)
     if found is None:
         return None
@@ -208,7 +208,7 @@ def _date(text: str) -> _Date | None:
 
 
 def _differ(a: _Date | None, b: _Date | None) -> bool:
-    """Whether both cannot be right; a date that says less than another contradicts it in what it says alone."""
+    """Whether both cannot be right; a less precise date contradicts another only in what it says."""
     if a is None or b is None:
         return False
     return any(x != y for x, y in zip(a, b, strict=True) if x is not None and y is not None)

@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How facts of one format are read, in how many passes, and, where they can be, written."""
+    """How facts of one format are read, in how many passes, and how they are written, if they can be."""
 
     read: Callable[[InputFile, Reading], Rows]
     write: Callable[["View", Iterator[Fact], Path], None] | None = None
@@ -55,22 +55,22 @@ _ENDINGS = tuple(name for name in FORMATS if name != "nested")
 
 
 def format_of(path: Path, format: str | None = None, *, written: bool = False) -> str:
-    """The format that is named, or that the ending says. Raises `InputError` for one that there is not."""
-    known = [name for name, each in FORMATS.items() if each.write or not written]
+    """Return the format that is named, or that the ending says. Raises `InputError` for an unknown one."""
+    known = [name for name, known in FORMATS.items() if known.write or not written]
     ending = _ending(path, packed=not written)
     if format is None and ending not in known:
         endings = [f".{name}" for name in _ENDINGS if name in known]
         raise InputError(f"must end in {', '.join(endings)}, or its format must be given", path=path)
     if (format or ending) not in known:
-        raise InputError(f"there is no format '{format}': choose among {', '.join(known)}", field="format")
+        raise InputError(f"unknown format '{format}'; use {', '.join(known)}", field="format")
     return format or ending
 
 
 def find_files(places: Iterable[Path], format: str | None, mapping: Mapping | None) -> list[InputFile]:
-    """The files that are named, and those in folders that are named, in the order of their names.
+    """Return the files that are named, and those in folders that are named, in the order of their names.
 
-    In a folder, files with another ending are passed over; with a mapping, those that it does not choose. Raises
-    `InputError` where a file is missing, or a folder holds nothing to read.
+    In a folder, files with another ending are skipped; with a mapping, those that it does not choose. Raises
+    `InputError` if a file is missing, or a folder contains nothing to read.
     """
     files = []
     for place in places:
@@ -100,6 +100,6 @@ def _in_folder(folder: Path, format: str | None, mapping: Mapping | None) -> Ite
 
 
 def _ending(path: Path, *, packed: bool = True) -> str:
-    """The ending, without that of a packed file."""
+    """Return the ending, without that of a packed file."""
     name = Path(path.stem) if packed and path.suffix in PACKED else path
     return "" if name.suffix == ".nested" else name.suffix.removeprefix(".").lower()

@@ -24,9 +24,9 @@ _decode = json.JSONDecoder().decode
 
 
 def read_jsonl(file: InputFile, reading: Reading) -> Rows:
-    """The facts of a file; a line that cannot be read is passed over, and told."""
+    """Yield the facts of a file; a line that cannot be read becomes an error in its place."""
     path = file.path
-    with opened(path, reading.seen) as lines:
+    with opened(path, reading.on_progress) as lines:
         for number, raw in enumerate(lines, start=1):
             try:
                 value = _decode(raw.decode())

@@ -28,14 +28,14 @@ _LONGEST_LABEL = 60
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text. `label` is what stood in bold before a colon at its start, as in **note:**; empty without one."""
+    """A line of text. `label` is what was in bold before a colon at its start, as in **note:**; empty without one."""
 
     text: str
     label: str = ""
 
 
 def lines_of(html: str) -> list[Line]:
-    """The lines of a text that may have HTML in it; blank ones are left out."""
+    """Return the lines of a text that may contain HTML, without blank ones."""
     if "<" not in html and "&" not in html and "\n" not in html:
         return [Line(text)] if (text := " ".join(html.split())) else []
     parser = _Text()
@@ -75,7 +75,7 @@ class _Text(HTMLParser):
             self.lines.append(Line(text, label))
 
     def _split(self) -> tuple[str, str]:
-        """The bold label before the first colon, and the text behind it."""
+        """Return the bold label before the first colon, and the text behind it."""
         whole = " ".join("".join(piece for piece, _ in self._pieces).split())
         label, colon, rest = whole.partition(":")
         bold = ""
@@ -104,7 +104,7 @@ class _Leaf:
 
 
 def read_nested(file: InputFile, reading: Reading) -> Rows:
-    """The facts of a file, which holds one object or a list of them. Raises `InputError` where it does not."""
+    """Yield the facts of a file, which contains one object or a list of them. Raises `InputError` if it does not."""
     if reading.mapping is None:
         raise InputError("is nested JSON, which needs a mapping", path=file.path)
     root = _load(file, reading)
@@ -118,7 +118,7 @@ def read_nested(file: InputFile, reading: Reading) -> Rows:
 
 
 def _load(file: InputFile, reading: Reading) -> Any:
-    with opened(file.path, reading.seen) as raw:
+    with opened(file.path, reading.on_progress) as raw:
         content = raw.read()
     try:
         return json.loads(content.decode("utf-8-sig"), object_pairs_hook=once)
@@ -158,7 +158,7 @@ class _Entity:
         return given or next((line.text for path in self._mapping.entity for line in self._at(path)), None)
 
     def _aliases(self, entity: str) -> tuple[str, ...]:
-        """Other names, without the remark in brackets that says of which language one is."""
+        """Return other names, without the remark in brackets that says of which language one is."""
         names = (
             name
             for rule in self._mapping.aliases
@@ -199,7 +199,7 @@ class _Entity:
         return lines_of(text) if self._mapping.html else [Line(" ".join(text.split()))]
 
     def _spoken(self, keys: _Keys) -> _Keys:
-        """The keys, without those that only say that a text comes."""
+        """Return the keys, without those that only say that a text follows."""
         return tuple(key for key in keys if key not in self._mapping.text) or keys
 
     def _nothing(self, text: str) -> bool:
@@ -207,15 +207,16 @@ class _Entity:
 
 
 def _leaves(value: Any, place: str) -> Iterator[_Leaf]:
-    """The texts, numbers and truth values in an object, in its order. Not recursive: depth is the file's to choose."""
+    """Yield the texts, numbers and truth values in an object, in its order. Not recursive: the file chooses the
+    depth."""
     waiting: list[tuple[_Keys, str, Any]] = [((), place, value)]
     while waiting:
         keys, pointer, value = waiting.pop()
         if isinstance(value, dict):
-            below = [((*keys, key), f"{pointer}/{_escaped(key)}", each) for key, each in value.items()]
+            below = [((*keys, key), f"{pointer}/{_escaped(key)}", inner) for key, inner in value.items()]
             waiting += reversed(below)
         elif isinstance(value, list):
-            waiting += reversed([(keys, f"{pointer}/{index}", each) for index, each in enumerate(value)])
+            waiting += reversed([(keys, f"{pointer}/{index}", inner) for index, inner in enumerate(value)])
         elif value is not None and keys:
             yield _Leaf(keys, pointer, value if isinstance(value, str) else json.dumps(value))
 
@@ -225,7 +226,7 @@ def _escaped(key: str) -> str:
 
 
 def _relation(keys: _Keys) -> str:
-    """The keys in one phrase; a key that says again what stands above it stands for both."""
+    """Join the keys in one phrase; a key that repeats the one above it stands for both."""
     phrase: list[str] = []
     for key in (" ".join(key.split()) for key in keys):
         if phrase and f" {normalise(phrase[-1])} " in f" {normalise(key)} ":
@@ -236,15 +237,15 @@ def _relation(keys: _Keys) -> str:
 
 
 def _without_key(text: str, key: str) -> str:
-    """A text without the key, or the end of it, that it repeats before a colon."""
-    told, colon, rest = text.partition(":")
-    if colon and rest.strip() and normalise(told) in (normalise(key), normalise(key.rpartition(":")[2])):
+    """Return a text without the key, or the end of it, that it repeats before a colon."""
+    repeated, colon, rest = text.partition(":")
+    if colon and rest.strip() and normalise(repeated) in (normalise(key), normalise(key.rpartition(":")[2])):
         return rest.strip()
     return text
 
 
 def _split(text: str, marks: tuple[str, ...]) -> list[str]:
-    """The items of a list in a text, where one of `marks` stands outside of brackets."""
+    """Return the items of a list in a text, where one of `marks` separates them outside of brackets."""
     items, begin, depth, place = [], 0, 0, 0
     while place < len(text):
         depth += (text[place] in "([") - (text[place] in ")]")

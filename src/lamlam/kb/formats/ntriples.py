@@ -23,7 +23,7 @@ _VOCABULARIES = (WIKIBASE, "http://www.w3.org/2002/07/owl#", "http://www.w3.org/
 
 
 def read_ntriples(file: InputFile, reading: Reading) -> Rows:
-    """The facts of a file; a subject's IRI is their source. Names in a file apart are found if it is imported along."""
+    """Yield the facts of a file; a subject's IRI is their source. Names may be in another file of the same import."""
     if reading.survey is None:
         reading.survey = Survey(reading)
     facts = _Facts(reading.survey, reading.ignored)
@@ -36,7 +36,7 @@ def read_ntriples(file: InputFile, reading: Reading) -> Rows:
 
 
 class _Facts:
-    """Turns triples into records, and counts those that are none."""
+    """Turns triples into records, and counts those that state no fact."""
 
     def __init__(self, survey: Survey, ignored: Counter[str]) -> None:
         self._labels, self._statements, self._ignored = survey.labels, survey.statements, ignored
@@ -60,7 +60,7 @@ class _Facts:
         return self._of_thing(subject.value, predicate, object, literal)
 
     def _no_fact(self, subject: Any, predicate: str, object: Any, literal: bool) -> str:
-        """Why a triple states nothing to keep; empty where it may."""
+        """Return why a triple states nothing to keep; empty if it may."""
         if not self._has_name(subject) or not (literal or self._has_name(object)):
             return "statements about things without a name"
         if predicate == _SAME:
@@ -92,7 +92,7 @@ class _Facts:
         return self._made(predicate, value)
 
     def _of_node(self, iri: str, node: Node, predicate: str, object: Any, literal: bool) -> FactRecord | None:
-        """What a statement with a time states, as a fact of its owner whose value says when."""
+        """Return what a statement with a time states, as a fact of its owner whose value says when."""
         if self._statements.is_time(predicate, literal):
             return None  # read with what holds then
         states = property_of(predicate)[1] == "statement/" if node.wikidata else predicate != TYPE
@@ -108,13 +108,14 @@ class _Facts:
         return self._made(predicate, f"{value} ({when})" if when else value)
 
     def _turn_to(self, subject: str) -> None:
-        """Take up a subject and its names. Triples of one mostly stand together; to take it up twice does no harm."""
+        """Take up a subject and its names. Triples of one subject are mostly together; taking it up twice does
+        no harm."""
         if subject != self._subject:
             self._subject, self._is_record = subject, self._labels.is_record(subject)
             self._entity, self._aliases = self._labels.entity(subject)
 
     def _made(self, predicate: str, value: str) -> FactRecord:
-        """A fact of the subject that was taken up; the first has its other names."""
+        """Return a fact of the subject that was taken up; the first has its other names."""
         kinds: list[str] = []
         relation = self._relations.get(predicate)
         if relation is None:

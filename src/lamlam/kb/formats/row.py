@@ -25,7 +25,7 @@ __all__ = ["InputFile", "Reading", "Row", "Rows", "records", "unread_field", "ve
 Row = tuple[int | None, FactRecord]  # the line, from 1, where there are lines
 Rows = Iterator[Row | InputError]
 
-_FIELDS_TOLD = 20
+_FIELDS_NAMED = 20
 _LAST_CHARACTER = 2**63 - 1
 
 
@@ -45,24 +45,25 @@ class Reading:
     files: Sequence[InputFile] = ()
     mapping: "Mapping | None" = None
     language: str = "en"
-    seen: Callable[[int], object] = lambda read: None
+    on_progress: Callable[[int], object] = lambda read: None
     ignored: Counter[str] = field(default_factory=Counter)
     survey: "Survey | None" = None
 
     def close(self) -> None:
-        """Let go of what was kept for a second pass."""
+        """Drop what was kept for a second pass."""
         if self.survey is not None:
             self.survey.close()
 
 
 def unread_field(name: str, ignored: Counter[str]) -> str:
-    """How a field or column that is no part of a fact is called in `ignored`: by its name, the first ones of many."""
-    told = f"the field '{name}'" if name else "a field without a name"
-    return told if told in ignored or len(ignored) < _FIELDS_TOLD else "other fields"
+    """Return what `ignored` calls a field that is no part of a fact: its name, for the first ones of many."""
+    label = f"the field '{name}'" if name else "a field without a name"
+    return label if label in ignored or len(ignored) < _FIELDS_NAMED else "other fields"
 
 
 def vetted(path: Path, line: int | None, record: FactRecord, prefix: str = "") -> Row | InputError:
-    """A record as a row, or why a knowledge base would not take it; `prefix` leads to the fields of the error."""
+    """Return a record as a row, or the reason why a knowledge base would refuse it; `prefix` leads to the error's
+    fields."""
     try:
         checked(record.entity, "entity")
         checked(record.relation, "relation")
@@ -85,11 +86,11 @@ def _check_place(record: FactRecord) -> None:
     if (start is None) != (end is None):
         raise InputError("is missing: a span has both ends", field="source.end" if end is None else "source.start")
     if start is not None and end is not None and not 0 <= start <= end <= _LAST_CHARACTER:
-        raise InputError(f"is no span: {start} to {end}", field="source.end")
+        raise InputError(f"is not a valid span: {start} to {end}", field="source.end")
 
 
 def records(kb: "View", facts: Iterable[Fact]) -> Iterator[FactRecord]:
-    """A record for each source of a fact, or one without; aliases go with the first record of what they name."""
+    """Yield a record for each source of a fact, or one without; aliases go with the first record of what they name."""
     aliases: dict[tuple[str, str], list[str]] = {}
     for kind, alias, name in kb.aliases():
         aliases.setdefault((kind, name), []).append(alias)

@@ -56,7 +56,7 @@ _LABEL = (
 class Labels:
     """The best name of each IRI, and its other names, in one language; and which IRIs share a name.
 
-    Namesakes are all that has a label or is a subject, but for records: pages and properties, which are no things.
+    All that has a label or is a subject may share one, except records: pages and properties, which are not things.
     """
 
     def __init__(self, database: sqlite3.Connection, language: str) -> None:
@@ -69,7 +69,7 @@ class Labels:
         self._namesakes = lru_cache(_CACHED_GROUPS)(self._apart)
 
     def add(self, iri: str, named_by: str, text: str, language: str | None) -> None:
-        """Take the name that a label, or alternative label, gives an IRI."""
+        """Add the name that a label, or alternative label, gives an IRI."""
         name = canonical(text)
         if not name:
             return
@@ -80,19 +80,19 @@ class Labels:
             self._database.execute("INSERT INTO alias VALUES (?, ?) ON CONFLICT DO NOTHING", (iri, name))
 
     def add_subject(self, iri: str) -> None:
-        """Take an IRI about which something is stated."""
+        """Add an IRI about which something is stated."""
         self._database.execute("INSERT INTO subject VALUES (?) ON CONFLICT DO NOTHING", (iri,))
 
     def add_record(self, iri: str) -> None:
-        """Take an IRI that is a page about a thing, or a property."""
+        """Add an IRI that is a page about a thing, or a property."""
         self._database.execute("INSERT INTO record VALUES (?) ON CONFLICT DO NOTHING", (iri,))
 
     def finish(self) -> None:
-        """Nothing more is to come."""
+        """Compute who shares a name, once everything is added."""
         self._database.executescript(_THINGS)
 
     def reads(self, language: str | None) -> bool:
-        """Whether a text in a language is one to read: the one that was chosen, or none in particular."""
+        """Whether to read a text in a language: the chosen one, or none in particular."""
         return self._distance(language) < 3
 
     def _distance(self, language: str | None) -> int:
@@ -102,7 +102,7 @@ class Labels:
         return 0 if language == self._language else 1 if language.startswith(f"{self._language}-") else 3
 
     def _name(self, iri: str) -> str | None:
-        """The name of an IRI, where one was given."""
+        """Return the name of an IRI, if it was given one."""
         row = self._database.execute("SELECT name FROM label WHERE iri = ?", (iri,)).fetchone()
         return row and row[0]
 
@@ -110,7 +110,7 @@ class Labels:
         return self._database.execute("SELECT 1 FROM record WHERE iri = ?", (iri,)).fetchone() is not None
 
     def entity(self, iri: str) -> tuple[str, list[str]]:
-        """The name of a subject, which no other one has, and its other names.
+        """Return the name of a subject, which no other one has, and its other names.
 
         A name that several have is told apart by the end of the IRI, else by its host, else by the IRI, and is an alias
         of each.
@@ -121,12 +121,12 @@ class Labels:
         return (name, aliases) if mark is None else (f"{name} ({mark})", [*aliases, name])
 
     def _apart(self, name: str) -> dict[str, str]:
-        """What tells the IRIs of a name apart; empty where only one has it."""
+        """Return what tells the IRIs of a name apart; empty if only one has it."""
         iris = [iri for (iri,) in self._database.execute("SELECT iri FROM thing WHERE name = ?", (name,))]
         if len(iris) < 2:
             return {}
-        for told in (local_name, _host):
-            marks = {iri: canonical(told(iri)) for iri in iris}
+        for mark in (local_name, _host):
+            marks = {iri: canonical(mark(iri)) for iri in iris}
             if all(marks.values()) and len(set(marks.values())) == len(iris):
                 return marks
         alike = len({canonical(iri) for iri in iris}) < len(iris)  # such as a letter composed and decomposed
@@ -181,11 +181,11 @@ class Survey:
 
     @contextmanager
     def lines(self, path: Path, reading: Reading) -> Iterator[Iterable[bytes]]:
-        """The lines of a file, for the second pass."""
+        """Yield the lines of a file, for the second pass."""
         if path in self._copies:
             yield self._copies[path]
             return
-        with opened(path, reading.seen) as lines:
+        with opened(path, reading.on_progress) as lines:
             yield lines
 
     def _look(self, database: sqlite3.Connection, reading: Reading) -> None:
@@ -194,7 +194,7 @@ class Survey:
             if file.format == "nt":
                 again = file.path.is_file()
                 # What is wrong with a file is told by the second pass, if there can be one.
-                with suppress(*[InputError] * again), opened(file.path, reading.seen) as lines:
+                with suppress(*[InputError] * again), opened(file.path, reading.on_progress) as lines:
                     self._take(parse(_telling(lines if again else self._copied(lines, file.path)), file.path))
         database.execute("COMMIT")
         self.labels.finish()
@@ -243,9 +243,9 @@ def is_page(iri: str) -> bool:
 
 
 def _telling(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines that may name something or tell of a statement, or are the first about their subject.
+    """Yield the lines that may name something or concern a statement, or are the first about their subject.
 
-    A cheap look at the bytes: most lines tell nothing but one more fact of the subject of the line before.
+    A cheap look at the bytes: most lines give nothing but one more fact of the subject of the line before.
     """
     last = b""
     for line in lines:

@@ -54,9 +54,10 @@ _SUFFIXES = ("ational", "ization", "ations", "ation", "ition", "ments", "ment", 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """`core` holds the concepts of the words of content, in order, and `terms` a word for each.
+    """A relation's name taken apart.
 
-    `wants` holds the kinds of answer that are asked for; empty where that is not said.
+    `core` has the concepts of the words of content, in order, and `terms` a word for each. `wants` has the kinds of
+    answer that are asked for; empty if that is open.
     """
 
     text: str
@@ -72,7 +73,7 @@ class Phrase:
 
 @lru_cache(maxsize=20_000)
 def parse(relation: str, thesaurus: bool = True) -> Phrase:
-    """The parts of a relation's name; without the thesaurus as for words that it does not know."""
+    """Take a relation's name apart; without the thesaurus as if it knew none of the words."""
     written = relation_words(relation)
     text = " ".join(written)
     words = _parted((_IDIOM.sub(lambda found: IDIOMS[found[0]], text) if thesaurus else text).split())
@@ -96,7 +97,7 @@ def parse(relation: str, thesaurus: bool = True) -> Phrase:
 
 @lru_cache(maxsize=20_000)
 def concept(word: str, thesaurus: bool = True) -> str:
-    """One form for words of one meaning: by the thesaurus, else by the stem."""
+    """Return one form for words of one meaning: by the thesaurus, else by the stem."""
     single = stem(word)
     if thesaurus and (known := SAME.get(word) or SAME.get(single) or _inflected(word)):
         return known
@@ -107,14 +108,14 @@ def concept(word: str, thesaurus: bool = True) -> str:
 
 
 def _inflected(word: str) -> str | None:
-    """What the thesaurus has for the word of which this one is a form: titled, buildings."""
+    """Return what the thesaurus has for the word of which this is a form: titled, buildings."""
     bases = (word[: -len(old)] + new for old, new in _FORMS if word.endswith(old) and len(word) - len(old) >= 3)
     return next((SAME[base] for base in bases if base in SAME), None)
 
 
 @lru_cache(maxsize=20_000)
 def kind_of_value(value: str) -> str:
-    """The kind: "date", "number", "year" for a bare number that may be either, or "name" for anything else."""
+    """Return the kind: "date", "number", "year" for a bare number that may be either, or "name" for anything else."""
     text = value.strip()
     if re.fullmatch(r"1\d\d\d|20\d\d", text):
         return "year"
@@ -126,7 +127,7 @@ def kind_of_value(value: str) -> str:
 
 
 def _parted(words: list[str]) -> list[str]:
-    """Compounds taken apart where both parts are known: birthplace, deathdate."""
+    """Split compounds of which both parts are known: birthplace, deathdate."""
     parted = []
     for word in words:
         at = next((at for at in range(3, len(word) - 2) if word[:at] in SAME and word[at:] in _SECOND_PARTS), None)
@@ -135,14 +136,14 @@ def _parted(words: list[str]) -> list[str]:
 
 
 def _wants(words: list[str], content: list[str]) -> frozenset[str]:
-    """Which kinds of answer the wording asks for: its head word says so, else the preposition at its end."""
+    """Return which kinds of answer the wording asks for: by its head word, else by the preposition at its end."""
     if not words:
         return frozenset()
     if "many" in words or words[:2] == ["number", "of"]:
         return frozenset(("number",))
     head = words[: words.index("of")] if "of" in words[1:-1] else words
-    told = [word for word in head if word in content]
-    for word in (told[-1:] + told[:1]) if words[-1] not in _PREPOSITIONS else told[:1]:
+    telling = [word for word in head if word in content]
+    for word in (telling[-1:] + telling[:1]) if words[-1] not in _PREPOSITIONS else telling[:1]:
         kinds = {kind for kind, known in ANSWERS.items() if word in known or stem(word) in known}
         if kinds or (kinds := {kind for kind in (answer_of(word), answer_of(stem(word))) if kind}):
             return frozenset(kinds)
@@ -176,7 +177,7 @@ class Evidence:
 
 
 def features(asked: str, held: str, evidence: Evidence, thesaurus: bool = True) -> list[float]:
-    """The numbers of `FEATURES`, in their order; without the thesaurus as for words that it does not know."""
+    """Return the numbers of `FEATURES`, in their order; without the thesaurus as if it knew none of the words."""
     a, b = parse(asked, thesaurus), parse(held, thesaurus)
     only_a, only_b = _beyond(a, b), _beyond(b, a)
     weight_a, weight_b = _weight(a.terms), _weight(b.terms)
@@ -221,7 +222,7 @@ def features(asked: str, held: str, evidence: Evidence, thesaurus: bool = True) 
 
 
 def _beyond(a: Phrase, b: Phrase) -> list[str]:
-    """The terms of `a` whose concepts `b` lacks."""
+    """Return the terms of `a` whose concepts `b` lacks."""
     rest = Counter(b.core)
     beyond = []
     for concept, term in zip(a.core, a.terms, strict=True):
@@ -237,11 +238,11 @@ def _weight(words: Sequence[str]) -> float:
 
 
 def _aligned(words: Sequence[str], others: Sequence[str], near: Callable[[str, str], float]) -> float:
-    """How near the words come to the nearest of the others, by weight; 1.0 for no words."""
+    """Return how near the words come to the nearest of the others, by weight; 1.0 for no words."""
     if not words:
         return 1.0
     nearest = [max((near(word, other) for other in others), default=0.0) for word in words]
-    return sum(rarity(word) * each for word, each in zip(words, nearest, strict=True)) / _weight(words)
+    return sum(rarity(word) * near for word, near in zip(words, nearest, strict=True)) / _weight(words)
 
 
 def _best(word: str, others: Sequence[str]) -> float:
@@ -257,7 +258,7 @@ def _cosine(a: np.ndarray | None, b: np.ndarray | None) -> float:
 
 
 def _counts(phrase: Phrase) -> frozenset[str]:
-    """The numbers and ordinals of a phrase; "first" is often left unsaid."""
+    """Return the numbers and ordinals of a phrase; "first" is often left out."""
     return phrase.numbers - {"1"}
 
 
@@ -268,7 +269,7 @@ def _opposed(a: Phrase, b: Phrase) -> bool:
 
 
 def _fits(wants: frozenset[str], kinds: set[str]) -> bool | None:
-    """Whether values are of a kind that is asked for; None where that cannot be told."""
+    """Whether values are of a kind that is asked for; None if that is unknown."""
     if not wants or not kinds or kinds == {"text"}:
         return None
     possible = {"date": {"date", "year"}, "number": {"number", "year"}, "place": {"name"}, "person": {"name"}}
@@ -283,5 +284,5 @@ def _alike(a: set[str], b: set[str]) -> bool:
 
 
 def _content(phrase: Phrase) -> bool:
-    """Whether a phrase is about something, not only of a kind ("Date", "Located In")."""
+    """Whether a phrase is about something, and not just of a kind ("Date", "Located In")."""
     return any(word not in ("date", "locate", "number", "name", "count") for word in phrase.core)

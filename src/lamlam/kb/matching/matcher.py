@@ -26,7 +26,12 @@ __all__ = ["Candidates", "MatchSettings", "Matcher", "decide", "default_matcher"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchSettings:
-    """Shares from 0 to 1. Raises `InputError` naming the field that is none."""
+    """The likeness from which on a lookup is answered, or left open; from 0 to 1. Raises `InputError` naming the
+    invalid field.
+
+    The defaults were calibrated on data that no reported figure is measured on (docs/results/resolution.md);
+    `training.calibrate` finds those of a knowledge base of one's own, which are then kept in it.
+    """
 
     entity: float = 0.9
     """Spelled less alike, two names are two entities."""
@@ -40,34 +45,34 @@ class MatchSettings:
     """From here on a relation is worth naming as what may have been meant."""
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            value = getattr(self, each.name)
+        for setting in fields(self):
+            value = getattr(self, setting.name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise InputError(f"{value!r} is no number from 0 to 1", field=each.name)
+                raise InputError(f"must be a number from 0 to 1, not {value!r}", field=setting.name)
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Raises `InputError` where the text is not what `as_json` writes, or names a setting that there is not."""
+        """Read what `as_json` writes. Raises `InputError` if the text is invalid or names an unknown setting."""
         try:
             stored = json.loads(text)
         except ValueError as error:
-            raise InputError(f"settings of matching are no JSON: {error}") from error
+            raise InputError(f"the settings of matching are not valid JSON: {error}") from error
         if not isinstance(stored, dict):
-            raise InputError("settings of matching are no object")
-        if unknown := set(stored) - {each.name for each in fields(cls)}:
-            raise InputError("there is no such setting of matching", field=sorted(unknown)[0])
+            raise InputError("the settings of matching are not an object")
+        if unknown := set(stored) - {setting.name for setting in fields(cls)}:
+            raise InputError("unknown setting of matching", field=sorted(unknown)[0])
         return cls(**stored)
 
 
 def decide(
     chances: Sequence[float], agree: Callable[[int, int], bool], settings: MatchSettings
 ) -> tuple[list[int], bool]:
-    """The places of the relations that may be meant, the likeliest first, and whether the first is surely meant.
+    """Return the places of the relations that may be meant, the likeliest first, and whether the first is surely meant.
 
-    It is where it is likely enough, and whatever comes close to it agrees with it.
+    It is if it is likely enough, and whatever comes close to it agrees with it.
     """
     order = sorted(range(len(chances)), key=lambda at: (-chances[at], at))
     if not order or chances[order[0]] < min(settings.relation, settings.relation_doubt):
@@ -96,7 +101,7 @@ class Matcher:
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> Self:
-        """The classifier of a file, or the one that comes along. Raises `InputError` when the file is none."""
+        """Load the classifier of a file, or the default one. Raises `InputError` if the file is not one."""
         source = files("lamlam.kb.matching").joinpath("matcher.json") if path is None else Path(path)
         try:
             text = source.read_text(encoding="utf-8")
@@ -111,11 +116,11 @@ class Matcher:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """A classifier as it is written out. Raises `InputError` when the text is none."""
+        """Read a classifier as it is written out. Raises `InputError` if the text is not one."""
         try:
             return cls._read(json.loads(text))
         except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
-            raise InputError("is no classifier of relations") from error
+            raise InputError("is not a classifier of relations") from error
 
     @classmethod
     def _read(cls, stored: dict[str, Any]) -> Self:
@@ -135,15 +140,15 @@ class Matcher:
         return cls(roots, feature, nodes[:, 1], left, right, nodes[:, 4], float(stored["bias"]))
 
     def likelihoods(self, asked: str, held: Sequence[tuple[str, Evidence]]) -> list[float]:
-        """For each relation that is held, with its evidence, how likely it is the one asked for."""
+        """Return for each relation that is held, with its evidence, how likely it is the one asked for."""
         if not held:
             return []
         rows = np.array([features(asked, name, evidence) for name, evidence in held])
         vetoed = rows[:, _VETOES].any(axis=1)
-        return [float(each) for each in np.where(vetoed, 0.0, self.predict(rows))]
+        return np.where(vetoed, 0.0, self.predict(rows)).tolist()
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
-        """Probabilities [R] of rows of features [R, F]."""
+        """Return probabilities [R] of rows of features [R, F]."""
         at = np.broadcast_to(self.roots, (len(rows), len(self.roots))).copy()  # [R, T]
         lines = np.arange(len(rows))[:, None]
         while (self.feature[at] >= 0).any():
@@ -157,13 +162,13 @@ class Matcher:
 
 @lru_cache(maxsize=1)
 def default_matcher() -> Matcher:
-    """The classifier that comes along; read once."""
+    """Return the default classifier; read once."""
     return Matcher.load()
 
 
 @lru_cache(maxsize=4)
 def stored_matcher(text: str | None) -> Matcher:
-    """The classifier that a knowledge base keeps; where it keeps none, the one that comes along."""
+    """Return the classifier that a knowledge base keeps, or the default one."""
     return default_matcher() if text is None else Matcher.read(text)
 
 
@@ -174,14 +179,14 @@ _VALUES_ELSEWHERE = 8
 
 
 class Candidates:
-    """Of an entity, for one relation that is asked for; of very many relations only those with the most in common."""
+    """An entity's relations, for one that is asked for; of very many, only those with the most in common."""
 
     def __init__(self, reader: Reader, entity: int, held: Sequence[Name], asked: str) -> None:
         self._reader, self._entity, self._asked = reader, entity, asked
         self._held = held if len(held) <= _MOST else _likeliest(held, asked)
 
     def likelihoods(self) -> dict[Name, float]:
-        """How likely each relation is meant: by its name, or by an alias of it."""
+        """Return how likely each relation is meant: by its name, or by an alias of it."""
         spelled = self._reader.spellings(self._held)
         named = [(name, spelling) for name in self._held for spelling in spelled[name]]
         evidence = self.evidence()
@@ -192,12 +197,12 @@ class Candidates:
         return {name: self._seen_together(name, chance) for name, chance in likely.items()}
 
     def evidence(self) -> dict[Name, Evidence]:
-        """The values of each, and those that the name asked for has with others."""
+        """Return the values of each, and those that the name asked for has with others."""
         usual = self._reader.values_elsewhere(self._known, self._entity, _VALUES_ELSEWHERE)
         return {name: Evidence(self._values.get(name.id, ()), usual) for name in self._held}
 
     def _matcher(self) -> Matcher:
-        """The one that calibration left in the knowledge base, else the one that comes along."""
+        """Return the one that calibration left in the knowledge base, else the default one."""
         return stored_matcher(self._reader.setting("matcher"))
 
     def agree(self, a: Name, b: Name) -> bool:
@@ -207,7 +212,7 @@ class Candidates:
         return not {normalise(v) for v in self._values[a.id]}.isdisjoint(normalise(v) for v in self._values[b.id])
 
     def _seen_together(self, name: Name, chance: float) -> float:
-        """Corrected by the entities that were seen to have both relations: two that mostly differ are two.
+        """Correct a likelihood by the entities that have both relations: two that mostly differ are two.
 
         Two that mostly state the same need less likeness in their names.
         """
@@ -233,7 +238,7 @@ class Candidates:
 
 
 def _likeliest(held: Sequence[Name], asked: str) -> list[Name]:
-    """Those that share the most words, or the beginnings of words, with what is asked for."""
+    """Return those that share the most words, or the beginnings of words, with what is asked for."""
     wanted = set(parse(asked).core)
     ranked = sorted(held, key=lambda name: (-len(wanted & set(parse(name.name).core)), name.id))
     return sorted(ranked[:_MOST])

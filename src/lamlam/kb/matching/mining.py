@@ -31,7 +31,7 @@ _MOST_PAIRS = 2_000_000
 
 
 def sampled_entities(database: Database, most: int, seed: int) -> list[int]:
-    """Ids of entities, all or about `most` of them, in order."""
+    """Return ids of entities, all or about `most` of them, in order."""
     last = int(database.scalar("SELECT max(id) FROM entity") or 0)
     if last <= most:
         return [row[0] for row in database.rows("SELECT id FROM entity ORDER BY id")]
@@ -40,7 +40,7 @@ def sampled_entities(database: Database, most: int, seed: int) -> list[int]:
 
 
 def count_pairs(database: Database, most_entities: int, seed: int = 0) -> int:
-    """Fill the table `relation_pair` anew; how many pairs it holds. Wants an open transaction."""
+    """Fill the table `relation_pair` again; return how many pairs it has. Works in an open transaction."""
     shared: Counter[tuple[int, int]] = Counter()
     apart: Counter[tuple[int, int]] = Counter()
     sql = f"SELECT relation, value FROM fact WHERE entity = ? AND until = 0 LIMIT {_FACTS_READ}"
@@ -64,7 +64,7 @@ _KINDS = {"date": {"date", "year"}, "place": {"name"}, "number": {"number", "yea
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """Normalised names, the first of which stands for all."""
+    """Normalised names that mean the same; `kind` limits them to facts with such a value."""
 
     names: tuple[str, ...]
     kind: str = ""
@@ -74,18 +74,23 @@ class Meaning:
 
 
 def read_rewordings(path: str | Path) -> list[Meaning]:
-    """The meanings of a file. Raises `InputError` where a line has no two names, or an unknown kind of value."""
+    """Read a table of names of relations that mean the same: a meaning a line, its names separated by bars.
+
+    `date:` or `place:` in front says that the meaning holds only for facts with such a value: "Founded In" is a date or
+    a place. Lines that begin with # are remarks. Raises `InputError` if a line has fewer than two names, or an unknown
+    kind of value.
+    """
     meanings = []
     for number, line in enumerate(read_text(Path(path)).splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         kind, _, names = line.rpartition(": ")
         if kind and kind not in _KINDS:
-            raise InputError(f"'{kind}' is no kind of value; there are {', '.join(_KINDS)}", path=path, line=number)
-        told = tuple(dict.fromkeys(filter(None, map(normalise, names.split("|")))))
-        if len(told) < 2:
-            raise InputError("a meaning has two names or more, parted by |", path=path, line=number)
-        meanings.append(Meaning(told, kind))
+            raise InputError(f"unknown kind of value '{kind}'; use {', '.join(_KINDS)}", path=path, line=number)
+        synonyms = tuple(dict.fromkeys(filter(None, map(normalise, names.split("|")))))
+        if len(synonyms) < 2:
+            raise InputError("needs two names or more, separated by |", path=path, line=number)
+        meanings.append(Meaning(synonyms, kind))
     return meanings
 
 
@@ -98,7 +103,7 @@ _PREPOSITIONS = frozenset(("in", "by", "from", "to"))
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`meant` is the place in `held` of the relation that is asked for; None where there is none."""
+    """`meant` is the place in `held` of the relation that is asked for; None if there is none."""
 
     entity: str
     asked: str
@@ -117,7 +122,7 @@ class Mine:
     _usual: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def questions(self) -> Iterator[Question]:
-        """Over all entities, in their order."""
+        """Yield questions about all entities, in their order."""
         entities = [(entity, _relations(facts)) for entity, facts in groupby(self.facts, key=lambda fact: fact.entity)]
         for _, relations in entities:
             for name, values in relations.items():
@@ -150,7 +155,7 @@ class Mine:
         for at, (name, values) in enumerate(relations.items()):
             norm = normalise(name)
             for meaning in self.meanings:
-                alone = norm in meaning.names and sum(each in norms for each in meaning.names) == 1
+                alone = norm in meaning.names and sum(other in norms for other in meaning.names) == 1
                 if alone and all(map(meaning.holds_for, values)):
                     others = [other for other in meaning.names if other != norm]
                     yield from (self._question(entity, other, relations, at, "reworded") for other in others)
@@ -174,7 +179,7 @@ class Mine:
 
 
 def _relations(facts: Iterable[Fact]) -> dict[str, list[str]]:
-    """The relations of one entity with their values; names that are the same in normal form count as one."""
+    """Return the relations of one entity with their values; names with the same normal form count as one."""
     found: dict[str, list[str]] = {}
     spelled: dict[str, str] = {}
     for fact in facts:
@@ -189,7 +194,7 @@ def _stated(values: Iterable[str], others: Iterable[str]) -> bool:
 
 
 def _altered(relation: str) -> Iterator[str]:
-    """A relation with a number, an opposite or its closing preposition changed."""
+    """Yield a relation with a number, an opposite or its closing preposition changed."""
     words = relation.split()
     for at, word in enumerate(words):
         low, closing = word.casefold(), at == len(words) - 1
@@ -206,7 +211,7 @@ def _akin(a: str, b: str) -> bool:
 
 
 def _rearranged(relation: str) -> Iterator[str]:
-    """The same said with the words in another order: Birth Year, Year of Birth; Number of Seats, Seats Number."""
+    """Yield the name with its words in another order: Birth Year, Year of Birth; Number of Seats, Seats Number."""
     words = relation.split()
     if len(words) == 2 and not re.search(r"\d", relation) and words[-1].casefold() not in _PREPOSITIONS:
         yield f"{words[1]} of {words[0]}"

@@ -40,11 +40,11 @@ _RISING = frozenset((
 
 
 def train(questions: Sequence[Question], out: str | Path, *, seed: int = 0) -> int:
-    """Write a classifier to a file; on how many pairs of names it was trained.
+    """Write a classifier to a file; return on how many pairs of names it was trained.
 
-    Each is seen twice, with the thesaurus and without it, so that what the thesaurus does not know is matched by the
-    rest. A rewording counts by the root of how often it occurs, so that the commonest do not decide alone. Raises
-    `LamLamError` where scikit-learn is missing, `InputError` where no question, or every one, has an answer.
+    Each is seen twice, with the thesaurus and without it, so that the rest matches what the thesaurus does not know. A
+    rewording counts by the root of how often it occurs, so that the commonest don't decide alone. Raises `LamLamError`
+    if scikit-learn is missing, `InputError` if no question, or every one, has an answer.
     """
     try:
         from sklearn.ensemble import HistGradientBoostingClassifier
@@ -73,7 +73,7 @@ def train(questions: Sequence[Question], out: str | Path, *, seed: int = 0) -> i
 
 
 def train_on(view: View, out: str | Path, meanings: Sequence[Meaning] = (), *, seed: int = 0) -> int:
-    """Write a classifier trained on the facts of a knowledge base; on how many pairs of names."""
+    """Write a classifier trained on the facts of a knowledge base; return on how many pairs of names."""
     facts = sorted(view.facts(), key=lambda fact: fact.entity)
     return train(list(Mine(facts, meanings, seed).questions()), out, seed=seed)
 
@@ -83,7 +83,7 @@ def _rewording(question: Question) -> tuple[str, str]:
 
 
 def _written_out(model: object) -> dict[str, object]:
-    """The classifier as plain numbers; a node is [feature or -1, threshold, left, right, value]."""
+    """Return the classifier as plain numbers; a node is [feature or -1, threshold, left, right, value]."""
     columns = ("is_leaf", "feature_idx", "num_threshold", "left", "right", "value")
     trees = []
     for [tree] in model._predictors:  # type: ignore[attr-defined]
@@ -134,7 +134,7 @@ class _Scored:
 
 
 def sampled_facts(reader: Reader, entities: int, seed: int) -> Iterable[Fact]:
-    """The facts of so many entities, an entity's together; the first ones of an entity that has very many."""
+    """Yield the facts of so many entities, an entity's together; the first ones of an entity that has very many."""
     for entity in sampled_entities(reader.database, entities, seed):
         yield from islice(reader.facts(entity), _FACTS_OF_AN_ENTITY)
 
@@ -147,11 +147,11 @@ def calibrate(
     meanings: Sequence[Meaning] = (),
     matcher: Matcher | None = None,
     seed: int = 0,
-    seen: Callable[[], None] = lambda: None,
+    on_progress: Callable[[], None] = lambda: None,
 ) -> Calibration:
-    """Settings under which at most `rate` of what the entities do not have is answered.
+    """Find settings under which at most `rate` of what the entities do not have is answered.
 
-    Raises `InputError` where the facts are too few to tell: entities with several relations are needed.
+    Raises `InputError` if there are too few facts: entities with several relations are needed.
     """
     matcher, start = matcher or default_matcher(), start or MatchSettings()
     halves: tuple[list[_Scored], list[_Scored]] = ([], [])
@@ -159,9 +159,9 @@ def calibrate(
     for question in Mine(facts, meanings, seed).questions():
         half = entities.setdefault(question.entity, len(entities)) % 2
         halves[half].append(_Scored(question, matcher.likelihoods(question.asked, question.held)))
-        seen()
+        on_progress()
     chosen, measured = halves
-    absent = [each for each in chosen if each.question.meant is None]
+    absent = [scored for scored in chosen if scored.question.meant is None]
     if len(absent) < _FEWEST:
         raise InputError(f"only {len(absent)} questions without an answer could be made; {_FEWEST} are needed")
     settings = next((tried for tried in _tried(start) if _share(absent, tried) <= rate), replace(start, relation=1.0))
@@ -175,7 +175,7 @@ def _tried(start: MatchSettings) -> Iterable[MatchSettings]:
 
 
 def _share(questions: Sequence[_Scored], settings: MatchSettings) -> float:
-    return sum(each.answer(settings) is not None for each in questions) / len(questions)
+    return sum(scored.answer(settings) is not None for scored in questions) / len(questions)
 
 
 def _measured(
@@ -183,11 +183,14 @@ def _measured(
 ) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
     answered: dict[str, list[bool]] = defaultdict(list)
     right: dict[str, list[bool]] = defaultdict(list)
-    for each in questions:
-        answer = each.answer(settings)
-        if each.question.meant is None:
-            answered[each.question.kind].append(answer is not None)
+    for scored in questions:
+        answer = scored.answer(settings)
+        if scored.question.meant is None:
+            answered[scored.question.kind].append(answer is not None)
         else:
-            right[each.question.kind].append(answer == each.question.meant)
-    told = tuple({kind: (sum(hits), len(hits)) for kind, hits in found.items()} for found in (answered, right))
-    return told[0], told[1]
+            right[scored.question.kind].append(answer == scored.question.meant)
+    return _counted(answered), _counted(right)
+
+
+def _counted(hits_of: dict[str, list[bool]]) -> dict[str, tuple[int, int]]:
+    return {kind: (sum(hits), len(hits)) for kind, hits in hits_of.items()}

@@ -68,7 +68,7 @@ LIGHT = frozenset((
 
 
 def _same() -> dict[str, str]:
-    """Each word of the thesaurus, with the word that stands for its meaning."""
+    """Return each word of the thesaurus, with the word that stands for its meaning."""
     lines = files("lamlam.kb.matching").joinpath("thesaurus.txt").read_text(encoding="utf-8").splitlines()
     words: dict[str, str] = {}
     for meaning in (line.split() for line in lines if not line.startswith("#")):
@@ -112,7 +112,7 @@ def is_word(word: str) -> bool:
 
 @lru_cache(maxsize=20_000)
 def word_vector(word: str) -> np.ndarray | None:
-    """The vector of a word [D]; None for a stranger."""
+    """Return the vector of a word [D]; None for an unknown one."""
     table = _table()
     row = table.rows.get(word)
     return None if row is None or row >= len(table.vectors) else table.vectors[row]
@@ -120,7 +120,7 @@ def word_vector(word: str) -> np.ndarray | None:
 
 @lru_cache(maxsize=20_000)
 def rarity(word: str) -> float:
-    """How much a word tells, from 0.3 for the most frequent ones to 1.0 for strangers."""
+    """Return how much a word says, from 0.3 for the most frequent ones to 1.0 for unknown ones."""
     table = _table()
     rank = table.rows.get(word)
     return 1.0 if rank is None else min(1.0, 0.3 + 0.7 * log1p(rank) / log1p(len(table.vectors)))
@@ -128,7 +128,7 @@ def rarity(word: str) -> float:
 
 @lru_cache(maxsize=50_000)
 def nearness(a: str, b: str) -> float:
-    """How near two words are in meaning by WordNet, from 0.0 to 1.0; 1.0 for forms of one word."""
+    """Return how near two words are in meaning by WordNet, from 0.0 to 1.0; 1.0 for forms of one word."""
     if a == b:
         return 1.0
     rows = _table().rows
@@ -139,7 +139,7 @@ def nearness(a: str, b: str) -> float:
 
 
 def answer_of(word: str) -> str:
-    """Which kind of answer a noun asks for: "person", "place", "date", "number", or "" for another or none."""
+    """Return which kind of answer a noun asks for: "person", "place", "date", "number", or "" for another or none."""
     table = _table()
     row = table.rows.get(word)
     return "" if row is None or row >= len(table.fields) else _ANSWERS.get(int(table.fields[row]), "")
@@ -147,7 +147,7 @@ def answer_of(word: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def phrase_vector(words: Sequence[str]) -> np.ndarray | None:
-    """The mean of the words' vectors by rarity, of length 1 [D]; None where none has one."""
+    """Return the mean of the words' vectors by rarity, of length 1 [D]; None if none has one."""
     weighted = [vector * rarity(word) for word in words if (vector := word_vector(word)) is not None]
     if not weighted:
         return None
