@@ -77,7 +77,7 @@ def test_the_commands_train_and_calibrate(file: Path, tmp_path: Path) -> None:
     options = ["--rate", "0.05", "--rewordings", str(table), "--matcher", str(out)]
     done = run.invoke(app, ["kb", "calibrate", str(file), *options])
     assert done.exit_code == 0, done.output
-    assert "there: reworded" in done.output
+    assert "known: reworded" in done.output
     with KnowledgeBase.open(file) as kb:
         assert kb._reader.setting("matcher") == out.read_text(encoding="utf-8")
         assert kb.lookup("person 3", "Year of Birth").text == "0 Birth Year 3"

@@ -158,7 +158,7 @@ class BuildProcess:
         assert self._process.stdout
         answer = _receive(self._process.stdout)
         if answer is None:
-            raise LamLamError("the process that builds the knowledge base has ended: start the import again to go on")
+            raise LamLamError("the process that builds the knowledge base ended: start the import again to continue it")
         if answer[0] == "failed":
             raise LamLamError(answer[1])
         return answer[1:]
@@ -181,7 +181,7 @@ def _receive(pipe: IO[bytes]) -> tuple | None:
 
 def _serve() -> None:
     """Run the process that builds."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that reads is told, and ends this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the reading process gets it, and ends this one
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     try:
         _build_for(requests, answers)

@@ -17,7 +17,7 @@ from lamlam.kb.names import normalise, stored_keys
 from lamlam.kb.schema import INDEXES, TABLES
 from lamlam.kb.staging import Staging, among, in_order, insert, interleaved, unkeyed
 
-__all__ = ["NARROW_TABLES", "REVISION", "drop_doubles", "finishing_steps", "proposition_digests"]
+__all__ = ["NARROW_TABLES", "REVISION", "finishing_steps", "proposition_digests"]
 
 REVISION = 1
 _FACT_TABLE = TABLES[TABLES.index("CREATE TABLE fact (") : TABLES.index(");\nCREATE TABLE value_key") + 1]
@@ -45,10 +45,6 @@ def _point_aliases(connection: sqlite3.Connection, staging: Staging) -> None:
             f"WHERE kind = '{table}' GROUP BY target, name ORDER BY min(rowid)"
         )
     connection.execute("DROP TABLE staged_alias")
-
-
-def _drop_doubles(connection: sqlite3.Connection, staging: Staging) -> None:
-    drop_doubles(connection, staging)
 
 
 def _key_values(connection: sqlite3.Connection, staging: Staging) -> None:
@@ -131,7 +127,7 @@ def proposition_digests(entities: list[int], relations: list[int], keys: np.ndar
     return mixed ^ (mixed >> np.uint64(29))
 
 
-def drop_doubles(connection: sqlite3.Connection, staging: Staging) -> None:
+def _drop_doubles(connection: sqlite3.Connection, staging: Staging) -> None:
     """Delete the facts that were given again, after their sources have gone to the first of them; list them in
     `double`."""
     run = connection.execute

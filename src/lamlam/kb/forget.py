@@ -15,7 +15,7 @@ from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
 from lamlam.kb.names import normalise, value_key
 from lamlam.kb.reader import Reader
-from lamlam.kb.tombstones import Tombstones
+from lamlam.kb.remains import Tombstones
 from lamlam.kb.writer import unspell
 
 __all__ = ["Erased", "Forgetter"]

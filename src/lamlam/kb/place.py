@@ -25,12 +25,12 @@ __all__ = ["HeldFile", "Identity", "check_place", "identity"]
 Identity = tuple[int, int]
 
 _NETWORK = frozenset({"afs", "ceph", "cifs", "coda", "davfs", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"})
-# A machine's own for whoever writes there, but perhaps another one's, whose changes come late or never.
+# Local to whoever writes there, but perhaps another machine's, whose changes come late or never.
 _SHARED = frozenset({"9p", "virtiofs", "vboxsf", "prl_fs", "vmhgfs", "fuse"})
 _OWN_FUSE = frozenset({"fuse.fuse-overlayfs", "fuse.gocryptfs", "fuse.encfs", "fuse.ntfs-3g"})
 _PERMISSIONS = 0o644  # as SQLite makes files
 _ALONE = "LAMLAM_NETWORK_FILES"
-_MOUNTS = Path("/proc/self/mountinfo")  # Linux; elsewhere nothing tells what kind a file system is
+_MOUNTS = Path("/proc/self/mountinfo")  # Linux; elsewhere the kind of a file system is unknown
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 

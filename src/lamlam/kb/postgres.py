@@ -103,7 +103,7 @@ class PostgresDatabase(Database):
             raise
 
     def expect_writes(self) -> None:
-        """Readers hold up nobody."""
+        """Do nothing: readers don't block writers."""
 
     def _began(self) -> None:
         self.run("SELECT pg_advisory_xact_lock(?)", (self._lock,))

@@ -134,7 +134,7 @@ class Eraser:
         self._connection.execute(f"VACUUM ({'FULL, ' if self.rewritten else ''}ANALYZE) {tables}")
         for table, column in self._connection.execute(_TEXTS, (_TABLES,)).fetchall():
             if self._scalar(f"SELECT NOT EXISTS (SELECT 1 FROM {table})"):
-                # The statistics of a table that is empty are not gathered anew, but go when a type is set.
+                # The statistics of an empty table are not gathered again, but go when a type is set.
                 self._connection.execute(f'ALTER TABLE {table} ALTER {column} TYPE text COLLATE "C"')
         self._connection.execute("VACUUM (FULL) pg_statistic")  # skipped where the role may not
 

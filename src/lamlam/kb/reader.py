@@ -35,11 +35,12 @@ class Reader(NameReader):
     """Reads facts that hold now, or held at `revision`, and their names."""
 
     def slot(self, entity: str, relation: str) -> list[Fact]:
-        """The facts of exactly this entity and, up to normalisation, this relation: the commonest lookup, in one go."""
+        """Return the facts of exactly this entity and, up to normalisation, this relation: the commonest lookup, in one
+        go."""
         return self.slots([(entity, relation)])[0]
 
     def slots(self, pairs: Sequence[tuple[str, str]]) -> list[list[Fact]]:
-        """`slot` for each (entity, relation)."""
+        """Return the slot of each (entity, relation)."""
         found: list[list[Fact]] = [[] for _ in pairs]
         for start in range(0, len(pairs), _SLOTS_AT_ONCE):
             part = pairs[start : start + _SLOTS_AT_ONCE]
@@ -53,13 +54,14 @@ class Reader(NameReader):
         return found
 
     def facts_of(self, entity: int, relations: Sequence[int]) -> list[Fact]:
-        """The facts of an entity in any of some relations; the plus keeps SQLite to the entity's index."""
+        """Return the facts of an entity in any of some relations; the plus keeps SQLite to the entity's index."""
         marks = ",".join("?" * len(relations))
         sql = f"{_FACT} WHERE f.entity = ? AND +f.relation IN ({marks}) AND {self._holds} ORDER BY f.id"
         return self._facts(self.database.rows(sql, (entity, *relations)))
 
     def slots_in(self, relation: str, limit: int) -> dict[tuple[int, int], tuple[str, str]]:
-        """Slots in one relation, or in any where it has none: ids of entity and relation, to their normalised names."""
+        """Return slots in one relation, or in any if it has none: ids of entity and relation, to their normalised
+        names."""
         sql = f"""
             SELECT DISTINCT e.id, r.id, e.name, r.name FROM fact f
             JOIN entity e ON e.id = f.entity JOIN relation r ON r.id = f.relation WHERE %s {self._holds} LIMIT {limit}
@@ -70,50 +72,52 @@ class Reader(NameReader):
         return {(row[0], row[1]): (normalise(row[2]), normalise(row[3])) for row in rows}
 
     def values_held(self, entity: int, relations: Sequence[int], limit: int) -> dict[int, list[str]]:
-        """A few values that an entity has in each of some relations."""
+        """Return a few values that an entity has in each of some relations."""
         sql = f"SELECT f.value FROM fact f WHERE f.entity = ? AND f.relation = ? AND {self._holds} LIMIT {int(limit)}"
         return {number: [row[0] for row in self.database.rows(sql, (entity, number))] for number in relations}
 
     def values_elsewhere(self, relations: Sequence[int], entity: int, limit: int) -> list[str]:
-        """A few values that others than an entity have in some relations."""
+        """Return a few values that others than an entity have in some relations."""
         sql = f"SELECT f.value FROM fact f WHERE f.relation = ? AND +f.entity <> ? AND {self._holds} LIMIT {int(limit)}"
         found = (row[0] for number in relations for row in self.database.rows(sql, (number, entity)))
         return list(islice(found, limit))
 
     def valued_ever(self, value: str) -> list[Fact]:
-        """The facts that state a value, up to normalisation, whether or not they still hold; ordered by id."""
+        """Return the facts that state a value, up to normalisation, whether or not they still hold; ordered by id."""
         norm = normalise(value)
         sql = f"{_FACT} JOIN value_key k ON k.fact = f.id WHERE k.key = ? ORDER BY f.id"
         rows = self.database.rows(sql, (value_key(value),))
         return self._facts([row for row in rows if normalise(row[3]) == norm])
 
     def is_stated(self, value: str) -> bool:
-        """Whether a fact, past or not, has exactly this value; asked without reading all that do."""
+        """Whether a fact, past or not, has exactly this value; answered without reading all that do."""
         sql = "SELECT 1 FROM value_key k JOIN fact f ON f.id = k.fact WHERE k.key = ? AND f.value = ? LIMIT 1"
         return self.database.one(sql, (value_key(value), value)) is not None
 
     def fact(self, fact_id: int) -> Fact | None:
-        """A fact by its id, whether or not it still holds."""
+        """Return a fact by its id, whether or not it still holds; None if there is none."""
         found = self._facts(self.database.rows(f"{_FACT} WHERE f.id = ?", (fact_id,)))
         return found[0] if found else None
 
     def by_id(self, ids: Sequence[int]) -> list[Fact]:
-        """Facts by their ids, whether or not they still hold, ordered by id."""
+        """Return the facts with these ids, whether or not they still hold, ordered by id; missing ids are skipped."""
         return self._facts(sorted(self.database.rows_in(f"{_FACT} WHERE f.id IN (%s)", ids)))
 
     def began(self, revision: int) -> Iterator[Fact]:
-        """The facts that began with a revision, whether or not they still hold; ids follow the order of revisions."""
+        """Yield the facts that began with a revision, whether or not they still hold; ids follow the order of
+        revisions."""
         sql = f"{_FACT} WHERE f.id > ? AND f.id < ? ORDER BY f.id LIMIT ?"
         for rows in self.database.pages(sql, (self.first_since(revision + 1),), self.first_since(revision) - 1):
             yield from self._facts(rows)
 
     def ended(self, revision: int, limit: int) -> list[Fact]:
-        """The first facts that ended with a revision, by id."""
+        """Return the first facts that ended with a revision, by id."""
         sql = f"{_FACT} WHERE f.until = ? AND f.until > 0 ORDER BY f.id LIMIT {int(limit)}"
         return self._facts(self.database.rows(sql, (revision,)))
 
     def first_since(self, revision: int, low: int = 1) -> int:
-        """The least id, not under `low`, from which on all facts began with a revision or later; found by halving."""
+        """Return the least id, not under `low`, from which on all facts began with a revision or later; found by
+        halving."""
         high = (self.database.scalar("SELECT max(id) FROM fact") or 0) + 1
         while low < high:
             middle = (low + high) // 2
@@ -125,12 +129,13 @@ class Reader(NameReader):
         return low
 
     def document(self, name: str) -> int | None:
-        """The number of a document, by its id."""
+        """Return the number of a document, by its id; None if there is none."""
         number: int | None = self.database.scalar("SELECT id FROM document WHERE name = ?", (name,))
         return number
 
     def _stated_in(self, document: int) -> str:
-        """That a document states the fact: its facts are taken together where they are few, else each is asked for."""
+        """Return the condition that a document states the fact: its facts are listed if they are few, else each is
+        looked up."""
         sql = f"SELECT count(*) FROM (SELECT 1 FROM source WHERE document = ? LIMIT {_STATED_BY_MANY}) AS stated"
         if self.database.scalar(sql, (document,)) < _STATED_BY_MANY:
             return f"f.id IN (SELECT s.fact FROM source s WHERE s.document = ? {self._read})"
@@ -142,7 +147,7 @@ class Reader(NameReader):
         return all(row[0] in documents for row in self.database.rows(sql, (fact_id,)))
 
     def lineage(self, fact_id: int) -> list[Fact]:
-        """A fact, what it superseded, and what superseded it, however far; ordered by id."""
+        """Return a fact, what it superseded, and what superseded it, however far; ordered by id."""
         sql = """
             WITH RECURSIVE
                 earlier (id) AS (VALUES (?) UNION SELECT f.supersedes FROM fact f JOIN earlier USING (id)
@@ -153,7 +158,7 @@ class Reader(NameReader):
         return self.by_id([row[0] for row in self.database.rows(sql, (fact_id, fact_id))])
 
     def heirs(self, fact_id: int) -> list[Fact]:
-        """What superseded a fact, and what superseded that, however far; ordered by id."""
+        """Return what superseded a fact, and what superseded that, however far; ordered by id."""
         sql = """
             WITH RECURSIVE later (id) AS
                 (VALUES (?) UNION SELECT f.id FROM fact f JOIN later ON f.supersedes = later.id)
@@ -162,7 +167,8 @@ class Reader(NameReader):
         return self.by_id([row[0] for row in self.database.rows(sql, (fact_id,)) if row[0] != fact_id])
 
     def standing(self, fact: Fact) -> Fact | None:
-        """The fact that says the same now: itself, or one in its place that was stated anew, or moved by a merger."""
+        """Return the fact that states the same now: itself, or one that was stated again in its place, or moved by a
+        merger."""
         if fact.until is None:
             return fact
         same = [
@@ -173,7 +179,8 @@ class Reader(NameReader):
         return max(same, key=lambda heir: (heir.entity == fact.entity, heir.id), default=None)
 
     def ever(self, entities: Sequence[int], relation: str) -> list[Fact]:
-        """All facts of some entities in a relation or its synonyms, whether or not they still hold; ordered by id."""
+        """Return all facts of some entities in a relation or its synonyms, whether or not they still hold; ordered by
+        id."""
         norms = (normalise(relation), *self.relation_synonyms(relation))
         sql = f"""
             {_FACT} WHERE f.entity IN ({",".join("?" * len(entities))}) AND +f.relation IN (SELECT target
@@ -182,7 +189,7 @@ class Reader(NameReader):
         return self._facts(self.database.rows(sql, (*entities, *norms)))
 
     def facts(self, entity: int | None = None, relation: int | None = None) -> Iterator[Fact]:
-        """Facts in the order of their ids; read in pages, so that the knowledge base may be written in between."""
+        """Yield facts in the order of their ids; in pages, so that the knowledge base may be written in between."""
         where = [self._holds, "f.id > ?"]
         where += [f"f.entity = {int(entity)}"] if entity is not None else []
         where += [f"f.relation = {int(relation)}"] if relation is not None else []
@@ -197,9 +204,9 @@ class Reader(NameReader):
         relation: int | None = None,
         document: int | None = None,
     ) -> list[tuple[int, str]]:
-        """(id, value) of the first facts that hold and have an id beyond `after`, by id.
+        """Return (id, value) of the first facts that hold and have an id beyond `after`, by id.
 
-        Of an entity, in a relation, or with a source in a document, where these are given.
+        Those of an entity, in a relation, or with a source in a document, if these are given.
         """
         where, parameters = [self._holds], list[int]()
         if entity is not None:  # has few facts, so that its index is the one to use, and the pluses keep SQLite to it
@@ -218,14 +225,14 @@ class Reader(NameReader):
         return [(row[0], row[1]) for row in self.database.rows(sql, parameters)]
 
     def statements(self) -> Iterator[tuple[str, str, str]]:
-        """(entity, relation, value) of every fact that holds, those of an entity together."""
+        """Yield (entity, relation, value) of every fact that holds, those of an entity together."""
         return self.database.stream(f"""
             SELECT e.name, r.name, f.value FROM fact f JOIN entity e ON e.id = f.entity
             JOIN relation r ON r.id = f.relation WHERE {self._holds} ORDER BY f.entity, f.relation, f.id
         """)
 
     def _facts(self, rows: Sequence[tuple]) -> list[Fact]:
-        """Rows of `_FACT` with their sources; one for each row."""
+        """Turn rows of `_FACT` into facts with their sources; one for each row."""
         sources = self._sources([row[0] for row in rows if row[7]])
         return [
             Fact(number, entity, relation, value, sources.get(number, ()), since, until or None, supersedes)
@@ -233,7 +240,7 @@ class Reader(NameReader):
         ]
 
     def _sources(self, facts: Sequence[int]) -> dict[int, tuple[Source, ...]]:
-        """The sources of each fact that has any."""
+        """Return the sources of each fact that has any."""
         sources: dict[int, list[Source]] = {}
         sql = f"""
             SELECT s.fact, d.name, s.start, s."end" FROM source s JOIN document d ON d.id = s.document

@@ -14,8 +14,8 @@ from rapidfuzz.fuzz import ratio
 from lamlam.kb.fact import Fact, Resolution, Status
 from lamlam.kb.names import normalise
 from lamlam.kb.reader import Name, Reader
+from lamlam.kb.remains import Tombstones
 from lamlam.kb.similarity import name_similarity, relation_key, relation_similarity
-from lamlam.kb.tombstones import Tombstones
 
 if TYPE_CHECKING:
     from lamlam.kb.matching.matcher import MatchSettings

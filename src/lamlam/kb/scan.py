@@ -15,7 +15,7 @@ import numpy as np
 
 __all__ = ["Scan", "blank_free_bytes", "occurring", "search", "searched_for"]
 
-_SHORTEST = 4  # fewer bytes stand in any file by chance
+_SHORTEST = 4  # fewer bytes are in any file by chance
 _FEW = 6  # patterns that are looked for one by one
 _SLOTS = 1 << 22
 

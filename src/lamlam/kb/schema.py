@@ -4,7 +4,7 @@ Names of entities and relations are dictionary-encoded: a fact is two small inte
 between which it held (`until` is 0 while it holds). A spelling table has the normalised form of every name and alias of
 its kind (`alias` is 0 for the name itself), so that one probe finds both, and a prefix is a range. `entity_key` has
 32-bit digests of parts of these spellings, which find misspelt names (`kb.names`); `value_key` has 24-bit digests of
-normalised values. A tombstone is a keyed digest of what was forgotten; it tells nothing to anyone who doesn't already
+normalised values. A tombstone is a keyed digest of what was forgotten; it reveals nothing to anyone who doesn't already
 know it. `relation_pair` counts the entities for which two relations share a value, or have different ones.
 
 The project writes one dialect of SQL, SQLite's; `translated` turns a statement into PostgreSQL's. Tables and indexes

@@ -35,7 +35,7 @@ __all__ = [
 FILLERS = frozenset((
     "a", "an", "the", "of", "is", "was", "are", "were", "be", "been", "has", "have", "had",
 ))
-# Words that turn a relation into another one where they stand on one side alone.
+# Words that make another relation if one side alone has them.
 QUALIFIERS = frozenset((
     "former", "vice", "deputy", "assistant", "acting", "ex", "non", "not", "no", "without", "co", "sub", "honorary",
     "by", "in", "on", "at", "from", "to",

@@ -405,7 +405,7 @@ class SQLiteDatabase(Database):
             if time.monotonic() >= deadline:
                 raise InputError("is being replaced again and again by another program", path=self.path)
             time.sleep(_PAUSE_SECONDS)
-        self._create = False  # from now on it is the file that is there, or none
+        self._create = False  # from now on only an existing file will do
 
     def _opened(self) -> bool:
         """Open what is at the path, or make it; return False if it was removed or replaced meanwhile."""
@@ -477,7 +477,7 @@ class SQLiteDatabase(Database):
                 raise
             self._make_or_check()
         if self.writable and not self.erased():
-            with suppress(StoreError):  # what is gone from the rows can be gone from the file later; `verify` tells
+            with suppress(StoreError):  # the rows are gone, the file can follow later; `verify` reports it
                 self.finish_erasing()
 
     def _make_or_check(self) -> None:

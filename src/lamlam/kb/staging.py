@@ -117,7 +117,7 @@ def interleaved(*columns: list) -> list:
 
 
 _PARTS = 16  # of the sorted hashes, so that merging new ones in takes little memory
-_RECENT = 1 << 19  # as many new hashes stand apart before they are merged in
+_RECENT = 1 << 19  # so many new hashes wait before they are merged in
 
 
 class _Sorted:

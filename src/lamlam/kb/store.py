@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING, Any, Self
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb.bulk import bulk_import, can_bulk_import
-from lamlam.kb.certificate import Certificate, Certificates
 from lamlam.kb.changes import Changes
 from lamlam.kb.closure import Closure, Description, Selection
 from lamlam.kb.database import Database, connect, connected_to_fill, keep
 from lamlam.kb.fact import Fact, Source
 from lamlam.kb.forget import Forgetter
 from lamlam.kb.reader import Reader
+from lamlam.kb.remains import Certificate, Certificates, Tombstones
 from lamlam.kb.resolve import Resolver
 from lamlam.kb.respelling import respell
 from lamlam.kb.summary import Entry, Revision, Stats, count_relations, gather_stats, read_entries, read_log
-from lamlam.kb.tombstones import Tombstones
 from lamlam.kb.verify import Namesakes, find_namesakes, problems
 from lamlam.kb.view import View
 from lamlam.kb.writer import AddReport, Writer

@@ -14,7 +14,7 @@ from operator import itemgetter
 from lamlam.batches import batches
 from lamlam.kb.database import Database
 from lamlam.kb.names import normalise, stored_keys, value_key
-from lamlam.kb.tombstones import Tombstones
+from lamlam.kb.remains import Tombstones
 
 __all__ = ["Namesakes", "find_namesakes", "problems"]
 
@@ -36,19 +36,14 @@ _SHOULD_BE_EMPTY = {
 def problems(database: Database, tombstones: Tombstones) -> list[str]:
     """Return one sentence for each thing that is wrong; none for a sound knowledge base."""
     return [
-        *_broken_file(database),
+        *database.faults(),
+        *(() if database.erased() else ("an erasure was interrupted before the file was cleaned",)),
         *_left_behind(database),
         *_doubled(database),
         *_misnamed(database),
         *_misfiled(database),
         *_undead(database, tombstones),
     ]
-
-
-def _broken_file(database: Database) -> Iterator[str]:
-    yield from database.faults()
-    if not database.erased():
-        yield "an erasure was interrupted before the file was cleaned"
 
 
 def _left_behind(database: Database) -> Iterator[str]:

@@ -13,7 +13,7 @@ from lamlam.kb.database import Database
 from lamlam.kb.fact import Source
 from lamlam.kb.name_reader import NameReader
 from lamlam.kb.names import canonical, checked, normalise, stored_keys, value_key
-from lamlam.kb.tombstones import Tombstones
+from lamlam.kb.remains import Tombstones
 
 __all__ = ["AddReport", "Writer", "checked_span", "spell", "unspell"]
 

@@ -36,7 +36,7 @@ def read_csv(file: InputFile, reading: Reading) -> Rows:
     """Yield the rows of a file. Raises `InputError` if the first line does not name the columns."""
     path = file.path
     with opened(path, reading.on_progress) as raw:
-        # Bytes that are not UTF-8 come as surrogates, so that the reader can go on behind them.
+        # Bytes that are not UTF-8 come as surrogates, so that the reader can continue behind them.
         rows = numbered_rows(io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline=""), path)
         columns = _columns(next(rows, (1, [])), path)
         width, places = len(columns), [columns.index(name) for name in _COLUMNS]

@@ -62,7 +62,7 @@ def property_of(iri: str) -> tuple[str, str]:
 def node_of(iri: str) -> Node | None:
     """Return the statement that an IRI stands for, or a part of one; None for everything else."""
     if not ("__" in iri or "/statement/" in iri or "/value/" in iri or "/reference/" in iri):
-        return None  # most are none
+        return None  # like most
     found = _NODE.fullmatch(iri)
     if found is None:
         return None

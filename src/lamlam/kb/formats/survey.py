@@ -193,7 +193,7 @@ class Survey:
         for file in reading.files:
             if file.format == "nt":
                 again = file.path.is_file()
-                # What is wrong with a file is told by the second pass, if there can be one.
+                # The second pass reports what is wrong with a file, if there can be one.
                 with suppress(*[InputError] * again), opened(file.path, reading.on_progress) as lines:
                     self._take(parse(_telling(lines if again else self._copied(lines, file.path)), file.path))
         database.execute("COMMIT")

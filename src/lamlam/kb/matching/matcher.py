@@ -190,7 +190,9 @@ class Candidates:
         spelled = self._reader.spellings(self._held)
         named = [(name, spelling) for name in self._held for spelling in spelled[name]]
         evidence = self.evidence()
-        chances = self._matcher().likelihoods(self._asked, [(spelling, evidence[n]) for n, spelling in named])
+        chances = stored_matcher(self._reader.setting("matcher")).likelihoods(
+            self._asked, [(spelling, evidence[n]) for n, spelling in named]
+        )
         likely: dict[Name, float] = {}
         for (name, _), chance in zip(named, chances, strict=True):
             likely[name] = max(likely.get(name, 0.0), chance)
@@ -200,10 +202,6 @@ class Candidates:
         """Return the values of each, and those that the name asked for has with others."""
         usual = self._reader.values_elsewhere(self._known, self._entity, _VALUES_ELSEWHERE)
         return {name: Evidence(self._values.get(name.id, ()), usual) for name in self._held}
-
-    def _matcher(self) -> Matcher:
-        """Return the one that calibration left in the knowledge base, else the default one."""
-        return stored_matcher(self._reader.setting("matcher"))
 
     def agree(self, a: Name, b: Name) -> bool:
         """Whether two of the relations have the same words, or state a value in common: either may be meant then."""
