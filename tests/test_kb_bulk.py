@@ -229,7 +229,7 @@ def test_a_file_that_is_open_elsewhere_is_not_replaced(tmp_path: Path) -> None:
 def test_while_facts_are_imported_nobody_else_opens_the_file_or_goes_on_in_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lamlam.kb.sqlite._WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("lamlam.kb.sqlite_connection.WAIT_SECONDS", 0.05)
     path = tmp_path / "kb.sqlite"
     waiting: list[sqlite3.Connection] = []
 

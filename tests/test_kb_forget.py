@@ -234,7 +234,7 @@ def test_what_a_reader_keeps_in_the_log_is_told_and_erased_at_the_next_opening(
 ) -> None:
     path = place.address
     kb._database.run("PRAGMA busy_timeout = 50")
-    monkeypatch.setattr("lamlam.kb.sqlite._WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("lamlam.kb.sqlite_connection.WAIT_SECONDS", 0.05)
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM fact").fetchone()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lamlam.cli import kb_changes, kb_matching
-from lamlam.cli.kb_options import Actor, Allow, File, Reason, bytes_read, progress
+from lamlam.cli.kb_options import Actor, Allow, File, Reason, bytes_read, open_kb, open_to_fill, progress
 from lamlam.cli.output import print_json
 from lamlam.errors import InputError
 
@@ -61,12 +61,11 @@ def _register_files(kb: typer.Typer) -> None:
         A large import that was interrupted continues where it was when you run it again.
         """
         from lamlam.cli.kb_tables import print_import
-        from lamlam.kb import KnowledgeBase
         from lamlam.kb.files import import_file
         from lamlam.kb.formats import load_mapping
 
         chosen: dict[str, Any] = {"allow": allow, "on_error": on_error, "mapping": load_mapping(map) if map else None}
-        with KnowledgeBase.open_to_fill(file) as facts, bytes_read("importing facts") as on_progress:
+        with open_to_fill(file) as facts, bytes_read("importing facts") as on_progress:
             report = import_file(
                 facts, sources, format, language=language, actor=actor, reason=reason, on_progress=on_progress, **chosen
             )
@@ -79,10 +78,9 @@ def _register_files(kb: typer.Typer) -> None:
         format: Format = None,
     ) -> None:
         """Write the facts that hold into a file; .jsonl and .parquet have their sources and aliases too."""
-        from lamlam.kb import KnowledgeBase
         from lamlam.kb.files import export_file
 
-        with KnowledgeBase.open(file) as facts, progress("exporting facts") as on_progress:
+        with open_kb(file) as facts, progress("exporting facts") as on_progress:
             count = export_file(facts, out, format, on_progress=on_progress)
         typer.echo(f"{count:,} facts are in {out}.")
 
@@ -115,9 +113,8 @@ def _register_reading(kb: typer.Typer) -> None:
     ) -> None:
         """Show how much FILE contains."""
         from lamlam.cli.kb_tables import print_stats
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             print_stats(facts.stats(), facts.digest() if digest else None)
 
     @kb.command()
@@ -133,11 +130,10 @@ def _register_reading(kb: typer.Typer) -> None:
     ) -> None:
         """Look up a fact, or many with --jsonl: each line is returned with status, values, facts and score."""
         from lamlam.cli.kb_tables import print_resolution
-        from lamlam.kb import KnowledgeBase
 
         if (jsonl is None) == (entity is None or relation is None) or (jsonl is not None and entity is not None):
             raise InputError("give an entity and a relation, or --jsonl with a file of them")
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             view = facts if at is None else facts.at(at)
             if jsonl is None:
                 print_resolution(view.lookup(entity or "", relation or ""))
@@ -150,17 +146,15 @@ def _register_reading(kb: typer.Typer) -> None:
     def log(file: File) -> None:
         """List all writes, the oldest first."""
         from lamlam.cli.kb_tables import print_log
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             print_log(facts.log())
 
     @kb.command()
     def verify(file: File) -> None:
         """Check that FILE is sound; exit with 1 if it is not."""
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             problems = facts.verify()
         for problem in problems:
             typer.echo(problem)

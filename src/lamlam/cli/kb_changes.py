@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lamlam.cli.kb_options import Actor, Allow, File, Reason
+from lamlam.cli.kb_options import Actor, Allow, File, Reason, open_kb, open_to_fill
 from lamlam.errors import LamLamError
 
 if TYPE_CHECKING:
@@ -38,9 +38,8 @@ def _register_changes(kb: typer.Typer) -> None:
         reason: Reason = "",
     ) -> None:
         """Add a fact; FILE is created if it is missing."""
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open_to_fill(file) as facts:
+        with open_to_fill(file) as facts:
             record, origin = (entity, relation, value), _source(source)
             report = facts.add([record], source=origin, allow=allow, actor=actor, reason=reason)
         if report.refused:
@@ -58,18 +57,16 @@ def _register_changes(kb: typer.Typer) -> None:
     ) -> None:
         """Give a fact another value. The old one stays in the history."""
         from lamlam.cli.kb_tables import print_facts
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             new = facts.edit(fact, value=value, source=_source(source), actor=actor, reason=reason)
             print_facts(facts.history(new.id), "The fact and what it supersedes")
 
     @kb.command()
     def retract(file: File, fact: FactId, actor: Actor = "", reason: Reason = "") -> None:
         """End a fact. It stays in the history: to erase it, use forget."""
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             ended = facts.retract(fact, actor=actor, reason=reason)
         typer.echo(f"Fact {ended.id} ended with revision {ended.until}.")
 
@@ -84,9 +81,8 @@ def _register_changes(kb: typer.Typer) -> None:
         reason: Reason = "",
     ) -> None:
         """Give an entity, a relation or a value another name."""
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             new = facts.alias(name, entity=entity, relation=relation, value=value, actor=actor, reason=reason)
         typer.echo("The alias is added." if new else "The alias was known already.")
 
@@ -99,9 +95,8 @@ def _register_changes(kb: typer.Typer) -> None:
         reason: Reason = "",
     ) -> None:
         """Declare two relations inverse, so that a fact is forgotten in both directions."""
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             new = facts.inverse(relation, other, actor=actor, reason=reason)
         typer.echo("They are inverse now." if new else "They were known to be inverse.")
 
@@ -115,9 +110,8 @@ def _register_revisions(kb: typer.Typer) -> None:
         reason: Reason = "",
     ) -> None:
         """Revert an edit, a retraction or another change, by a new revision. Forgetting cannot be undone."""
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             changed = facts.undo(revision, actor=actor, reason=reason)
         typer.echo(f"Revision {revision} is undone: {changed:,} facts or names changed.")
 
@@ -130,9 +124,8 @@ def _register_revisions(kb: typer.Typer) -> None:
         reason: Reason = "",
     ) -> None:
         """Merge two entities into one."""
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             moved = facts.merge(entity, into=into, actor=actor, reason=reason)
         typer.echo(f"{moved:,} facts are those of {into} now.")
 
@@ -144,9 +137,8 @@ def _register_revisions(kb: typer.Typer) -> None:
         reason: Reason = "",
     ) -> None:
         """Undo a merger: the entity gets its own facts back, as they are now."""
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             moved = facts.split(entity, actor=actor, reason=reason)
         typer.echo(f"{moved:,} facts are those of {entity} again.")
 
@@ -175,11 +167,10 @@ def _register_forget(kb: typer.Typer) -> None:
     ) -> None:
         """Erase facts for good, from FILE and its history, and search FILE for anything left of them."""
         from lamlam.cli.kb_tables import print_certificate, print_closure
-        from lamlam.kb import KnowledgeBase
 
         described: dict[str, Any] = {"entity": entity, "relation": relation, "value": value, "source": source}
         described["include"] = include or ()
-        with KnowledgeBase.open(file) as facts, _written_to(certificate) as written:
+        with open_kb(file) as facts, _written_to(certificate) as written:
             if dry_run or not yes:
                 done = facts.forget(id, **described, dry_run=True)
                 print_closure(facts, done)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lamlam.cli.kb_options import Actor, File, Reason, bytes_read, progress
+from lamlam.cli.kb_options import Actor, File, Reason, bytes_read, open_kb, progress
 
 __all__ = ["register"]
 
@@ -31,9 +31,8 @@ def register(kb: typer.Typer) -> None:
     ) -> None:
         """Find the likeness from which FILE answers reworded relations, using its own facts, and keep it in FILE."""
         from lamlam.cli.kb_tables import print_calibration
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts, progress("asking questions") as on_progress:
+        with open_kb(file) as facts, progress("asking questions") as on_progress:
             found = facts.calibrate(
                 rate, rewordings=rewordings, matcher=matcher, entities=entities, dry_run=dry_run, seed=seed,
                 on_progress=on_progress, actor=actor, reason=reason,
@@ -50,13 +49,12 @@ def register(kb: typer.Typer) -> None:
         seed: Annotated[int, typer.Option(help="Seed for the training questions.")] = 0,
     ) -> None:
         """Train a classifier of relations on facts; `calibrate --matcher` makes a knowledge base use it."""
-        from lamlam.kb import KnowledgeBase
         from lamlam.kb.files import import_file
         from lamlam.kb.matching.mining import read_rewordings
         from lamlam.kb.matching.training import train_on
 
         meanings = () if rewordings is None else read_rewordings(rewordings)
-        with KnowledgeBase.open(":memory:") as facts, bytes_read("reading facts") as on_progress:
+        with open_kb(":memory:") as facts, bytes_read("reading facts") as on_progress:
             import_file(facts, sources, on_progress=on_progress)
             pairs = train_on(facts, out, meanings, seed=seed)
         typer.echo(f"{out} was trained on {pairs:,} pairs of names.")

@@ -1,18 +1,35 @@
 """What the commands of `lamlam kb` share: common options, and progress on standard error."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Annotated
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-__all__ = ["Actor", "Allow", "File", "Reason", "bytes_read", "progress"]
+if TYPE_CHECKING:
+    from lamlam.kb import KnowledgeBase
+
+__all__ = ["Actor", "Allow", "File", "Reason", "bytes_read", "open_kb", "open_to_fill", "progress"]
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="The knowledge base: a file, or postgresql://…")]
 Actor = Annotated[str, typer.Option(help="Your name, for the log.")]
 Reason = Annotated[str, typer.Option(help="The reason, for the log.")]
 Allow = Annotated[bool, typer.Option("--allow", help="Also add facts that were forgotten.")]
 _SHOWN = 200  # rows from one showing of the counter to the next
+
+
+def open_kb(file: str) -> "KnowledgeBase":
+    """Open a knowledge base; imported only here, so that `--help` is quick."""
+    from lamlam.kb import KnowledgeBase
+
+    return KnowledgeBase.open(file)
+
+
+def open_to_fill(file: str) -> "AbstractContextManager[KnowledgeBase]":
+    """Open a knowledge base to add facts, or create it."""
+    from lamlam.kb import KnowledgeBase
+
+    return KnowledgeBase.open_to_fill(file)
 
 
 @contextmanager

@@ -8,8 +8,7 @@ facts, and how the file becomes a knowledge base, is left to `kb.bulk`.
 
 import sqlite3
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
@@ -61,13 +60,8 @@ class Builder:
             self._learn()
         self._uncommitted = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Lose what was not committed, as when the process is killed."""
+    def close(self) -> None:
+        """Close; what was not committed is lost, as when the process is killed."""
         self._connection.close()
 
     def add(self, batch: Batch) -> None:

@@ -8,16 +8,16 @@ the same import is started again. Facts, aliases and sources become the same as 
 import marshal
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
-from types import TracebackType
-from typing import IO, Any, Self, TypeGuard
+from typing import IO, Any, TypeGuard
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
@@ -31,6 +31,10 @@ from lamlam.kb.writer import AddReport, checked_span
 __all__ = ["BuildProcess", "bulk_import", "can_bulk_import"]
 
 _BATCH = 50_000
+_MARSHAL = 2  # without references, which cost time
+_LENGTH_BYTES = 8
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 16)}  # glibc would keep the room of arrays that are gone
+_PROGRAM = "from lamlam.kb.bulk import _serve; _serve()"
 
 
 def can_bulk_import(database: Database) -> TypeGuard[SQLiteDatabase]:
@@ -57,27 +61,15 @@ def bulk_import(
     """
     with database.replacement() as path:
         try:
-            report = _build(path, records, source, identity or token_hex(16), actor, reason, apart)
+            with closing((BuildProcess if apart else Builder)(path, identity or token_hex(16))) as builder:
+                for batch in _batches(islice(records, builder.rows, None), source):
+                    builder.add(batch)
+                report = AddReport(*builder.finish(actor, reason))
         except BaseException as error:
             if identity is None or isinstance(error, InputError):
                 discard(path)
             raise
     return report
-
-
-def _build(
-    path: Path,
-    records: Iterable[FactRecord],
-    source: Source | None,
-    identity: str,
-    actor: str,
-    reason: str,
-    apart: bool,
-) -> AddReport:
-    with (BuildProcess if apart else Builder)(path, identity) as builder:
-        for batch in _batches(islice(records, builder.rows, None), source):
-            builder.add(batch)
-        return AddReport(*builder.finish(actor, reason))
 
 
 def _batches(records: Iterator[FactRecord], source: Source | None) -> Iterator[Batch]:
@@ -90,22 +82,14 @@ def _batches(records: Iterator[FactRecord], source: Source | None) -> Iterator[B
         batch.entities.append(canonical(checked(record.entity, "entity")))
         batch.relations.append(canonical(checked(record.relation, "relation")))
         batch.values.append(checked(record.value, "value"))
-        if record.document is not None:
-            span = checked_span(record.start, record.end)
-            batch.sources.append((place, checked(record.document, "document"), *span))
-        elif source is not None:
-            batch.sources.append((place, checked(source.document, "document"), *checked_span(source.start, source.end)))
+        origin = source if record.document is None else Source(record.document, record.start, record.end)
+        if origin is not None:
+            batch.sources.append((place, checked(origin.document, "document"), *checked_span(origin.start, origin.end)))
         if record.entity_aliases or record.relation_aliases:
             for kind, names in (("entity", record.entity_aliases), ("relation", record.relation_aliases)):
                 batch.aliases.extend((place, kind, canonical(checked(name, f"aliases.{kind}"))) for name in names)
     if batch.values:
         yield batch
-
-
-_MARSHAL = 2  # without references, which cost time
-_LENGTH_BYTES = 8
-_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 16)}  # glibc would keep the room of arrays that are gone
-_PROGRAM = "from lamlam.kb.bulk import _serve; _serve()"
 
 
 class BuildProcess:
@@ -130,12 +114,7 @@ class BuildProcess:
         facts, known = self._ask("finish", actor, reason)
         return facts, known
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         assert self._process.stdin
         assert self._process.stdout
         with suppress(BrokenPipeError):
@@ -190,15 +169,11 @@ def _serve() -> None:
 
 
 def _build_for(requests: IO[bytes], answers: IO[bytes]) -> None:
-    import sqlite3
-
-    from lamlam.kb.builder import Batch, Builder
-
     opening = _receive(requests)
     if opening is None:
         return
     try:
-        with Builder(Path(opening[1]), opening[2]) as builder:
+        with closing(Builder(Path(opening[1]), opening[2])) as builder:
             _send(answers, ("rows", builder.rows))
             while (message := _receive(requests)) is not None and message[0] == "add":
                 builder.add(Batch(*message[1]))

@@ -99,9 +99,17 @@ class Database(ABC):
     @abstractmethod
     def _execute(self, sql: str, parameters: Parameters) -> Any: ...
 
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Turn faults of the driver inside into errors of ours."""
+        try:
+            yield
+        except self._faults as error:
+            raise self._reported(error) from error
+
     @abstractmethod
     def _reported(self, error: Exception) -> LamLamError:
-        """Turn a fault of the driver into an error of ours."""
+        """Return our error for a fault of the driver."""
 
     # Transactions
 

@@ -30,6 +30,7 @@ _LARGE = 1 << 22  # bytes, from which on files are worth another process and ano
 _HEAD = 1 << 20
 
 _BAD_ROWS_KEPT = 20
+_ROWS_A_REPORT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +180,6 @@ def _counter(files: Sequence[InputFile], on_progress: Callable[[int, int], objec
         on_progress(min(done, total), total)
 
     return count
-
-
-_ROWS_A_REPORT = 1000
 
 
 def copy_database(

@@ -24,6 +24,9 @@ _FACT_TABLE = TABLES[TABLES.index("CREATE TABLE fact (") : TABLES.index(");\nCRE
 # The tables, but that of facts without the columns whose defaults every new fact has.
 NARROW_TABLES = TABLES.replace(_FACT_TABLE[_FACT_TABLE.index(",\n    until ") : -2], "")
 _AT_ONCE = 40_000
+_KIND = "proposition"
+_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # of SplitMix64
+_COMPARED_AT_ONCE = 10_000
 
 
 def finishing_steps(
@@ -110,11 +113,6 @@ def _insert_keys(
     for start in range(0, len(keys), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         insert(connection, table, 2, interleaved(keys[part].tolist(), numbers[part].tolist()), constants)
-
-
-_KIND = "proposition"
-_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # of SplitMix64
-_COMPARED_AT_ONCE = 10_000
 
 
 def proposition_digests(entities: list[int], relations: list[int], keys: np.ndarray) -> np.ndarray:

@@ -37,6 +37,13 @@ _JOINERS = "\u200c\u200d"
 _JOINED = "\u0600-\u109f"  # scripts from Arabic to Myanmar, in which a joiner between two letters does show
 _INVISIBLE = re.compile(f"[{_UNSEEN}]|(?<![{_JOINED}])[{_JOINERS}]|[{_JOINERS}](?![{_JOINED}])")
 _IGNORABLE = re.compile(f"[{_UNSEEN}{_JOINERS}]")
+_WORD = re.compile(r"[^\W_]+")
+_SHORTEST_HALVED = 6
+_MIDDLE = 1 << 31
+# Letters that lose no accent when decomposed.
+LETTERS_BEYOND_ACCENTS = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"}
+)
 
 
 def canonical(name: str) -> str:
@@ -87,15 +94,6 @@ def checked(text: str, field: str) -> str:
     except UnicodeEncodeError:
         raise InputError("holds a lone surrogate, which is not valid Unicode", field=field) from None
     return text
-
-
-_WORD = re.compile(r"[^\W_]+")
-_SHORTEST_HALVED = 6
-_MIDDLE = 1 << 31
-# Letters that lose no accent when decomposed.
-LETTERS_BEYOND_ACCENTS = str.maketrans(
-    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"}
-)
 
 
 def digest(text: str) -> int:

@@ -28,6 +28,21 @@ _CONNECT_SECONDS = 10
 _WRITER_SECONDS = 60  # how long to wait for another writer
 _ROWS_AT_A_TIME = 2000
 _WRITING = re.compile(r"\s*(INSERT|UPDATE)\b", re.IGNORECASE)
+_SCHEMA = "quote_ident(current_schema())::regnamespace"
+_STATE = """
+    SELECT current_setting('server_encoding'), current_schema(),
+    pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool
+"""
+_RIGHTS = """
+    SELECT 'meta'::regclass::oid::bigint, has_table_privilege('fact', 'INSERT') AND
+    has_table_privilege('fact', 'DELETE')
+"""
+_FOREIGN_KEYS = f"""
+    SELECT c.conrelid::regclass::text, quote_ident(a.attname), c.confrelid::regclass::text, quote_ident(b.attname)
+    FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+    JOIN pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = c.confkey[1]
+    WHERE c.contype = 'f' AND c.connamespace = {_SCHEMA}
+"""
 
 
 class PostgresDatabase(Database):
@@ -74,22 +89,17 @@ class PostgresDatabase(Database):
     # Statements
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        try:
+        with self._reporting():
             self._connection.cursor().executemany(translated(sql), rows)
-        except self._faults as error:
-            raise self._reported(error) from error
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[tuple[Any, ...]]:
         """Read through a cursor of the server, which outlives the statements that are run in between."""
         self._streams += 1
         held = not self._in_transaction()
-        try:
-            with self._connection.cursor(f"stream_{self._streams}", withhold=held) as cursor:
-                cursor.itersize = _ROWS_AT_A_TIME
-                cursor.execute(translated(sql), parameters)
-                yield from cursor
-        except self._faults as error:
-            raise self._reported(error) from error
+        with self._reporting(), self._connection.cursor(f"stream_{self._streams}", withhold=held) as cursor:
+            cursor.itersize = _ROWS_AT_A_TIME
+            cursor.execute(translated(sql), parameters)
+            yield from cursor
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -109,12 +119,10 @@ class PostgresDatabase(Database):
         self.run("SELECT pg_advisory_xact_lock(?)", (self._lock,))
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:
-        try:
-            with self._connection.cursor().copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
-        except self._faults as error:
-            raise self._reported(error) from error
+        sql = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+        with self._reporting(), self._connection.cursor().copy(sql) as copy:
+            for row in rows:
+                copy.write_row(row)
         if last_id and (sequence := self._sequence(table)):
             self.run("SELECT setval(?, ?)", (sequence, last_id))
         self.run(f"ANALYZE {table}")
@@ -156,14 +164,12 @@ class PostgresDatabase(Database):
     def digest(self) -> str:
         """Return the SHA-256 of the rows of all tables, in the order of their keys, as COPY writes them."""
         digest = hashlib.sha256()
-        try:
+        with self._reporting():
             for table, layout in LAYOUT.items():
                 sql = f"COPY (SELECT * FROM {table} ORDER BY {', '.join(layout.key)}) TO STDOUT"
                 with (self._before or self._connection).cursor().copy(sql) as copy:
                     for part in copy:
                         digest.update(part)
-        except self._faults as error:
-            raise self._reported(error) from error
         return digest.hexdigest()
 
     def erase(self, strings: Iterable[str]) -> Scan:
@@ -241,10 +247,8 @@ class PostgresDatabase(Database):
 
     def _make(self) -> None:
         sql = f"{definitions()}; COMMENT ON TABLE meta IS '{_MARK}{VERSION}'"
-        try:
+        with self._reporting():
             self._connection.execute(sql.encode())  # without parameters several statements go at once
-        except self._faults as error:
-            raise self._reported(error) from error
         self.run("INSERT INTO meta VALUES ('tombstone_key', ?)", (secrets.token_bytes(32),))
 
     # Statements and faults
@@ -281,23 +285,6 @@ class PostgresDatabase(Database):
         if self._connection.broken:
             return StoreError(f"the connection to {self.name}", f"failed: {_first_line(error)}")
         return StoreError(self.name, f"cannot be used this way: {_first_line(error)}")
-
-
-_SCHEMA = "quote_ident(current_schema())::regnamespace"
-_STATE = """
-    SELECT current_setting('server_encoding'), current_schema(),
-    pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool
-"""
-_RIGHTS = """
-    SELECT 'meta'::regclass::oid::bigint, has_table_privilege('fact', 'INSERT') AND
-    has_table_privilege('fact', 'DELETE')
-"""
-_FOREIGN_KEYS = f"""
-    SELECT c.conrelid::regclass::text, quote_ident(a.attname), c.confrelid::regclass::text, quote_ident(b.attname)
-    FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
-    JOIN pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = c.confkey[1]
-    WHERE c.contype = 'f' AND c.connamespace = {_SCHEMA}
-"""
 
 
 def _driver() -> Any:

@@ -23,6 +23,8 @@ __all__ = ["Certificate", "Certificates", "Tombstones"]
 
 _DIGEST_BYTES = 16
 _UNNAMED = "relation_erased"
+_KEY = "certificate:"
+_BEYOND = "certificate;"  # the next text after all that begin with the key
 
 
 class Tombstones:
@@ -151,10 +153,6 @@ class Certificate:
     def as_json(self) -> dict[str, Any]:
         lists = {name: list(value) for name, value in asdict(self).items() if isinstance(value, tuple)}
         return {**asdict(self), **lists, "clean": self.clean}
-
-
-_KEY = "certificate:"
-_BEYOND = "certificate;"  # the next text after all that begin with the key
 
 
 class Certificates:

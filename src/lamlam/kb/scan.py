@@ -18,6 +18,13 @@ __all__ = ["Scan", "blank_free_bytes", "occurring", "search", "searched_for"]
 _SHORTEST = 4  # fewer bytes are in any file by chance
 _FEW = 6  # patterns that are looked for one by one
 _SLOTS = 1 << 22
+# P pages of S bytes; a span is (page, start, end).
+_HEADER = 100  # of the file, at the start of page 1
+_INTERIOR, _LEAF = (2, 5), (10, 13)
+_PAGES_AT_ONCE = 2048
+_BLOCK_HEADER = 4  # of a free block: where the next one is, and the size of this one
+_TRUNK_HEADER = 8  # of a list of free pages: its next page, and how many it names
+Span = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +112,6 @@ def _found(window: bytes, patterns: set[bytes]) -> set[bytes]:
 def _slots(words: np.ndarray) -> np.ndarray:
     """Return a place in the table for each four bytes; [N] uint32 to [N] int64."""
     return ((words * np.uint32(2654435769)) >> np.uint32(10)).astype(np.int64)
-
-
-# P pages of S bytes; a span is (page, start, end).
-_HEADER = 100  # of the file, at the start of page 1
-_INTERIOR, _LEAF = (2, 5), (10, 13)
-_PAGES_AT_ONCE = 2048
-_BLOCK_HEADER = 4  # of a free block: where the next one is, and the size of this one
-_TRUNK_HEADER = 8  # of a list of free pages: its next page, and how many it names
-
-Span = tuple[int, int, int]
 
 
 def blank_free_bytes(file: BinaryIO) -> int:

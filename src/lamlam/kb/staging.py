@@ -22,6 +22,8 @@ _ROWS = 400  # in one statement: a third of the time that a row a statement take
 _TABLE = "CREATE TABLE staged (kind TEXT NOT NULL, data BLOB NOT NULL)"
 
 Pieces = Callable[[], Iterator[np.ndarray]]
+_PARTS = 16  # of the sorted hashes, so that merging new ones in takes little memory
+_RECENT = 1 << 19  # so many new hashes wait before they are merged in
 
 
 class Staging:
@@ -114,10 +116,6 @@ def interleaved(*columns: list) -> list:
     for at, column in enumerate(columns):
         flat[at :: len(columns)] = column
     return flat
-
-
-_PARTS = 16  # of the sorted hashes, so that merging new ones in takes little memory
-_RECENT = 1 << 19  # so many new hashes wait before they are merged in
 
 
 class _Sorted:

@@ -21,6 +21,9 @@ __all__ = [
 ]
 
 _FREQUENT = 10
+_BITS = 256
+_LOOKED_AT = 500
+_LINKING = ("alias", "inverse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +88,6 @@ def count_relations(database: Database) -> list[tuple[str, int]]:
     return sorted(((name, count) for name, count in held if count), key=lambda row: (-row[1], row[0]))
 
 
-_BITS = 256
-
-
 def content_digest(reader: Reader) -> str:
     """Return the sum, modulo 2**256, of the BLAKE2b digests of all facts, sources and aliases, as 64 hexadecimal
     digits.
@@ -109,10 +109,6 @@ def _parts(reader: Reader) -> Iterable[list[str | int | None]]:
             yield ["source", *proposition, source.document, source.start, source.end]
     for kind, name, target in reader.aliases():
         yield ["alias", kind, name, target]
-
-
-_LOOKED_AT = 500
-_LINKING = ("alias", "inverse")
 
 
 @dataclass(frozen=True, slots=True)

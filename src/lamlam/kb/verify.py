@@ -31,6 +31,24 @@ _SHOULD_BE_EMPTY = {
         "SELECT 1 FROM document d WHERE NOT EXISTS (SELECT 1 FROM source s WHERE s.document = d.id)"
     ),
 }
+_ONCE = {
+    "birth": ("birth date", "birthdate", "date of birth", "birth year", "year of birth", "birthday", "born", "born on"),
+    "death": ("death date", "deathdate", "date of death", "death year", "year of death", "died", "died on"),
+}
+_MOST = 50  # facts of an entity that are compared
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = rf"(?P<month>{'|'.join(_MONTHS)})[a-z]*\.?"
+_DATES = [
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"\b(?P<year>\d{4})-(?P<number>\d\d)-(?P<day>\d\d)\b",
+        rf"\b(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\.? (?:of )?{_MONTH},? (?P<year>\d{{1,4}})(?P<era> BC)?\b",
+        rf"\b{_MONTH} (?P<day>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year>\d{{1,4}})(?P<era> BC)?\b",
+        rf"\b{_MONTH},? (?P<year>\d{{1,4}})(?P<era> BC)?\b",
+        r"\b(?P<year>\d{3,4})(?P<era> BC)?\b",
+    )
+]
+_Date = tuple[int, int | None, int | None]
 
 
 def problems(database: Database, tombstones: Tombstones) -> list[str]:
@@ -131,27 +149,6 @@ def _undead(database: Database, tombstones: Tombstones) -> Iterator[str]:
         digests = {number: tombstones.propositions(*proposition) for number, *proposition in batch}
         held = tombstones.held_of(digest for forms in digests.values() for digest in forms)
         yield from (f"fact {number} was forgotten" for number, forms in digests.items() if not held.isdisjoint(forms))
-
-
-_ONCE = {
-    "birth": ("birth date", "birthdate", "date of birth", "birth year", "year of birth", "birthday", "born", "born on"),
-    "death": ("death date", "deathdate", "date of death", "death year", "year of death", "died", "died on"),
-}
-_MOST = 50  # facts of an entity that are compared
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = rf"(?P<month>{'|'.join(_MONTHS)})[a-z]*\.?"
-_DATES = [
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"\b(?P<year>\d{4})-(?P<number>\d\d)-(?P<day>\d\d)\b",
-        rf"\b(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\.? (?:of )?{_MONTH},? (?P<year>\d{{1,4}})(?P<era> BC)?\b",
-        rf"\b{_MONTH} (?P<day>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year>\d{{1,4}})(?P<era> BC)?\b",
-        rf"\b{_MONTH},? (?P<year>\d{{1,4}})(?P<era> BC)?\b",
-        r"\b(?P<year>\d{3,4})(?P<era> BC)?\b",
-    )
-]
-
-_Date = tuple[int, int | None, int | None]
 
 
 @dataclass(frozen=True, slots=True)

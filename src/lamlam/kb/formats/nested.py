@@ -24,6 +24,9 @@ _BREAKS = {"br", "p", "div", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", 
 _BOLD = {"b", "strong"}
 _HIDDEN = {"script", "style"}
 _LONGEST_LABEL = 60
+_Keys = tuple[str, ...]
+_REMARK = re.compile(r"\s*\([^()]*\)\s*$")
+_NOTE = re.compile(r"^note\s*\d*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +90,6 @@ class _Text(HTMLParser):
         if colon and label.strip() and len(label) <= _LONGEST_LABEL and bold.startswith(label.strip()):
             return label.strip(), rest.strip()
         return "", whole
-
-
-_Keys = tuple[str, ...]
-_REMARK = re.compile(r"\s*\([^()]*\)\s*$")
-_NOTE = re.compile(r"^note\s*\d*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,19 @@ _LABEL = (
     "INSERT INTO label VALUES (?, ?, ?) ON CONFLICT (iri) DO UPDATE SET name = excluded.name, rank = excluded.rank "
     "WHERE excluded.rank < rank"
 )
+NAMING = frozenset((*LABELS, ALIAS))
+TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
+_ABOUT = ("http://schema.org/about", "https://schema.org/about", "http://xmlns.com/foaf/0.1/primaryTopic")
+_OWL = "http://www.w3.org/2002/07/owl#"
+_PROPERTIES = (
+    f"{WIKIBASE}Property",
+    f"{_OWL}ObjectProperty",
+    f"{_OWL}DatatypeProperty",
+    f"{_OWL}AnnotationProperty",
+    "http://www.w3.org/1999/02/22-rdf-syntax-ns#Property",
+)
+_WIKIDATA_PROPERTY = re.compile(r".+/entity/P\d+")
+_PRAGMAS = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;"
 
 
 class Labels:
@@ -142,22 +155,6 @@ def _own_name(iri: str) -> str:
 
 def _host(iri: str) -> str:
     return iri.partition("//")[2].partition("/")[0]
-
-
-NAMING = frozenset((*LABELS, ALIAS))
-TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
-
-_ABOUT = ("http://schema.org/about", "https://schema.org/about", "http://xmlns.com/foaf/0.1/primaryTopic")
-_OWL = "http://www.w3.org/2002/07/owl#"
-_PROPERTIES = (
-    f"{WIKIBASE}Property",
-    f"{_OWL}ObjectProperty",
-    f"{_OWL}DatatypeProperty",
-    f"{_OWL}AnnotationProperty",
-    "http://www.w3.org/1999/02/22-rdf-syntax-ns#Property",
-)
-_WIKIDATA_PROPERTY = re.compile(r".+/entity/P\d+")
-_PRAGMAS = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;"
 
 
 class Survey:

@@ -17,6 +17,21 @@ from lamlam.errors import InputError, LamLamError
 __all__ = ["date_text", "entity_name", "literal_text", "local_name", "parse", "rdf_library", "relation_name"]
 
 _BLOCK = 1 << 17
+_XSD = "http://www.w3.org/2001/XMLSchema#"
+_NUMBERS = {"integer", "decimal", "double", "float", "int", "long", "short", "byte", "nonNegativeInteger",
+            "positiveInteger", "nonPositiveInteger", "negativeInteger", "unsignedInt", "unsignedLong",
+            "unsignedShort", "unsignedByte"}  # fmt: skip
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+           "November", "December")  # fmt: skip
+_DATE = re.compile(r"([+-]?\d{1,12})(?:-(\d\d)(?:-(\d\d))?)?(?:T(\d\d:\d\d)(:\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:\d\d)?")
+_YEARLESS = re.compile(r"--(\d\d)(?:-(\d\d))?(?:Z|[+-]\d\d:\d\d)?")
+_CENTURY, _DECADE, _YEAR, _MONTH, _DAY, _TIME = 7, 8, 9, 10, 11, 14  # Wikidata's precisions
+_PRECISION = {"gYear": _YEAR, "gYearMonth": _MONTH, "date": _DAY, "dateTime": _TIME, "dateTimeStamp": _TIME}
+_POINT = re.compile(r"Point\(\s*([-+.\deE]{1,30})\s+([-+.\deE]{1,30})\s*\)", re.IGNORECASE)
+_RESOURCE = re.compile(r"https?://[^/]+/resource/(.+)", re.DOTALL)
+_PAGE = re.compile(r"[?=]|\.(?:html?|xhtml|php|aspx?|jsp|cgi|pdf|txt|xml|json|rdf|ttl|nt|jpe?g|png|gif|svg|webp)$",
+                   re.IGNORECASE)  # fmt: skip
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def rdf_library() -> Any:
@@ -64,23 +79,6 @@ def _block(lines: Iterator[bytes]) -> list[bytes]:
         if size >= _BLOCK:
             break
     return block
-
-
-_XSD = "http://www.w3.org/2001/XMLSchema#"
-_NUMBERS = {"integer", "decimal", "double", "float", "int", "long", "short", "byte", "nonNegativeInteger",
-            "positiveInteger", "nonPositiveInteger", "negativeInteger", "unsignedInt", "unsignedLong",
-            "unsignedShort", "unsignedByte"}  # fmt: skip
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-           "November", "December")  # fmt: skip
-_DATE = re.compile(r"([+-]?\d{1,12})(?:-(\d\d)(?:-(\d\d))?)?(?:T(\d\d:\d\d)(:\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:\d\d)?")
-_YEARLESS = re.compile(r"--(\d\d)(?:-(\d\d))?(?:Z|[+-]\d\d:\d\d)?")
-_CENTURY, _DECADE, _YEAR, _MONTH, _DAY, _TIME = 7, 8, 9, 10, 11, 14  # Wikidata's precisions
-_PRECISION = {"gYear": _YEAR, "gYearMonth": _MONTH, "date": _DAY, "dateTime": _TIME, "dateTimeStamp": _TIME}
-_POINT = re.compile(r"Point\(\s*([-+.\deE]{1,30})\s+([-+.\deE]{1,30})\s*\)", re.IGNORECASE)
-_RESOURCE = re.compile(r"https?://[^/]+/resource/(.+)", re.DOTALL)
-_PAGE = re.compile(r"[?=]|\.(?:html?|xhtml|php|aspx?|jsp|cgi|pdf|txt|xml|json|rdf|ttl|nt|jpe?g|png|gif|svg|webp)$",
-                   re.IGNORECASE)  # fmt: skip
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def local_name(iri: str) -> str:

@@ -50,6 +50,13 @@ _FORMS = (("d", ""), ("ed", ""), ("ing", ""), ("ing", "e"), ("s", ""), ("es", ""
           ("or", "e"), ("ion", ""), ("ion", "e"), ("ation", "e"), ("ment", ""))  # fmt: skip
 _SUFFIXES = ("ational", "ization", "ations", "ation", "ition", "ments", "ment", "ings", "ing", "ance", "ence", "ions",
              "ion", "ists", "ist", "ers", "er", "ors", "or", "ed", "al", "ly", "es", "e", "y")  # fmt: skip
+FEATURES = (
+    "same_words", "core_overlap", "core_equal", "asked_beyond", "held_beyond", "rarest_beyond", "aligned_asked",
+    "aligned_held", "near_asked", "near_held", "weakest_link", "phrase_cosine", "core_cosine", "spelling",
+    "numbers_differ", "counts_differ", "opposed", "qualified", "same_head", "heads_cosine",
+    "kinds_agree", "kinds_differ", "value_fits", "value_misfits", "usual_agrees", "usual_differs",
+    "prepositions_differ", "included", "bare_asked", "bare_held",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +164,6 @@ def _wants(words: list[str], content: list[str]) -> frozenset[str]:
         "with": ("person",),
     }
     return frozenset(ending.get(words[-1], ()))
-
-
-FEATURES = (
-    "same_words", "core_overlap", "core_equal", "asked_beyond", "held_beyond", "rarest_beyond", "aligned_asked",
-    "aligned_held", "near_asked", "near_held", "weakest_link", "phrase_cosine", "core_cosine", "spelling",
-    "numbers_differ", "counts_differ", "opposed", "qualified", "same_head", "heads_cosine",
-    "kinds_agree", "kinds_differ", "value_fits", "value_misfits", "usual_agrees", "usual_differs",
-    "prepositions_differ", "included", "bare_asked", "bare_held",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

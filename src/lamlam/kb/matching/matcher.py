@@ -23,6 +23,13 @@ from lamlam.kb.similarity import relation_key
 
 __all__ = ["Candidates", "MatchSettings", "Matcher", "decide", "default_matcher", "stored_matcher"]
 
+# What no likeness outweighs: opposites that meet, a qualifier on one side alone, other numbers or ordinals.
+_VETOES = [FEATURES.index(name) for name in ("opposed", "qualified", "counts_differ")]
+_MOST = 64
+_SELDOM_SAME, _MOSTLY_SAME = 0.1, 0.9
+_VALUES_READ = 4
+_VALUES_ELSEWHERE = 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchSettings:
@@ -81,10 +88,6 @@ def decide(
     close = [at for at in order if chances[at] > chances[best] - settings.relation_margin]
     sure = chances[best] >= settings.relation and all(agree(best, at) for at in close[1:])
     return close, sure
-
-
-# What no likeness outweighs: opposites that meet, a qualifier on one side alone, other numbers or ordinals.
-_VETOES = [FEATURES.index(name) for name in ("opposed", "qualified", "counts_differ")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +173,6 @@ def default_matcher() -> Matcher:
 def stored_matcher(text: str | None) -> Matcher:
     """Return the classifier that a knowledge base keeps, or the default one."""
     return default_matcher() if text is None else Matcher.read(text)
-
-
-_MOST = 64
-_SELDOM_SAME, _MOSTLY_SAME = 0.1, 0.9
-_VALUES_READ = 4
-_VALUES_ELSEWHERE = 8
 
 
 class Candidates:

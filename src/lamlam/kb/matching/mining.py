@@ -28,6 +28,12 @@ SEEN_OFTEN = 5
 _FACTS_READ = 200
 _RELATIONS_PAIRED = 40
 _MOST_PAIRS = 2_000_000
+_KINDS = {"date": {"date", "year"}, "place": {"name"}, "number": {"number", "year"}}
+_VALUES_KEPT = 8
+_VALUES_READ = 4
+_HIDDEN_AN_ENTITY = 3
+_SWAPS = {word: other for pair in OPPOSITES for word, other in (tuple(pair), tuple(pair)[::-1])}
+_PREPOSITIONS = frozenset(("in", "by", "from", "to"))
 
 
 def sampled_entities(database: Database, most: int, seed: int) -> list[int]:
@@ -57,9 +63,6 @@ def count_pairs(database: Database, most_entities: int, seed: int = 0) -> int:
     rows = ((a, b, shared[pair], apart[pair]) for pair in sorted(kept) for a, b in (pair, pair[::-1]))
     database.many("INSERT INTO relation_pair (a, b, shared, apart) VALUES (?, ?, ?, ?)", rows)
     return len(kept)
-
-
-_KINDS = {"date": {"date", "year"}, "place": {"name"}, "number": {"number", "year"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +95,6 @@ def read_rewordings(path: str | Path) -> list[Meaning]:
             raise InputError("needs two names or more, separated by |", path=path, line=number)
         meanings.append(Meaning(synonyms, kind))
     return meanings
-
-
-_VALUES_KEPT = 8
-_VALUES_READ = 4
-_HIDDEN_AN_ENTITY = 3
-_SWAPS = {word: other for pair in OPPOSITES for word, other in (tuple(pair), tuple(pair)[::-1])}
-_PREPOSITIONS = frozenset(("in", "by", "from", "to"))
 
 
 @dataclass(frozen=True, slots=True)

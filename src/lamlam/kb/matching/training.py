@@ -37,6 +37,9 @@ _RISING = frozenset((
     "phrase_cosine", "core_cosine", "spelling", "same_head", "heads_cosine", "kinds_agree", "value_fits",
     "usual_agrees",
 ))  # fmt: skip
+_STEPS = 50
+_FACTS_OF_AN_ENTITY = 200
+_FEWEST = 50
 
 
 def train(questions: Sequence[Question], out: str | Path, *, seed: int = 0) -> int:
@@ -96,11 +99,6 @@ def _written_out(model: object) -> dict[str, object]:
         )
     bias = float(np.ravel(model._baseline_prediction)[0])  # type: ignore[attr-defined]
     return {"features": list(FEATURES), "bias": bias, "trees": trees}
-
-
-_STEPS = 50
-_FACTS_OF_AN_ENTITY = 200
-_FEWEST = 50
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ LIGHT = frozenset((
     "many", "name", "who", "by", "in", "on", "at", "as", "for", "with", "which", "what", "s",
 ))
 # fmt: on
+_ANSWERS = {18: "person", 15: "place", 28: "date", 23: "number"}  # WordNet's fields of nouns
 
 
 def _same() -> dict[str, str]:
@@ -78,9 +79,6 @@ def _same() -> dict[str, str]:
 
 
 SAME = _same()
-
-
-_ANSWERS = {18: "person", 15: "place", 28: "date", 23: "number"}  # WordNet's fields of nouns
 
 
 @dataclass(frozen=True, slots=True)
