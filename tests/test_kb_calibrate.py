@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from lamlam.cli.app import app
 from lamlam.errors import InputError
 from lamlam.kb import KnowledgeBase
-from lamlam.kb.database import keep
+from lamlam.kb.database import set_meta
 from lamlam.kb.matching.matcher import Matcher
 
 RELATIONS = ("Birth Year", "Death Year", "Birth Place", "Death Place", "Award", "Award Year", "Team", "Home Town")
@@ -60,7 +60,7 @@ def test_too_few_facts_or_no_share_are_told(tmp_path: Path) -> None:
 
 def test_settings_that_were_tampered_with_are_told(file: Path) -> None:
     with KnowledgeBase.open(file) as kb:
-        keep(kb._database, "matching", '{"relation": 7}')
+        set_meta(kb._database, "matching", '{"relation": 7}')
         with pytest.raises(InputError, match="relation"):
             kb.lookup("person 1", "Year of Birth, so to speak")
 

@@ -108,7 +108,7 @@ class BuildProcess:
         (self.rows,) = self._ask("open", str(path.absolute()), identity)
 
     def add(self, batch: tuple) -> None:
-        self._tell("add", tuple(batch))
+        self._put("add", tuple(batch))
 
     def finish(self, actor: str, reason: str) -> tuple[int, int]:
         facts, known = self._ask("finish", actor, reason)
@@ -122,18 +122,18 @@ class BuildProcess:
         self._process.wait()
         self._process.stdout.close()
 
-    def _tell(self, *message: Any) -> None:
+    def _put(self, *message: Any) -> None:
         assert self._process.stdin
         try:
             _send(self._process.stdin, message)
         except BrokenPipeError:
-            self._hear()
+            self._answer()
 
     def _ask(self, *message: Any) -> tuple:
-        self._tell(*message)
-        return self._hear()
+        self._put(*message)
+        return self._answer()
 
-    def _hear(self) -> tuple:
+    def _answer(self) -> tuple:
         assert self._process.stdout
         answer = _receive(self._process.stdout)
         if answer is None:

@@ -6,7 +6,7 @@ and brought back, or moved by a merger, under whatever id it is stated now.
 """
 
 from lamlam.errors import InputError, LamLamError
-from lamlam.kb.database import Database, keep, kept
+from lamlam.kb.database import Database, get_meta, set_meta
 from lamlam.kb.fact import Fact
 from lamlam.kb.mergers import Merger, Mergers
 from lamlam.kb.reader import Name, Reader
@@ -62,7 +62,7 @@ class Changes:
         if not changed:
             raise LamLamError(f"revision {revision} changed nothing that holds")
         key = f"{_UNDONE}{self._writer.revision}"
-        keep(self._database, key, f"{kept(self._database, key) or ''} {revision}")
+        set_meta(self._database, key, f"{get_meta(self._database, key) or ''} {revision}")
         return changed
 
     def _is_regrouped(self, revision: int) -> bool:
@@ -75,7 +75,7 @@ class Changes:
             if action in ("merge", "split", "transaction"):
                 return True
             if action == "undo":
-                targets = {int(number) for number in (kept(self._database, f"{_UNDONE}{later}") or "0").split()}
+                targets = {int(number) for number in (get_meta(self._database, f"{_UNDONE}{later}") or "0").split()}
                 undone |= targets
                 if min(targets) <= revision:
                     return True

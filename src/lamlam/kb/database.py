@@ -14,7 +14,7 @@ from lamlam.batches import batches
 from lamlam.errors import LamLamError, StoreError
 from lamlam.kb.scan import Scan
 
-__all__ = ["Database", "Parameters", "connect", "connected_to_fill", "is_url", "keep", "kept"]
+__all__ = ["Database", "Parameters", "connect", "connected_to_fill", "get_meta", "is_url", "set_meta"]
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
@@ -234,13 +234,13 @@ def is_url(address: str | Path) -> bool:
     return str(address).startswith(_SCHEMES)
 
 
-def keep(database: Database, key: str, text: str) -> None:
+def set_meta(database: Database, key: str, text: str) -> None:
     """Keep a text under a key about the knowledge base itself, replacing an older one; within an open transaction."""
     sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
     database.run(sql, (key, text.encode()))
 
 
-def kept(database: Database, key: str) -> str | None:
+def get_meta(database: Database, key: str) -> str | None:
     """Return the text that is kept under a key; None if there is none."""
     value = database.scalar("SELECT value FROM meta WHERE key = ?", (key,))
     return None if value is None else value if isinstance(value, str) else bytes(value).decode()

@@ -37,7 +37,7 @@ def finishing_steps(
     return [
         *(partial(step, connection, staging) for step in steps),
         *(partial(connection.execute, sql) for sql in INDEXES.values()),
-        partial(_tell, connection, actor, reason),
+        partial(_log_revision, connection, actor, reason),
     ]
 
 
@@ -90,7 +90,7 @@ def _complete_table(connection: sqlite3.Connection, staging: Staging) -> None:
     connection.execute("PRAGMA writable_schema = RESET")
 
 
-def _tell(connection: sqlite3.Connection, actor: str, reason: str) -> None:
+def _log_revision(connection: sqlite3.Connection, actor: str, reason: str) -> None:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     sql = "INSERT INTO revision (id, time, actor, action, reason) VALUES (?, ?, ?, 'add', ?)"
     connection.execute(sql, (REVISION, now, actor, reason))

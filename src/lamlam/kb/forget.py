@@ -46,7 +46,7 @@ class Forgetter:
         facts = self._reader.by_id(list(selection.facts))
         before = self._tombstone_count()
         namings = {fact.entity: self._closure.entity_names(fact.entity) for fact in facts}
-        self._bury(facts, namings, selection.documents, revision)
+        self._put_tombstones(facts, namings, selection.documents, revision)
         touched = self._touched(selection)
         run = self._database.run
         run(f"UPDATE fact SET supersedes = NULL WHERE supersedes IN {_MARKED}")
@@ -75,28 +75,28 @@ class Forgetter:
         erased.tombstones = self._tombstone_count() - before
         return erased
 
-    def _bury(
+    def _put_tombstones(
         self, facts: Sequence[Fact], namings: dict[str, set[str]], documents: Iterable[str], revision: int
     ) -> None:
-        stones = self._tombstones
+        tombstones = self._tombstones
         called: dict[str, set[str]] = defaultdict(set)  # each name, to all names of the entities that it names
         for names in namings.values():
             for name in names:
                 called[name] |= names
         for name in called:
-            stones.put(stones.lessened(name), revision)
+            tombstones.put(tombstones.partly_forgotten(name), revision)
         for fact in facts:
             names, values = namings[fact.entity], self._closure.values(fact.value)
             values = values.union(*(called[value] for value in values if value in called))
             for entity, relation in product(names, {fact.relation, *self._closure.relation_names(fact.relation)}):
-                buried = {stone for value in values for stone in stones.propositions(entity, relation, value)}
-                for stone in (*buried, *stones.slots(entity, relation)):
-                    stones.put(stone, revision)
+                digests = {d for value in values for d in tombstones.propositions(entity, relation, value)}
+                for digest in (*digests, *tombstones.slots(entity, relation)):
+                    tombstones.put(digest, revision)
             for value, inverse, entity in product(values, self._closure.inverses(fact.relation), names):
-                for stone in stones.propositions(value, inverse, entity):
-                    stones.put(stone, revision)
+                for digest in tombstones.propositions(value, inverse, entity):
+                    tombstones.put(digest, revision)
         for document in documents:
-            stones.put(stones.document(document), revision)
+            tombstones.put(tombstones.document(document), revision)
 
     def _is_there(self, entity: str) -> bool:
         return any(row.name == entity for row in self._reader.entities_spelled(entity))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lamlam.errors import InputError, LamLamError
-from lamlam.kb.database import Database, Parameters, kept
+from lamlam.kb.database import Database, Parameters, get_meta
 from lamlam.kb.names import canonical, normalise, normalise_prefix, probed_keys
 
 __all__ = ["Name", "NameReader"]
@@ -45,7 +45,7 @@ class NameReader:
 
     def setting(self, key: str) -> str | None:
         """Return what the knowledge base keeps under a key about itself."""
-        return kept(self.database, key)
+        return get_meta(self.database, key)
 
     def _names(self, sql: str, parameters: Parameters = ()) -> list[Name]:
         """Turn rows of an id and a name into names."""

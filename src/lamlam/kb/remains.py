@@ -6,7 +6,8 @@ cannot list what was forgotten.
 
 A knowledge base keeps its certificates itself, so every copy has them. The transaction that erases stores what is known
 by then; once the files were searched, the finished certificate replaces it. One that stays unfinished shows that the
-program ended in between."""
+program ended in between.
+"""
 
 import hashlib
 import json
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lamlam.kb.database import Database, keep, kept
+from lamlam.kb.database import Database, get_meta, set_meta
 from lamlam.kb.names import forms, normalise
 from lamlam.kb.scan import Scan
 from lamlam.kb.similarity import relation_key
@@ -57,7 +58,7 @@ class Tombstones:
         """Return the digest of an entity of which everything was forgotten."""
         return self._digest("entity", normalise(entity))
 
-    def lessened(self, entity: str) -> bytes:
+    def partly_forgotten(self, entity: str) -> bytes:
         """Return the digest of an entity of which something was forgotten."""
         return self._digest("lessened", normalise(entity))
 
@@ -89,11 +90,11 @@ class Tombstones:
 
     def unnamed(self, revision: int) -> None:
         """Note that the name of a relation was erased in this revision."""
-        keep(self._database, _UNNAMED, str(revision))
+        set_meta(self._database, _UNNAMED, str(revision))
 
     def last_unnamed(self) -> int:
         """Return the last revision in which the name of a relation was erased; 0 if none was."""
-        return int(kept(self._database, _UNNAMED) or 0)
+        return int(get_meta(self._database, _UNNAMED) or 0)
 
     def lift(self, digests: Iterable[bytes]) -> None:
         """Let what was forgotten come back."""
@@ -163,11 +164,11 @@ class Certificates:
 
     def put(self, certificate: Certificate) -> None:
         text = json.dumps(certificate.as_json(), ensure_ascii=True, separators=(",", ":"))
-        keep(self._database, f"{_KEY}{certificate.revision}", text)
+        set_meta(self._database, f"{_KEY}{certificate.revision}", text)
 
     def find(self, revision: int) -> dict[str, Any] | None:
         """Return the certificate of a revision as JSON; None if it has none."""
-        text = kept(self._database, f"{_KEY}{revision}")
+        text = get_meta(self._database, f"{_KEY}{revision}")
         return None if text is None else dict(json.loads(text))
 
     def revisions(self) -> list[int]:

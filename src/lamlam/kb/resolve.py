@@ -95,14 +95,16 @@ class Resolver:
         are too many relations to try them all against the tombstones.
         """
         had = {*self._reader.relations_held(entity.id), *self._reader.relations_held(entity.id, ended=True)}
-        stones, called = self._tombstones, {entity.name, name}
-        lost_since = stones.since(*map(stones.lessened, called))
+        tombstones, called = self._tombstones, {entity.name, name}
+        lost_since = tombstones.since(*map(tombstones.partly_forgotten, called))
         if lost_since is not None:
             named = self._reader.relations_named(_TRIED + 1)
-            if len(named) > _TRIED or stones.last_unnamed() >= lost_since:
+            if len(named) > _TRIED or tombstones.last_unnamed() >= lost_since:
                 return []
-            slots = {relation: [d for name in called for d in stones.slots(name, relation.name)] for relation in named}
-            held = stones.held_of(digest for digests in slots.values() for digest in digests)
+            slots = {
+                relation: [d for name in called for d in tombstones.slots(name, relation.name)] for relation in named
+            }
+            held = tombstones.held_of(digest for digests in slots.values() for digest in digests)
             had |= {relation for relation, digests in slots.items() if not held.isdisjoint(digests)}
         return sorted(had)
 

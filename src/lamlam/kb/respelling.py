@@ -7,7 +7,7 @@ its revisions. The form itself is left to `kb.names`.
 import logging
 
 from lamlam.errors import StoreError
-from lamlam.kb.database import Database, keep, kept
+from lamlam.kb.database import Database, get_meta, set_meta
 from lamlam.kb.names import canonical, digest, former, forms, normalise, value_key
 from lamlam.kb.writer import spell, unspell
 
@@ -23,12 +23,12 @@ def respell(database: Database) -> None:
 
     While another program writes, this does nothing, and the next opening makes up for it.
     """
-    if not database.writable or kept(database, _KEY) == _FORM:
+    if not database.writable or get_meta(database, _KEY) == _FORM:
         return
     try:
         with database.transaction():
             _Respelling(database).run()
-            keep(database, _KEY, _FORM)
+            set_meta(database, _KEY, _FORM)
     except StoreError as error:
         _LOG.info("the names are not in their canonical form yet: %s", error)
 

@@ -18,7 +18,7 @@ from lamlam.errors import InputError, LamLamError
 from lamlam.kb.bulk import bulk_import, can_bulk_import
 from lamlam.kb.changes import Changes
 from lamlam.kb.closure import Closure, Description, Selection
-from lamlam.kb.database import Database, connect, connected_to_fill, keep
+from lamlam.kb.database import Database, connect, connected_to_fill, set_meta
 from lamlam.kb.fact import Fact, Source
 from lamlam.kb.forget import Forgetter
 from lamlam.kb.reader import Reader
@@ -362,9 +362,9 @@ class KnowledgeBase(View):
         if dry_run:
             return found
         with self._revision("calibrate", actor, reason):
-            keep(self._database, "matching", found.settings.as_json())
+            set_meta(self._database, "matching", found.settings.as_json())
             if matcher is not None:
-                keep(self._database, "matcher", Path(matcher).read_text(encoding="utf-8"))
+                set_meta(self._database, "matcher", Path(matcher).read_text(encoding="utf-8"))
             return replace(found, pairs=self.learn(seed=seed))
 
     def learn(self, *, entities: int = 100_000, seed: int = 0) -> int:

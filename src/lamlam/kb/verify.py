@@ -60,7 +60,7 @@ def problems(database: Database, tombstones: Tombstones) -> list[str]:
         *_doubled(database),
         *_misnamed(database),
         *_misfiled(database),
-        *_undead(database, tombstones),
+        *_back_from_forgetting(database, tombstones),
     ]
 
 
@@ -136,7 +136,7 @@ def _spelled(database: Database, table: str) -> Iterator[bool]:
     return (normalise(name) == norm for norm, name in database.stream(sql))
 
 
-def _undead(database: Database, tombstones: Tombstones) -> Iterator[str]:
+def _back_from_forgetting(database: Database, tombstones: Tombstones) -> Iterator[str]:
     """Report facts that were forgotten and are there all the same."""
     if not tombstones.any():
         return

@@ -54,14 +54,12 @@ class Writer:
             origin = source if record.document is None else Source(record.document, record.start, record.end)
             entity, relation = self.named("entity", record.entity), self.named("relation", record.relation)
             if self._guarded and (
-                buried := self.tombstones_for(
-                    (record.entity, entity), (record.relation, relation), record.value, origin
-                )
+                held := self.tombstones_for((record.entity, entity), (record.relation, relation), record.value, origin)
             ):
                 if not allow:
                     refused.append(record)
                     continue
-                self._tombstones.lift(buried)
+                self._tombstones.lift(held)
                 allowed += 1
             fact, new = self.fact(entity, relation, record.value)
             added, known = added + new, known + (not new)
@@ -102,11 +100,11 @@ class Writer:
     ) -> set[bytes]:
         """Return the tombstones of a proposition, under any of these names, and of the document that it comes from."""
         checked(value, "value")
-        stones = self._tombstones
+        tombstones = self._tombstones
         values = self._names.same_values(value) if self._value_aliases else (value,)
         asked = product(set(entities), set(relations), values)
-        digests = [digest for proposition in asked for digest in stones.propositions(*proposition)]
-        return stones.held_of([*digests, *([stones.document(source.document)] if source else [])])
+        digests = [digest for proposition in asked for digest in tombstones.propositions(*proposition)]
+        return tombstones.held_of([*digests, *([tombstones.document(source.document)] if source else [])])
 
     def fact(
         self, entity: str, relation: str, value: str, supersedes: int | None = None, *, exactly: bool = False

@@ -192,7 +192,7 @@ class Survey:
                 again = file.path.is_file()
                 # The second pass reports what is wrong with a file, if there can be one.
                 with suppress(*[InputError] * again), opened(file.path, reading.on_progress) as lines:
-                    self._take(parse(_telling(lines if again else self._copied(lines, file.path)), file.path))
+                    self._take(parse(_relevant(lines if again else self._copied(lines, file.path)), file.path))
         database.execute("COMMIT")
         self.labels.finish()
 
@@ -239,7 +239,7 @@ def is_page(iri: str) -> bool:
     return "/wiki/" in iri
 
 
-def _telling(lines: Iterable[bytes]) -> Iterator[bytes]:
+def _relevant(lines: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the lines that may name something or concern a statement, or are the first about their subject.
 
     A cheap look at the bytes: most lines give nothing but one more fact of the subject of the line before.
@@ -247,12 +247,12 @@ def _telling(lines: Iterable[bytes]) -> Iterator[bytes]:
     last = b""
     for line in lines:
         subject = line[: line.find(b">")]
-        if subject != last or _may_tell(line):
+        if subject != last or _may_matter(line):
             last = subject
             yield line
 
 
-def _may_tell(line: bytes) -> bool:
+def _may_matter(line: bytes) -> bool:
     return (
         b"abel>" in line  # label, prefLabel, altLabel
         or b"/name>" in line
