@@ -16,7 +16,7 @@ from pyarrow import parquet
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.files import export_file, import_file
-from lamlam.kb.formats import FORMATS, InputFile, Mapping, Reading, format_of
+from lamlam.kb.formats import FORMATS, ImportContext, InputFile, Mapping, format_of
 
 MAPPING = Mapping.model_validate({"entity": ["name"], "skip": ["name"]})
 V = b'{"entity": "a", "relation": "r", "value": "v"}\n'
@@ -386,7 +386,7 @@ def test_the_papers_json_is_read_as_a_stream(tmp_path: Path) -> None:
         read += count
 
     file = InputFile(path, path.name, "json")
-    rows = FORMATS["json"].read(file, Reading([file], on_progress=seen))
+    rows = FORMATS["json"].read(file, ImportContext([file], on_progress=seen))
     assert next(rows)[1].entity == "a"
     assert read < path.stat().st_size * 0.9, "the first triplet came before the last was read"
     assert isinstance(next(rows), tuple)
@@ -398,11 +398,11 @@ def test_escapes_of_the_papers_json_are_whole_wherever_blocks_of_the_file_end(tm
     path = tmp_path / "facts.json"
     path.write_bytes(start + b"x" * (before - len(start)) + b'?\\ud83d\\ude00\\\\ud83d"]]}')
     file = InputFile(path, path.name, "json")
-    [row] = FORMATS["json"].read(file, Reading([file]))
+    [row] = FORMATS["json"].read(file, ImportContext([file]))
     assert isinstance(row, tuple)
     assert row[1].value.endswith("x?😀\\ud83d")
     path.write_bytes(start + b"x" * (before - len(start)) + b'\\ud83d"]]}')
-    [row] = FORMATS["json"].read(file, Reading([file]))
+    [row] = FORMATS["json"].read(file, ImportContext([file]))
     assert isinstance(row, InputError)
 
 

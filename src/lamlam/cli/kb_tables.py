@@ -10,7 +10,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from lamlam.kb import Certificate, Fact, KnowledgeBase, Resolution, Revision, Source, Stats
     from lamlam.kb.files import ImportReport
-    from lamlam.kb.matching.training import Calibration
+    from lamlam.kb.matching.training import MatchCalibration
 
 __all__ = [
     "places",
@@ -146,7 +146,7 @@ def print_certificate(certificate: "Certificate") -> None:
         Console().print(_plain(searched + left + shared + unsearched + "."), soft_wrap=True)
 
 
-def print_calibration(found: "Calibration", kept: bool) -> None:
+def print_calibration(found: "MatchCalibration", kept: bool) -> None:
     """Print the threshold, and its effect on the entities that it was not chosen on."""
     counted = [(f"missing: {kind}", "answered", *counts) for kind, counts in sorted(found.answered.items())]
     counted += [(f"known: {kind}", "answered correctly", *counts) for kind, counts in sorted(found.right.items())]

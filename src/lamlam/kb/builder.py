@@ -17,7 +17,7 @@ from lamlam.kb.names import normalise, stored_keys, value_key
 from lamlam.kb.schema import APPLICATION_ID, VERSION
 from lamlam.kb.staging import Dictionary, Staging, insert, interleaved, keyed
 
-__all__ = ["Batch", "Builder", "discard"]
+__all__ = ["Builder", "FactBatch", "discard"]
 
 _COMMIT_ROWS = 500_000
 _FEW_KIB, _MANY_KIB = 16 * 1024, 64 * 1024  # of cache: while rows are appended, while they are sorted
@@ -31,7 +31,7 @@ CREATE TABLE double (id INTEGER PRIMARY KEY, kept INTEGER NOT NULL);
 """
 
 
-class Batch(NamedTuple):
+class FactBatch(NamedTuple):
     """Facts as columns. `sources`: (place, document, start, end); `aliases`: (place, "entity" or "relation", name)."""
 
     entities: list[str]
@@ -64,7 +64,7 @@ class Builder:
         """Close; what was not committed is lost, as when the process is killed."""
         self._connection.close()
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: FactBatch) -> None:
         if not self._connection.in_transaction:
             self._connection.execute("BEGIN")
         entities, relations = self._named("entity", batch.entities), self._named("relation", batch.relations)
@@ -128,7 +128,7 @@ class Builder:
             owners += [number] * len(found)
         self._staging.append("entity_key", keyed(np.array(keys, np.int64), np.array(owners, np.int64)))
 
-    def _add_sources(self, batch: Batch) -> None:
+    def _add_sources(self, batch: FactBatch) -> None:
         if batch.sources:
             places, documents, starts, ends = map(list, zip(*batch.sources, strict=True))
             facts = [self.rows + 1 + place for place in places]

@@ -21,7 +21,7 @@ from typing import IO, Any, TypeGuard
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
-from lamlam.kb.builder import Batch, Builder, discard
+from lamlam.kb.builder import Builder, FactBatch, discard
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Source
 from lamlam.kb.names import canonical, checked
@@ -72,13 +72,13 @@ def bulk_import(
     return report
 
 
-def _batches(records: Iterator[FactRecord], source: Source | None) -> Iterator[Batch]:
-    batch = Batch([], [], [], [], [])
+def _batches(records: Iterator[FactRecord], source: Source | None) -> Iterator[FactBatch]:
+    batch = FactBatch([], [], [], [], [])
     for place, record in enumerate(records):
         place %= _BATCH
         if place == 0 and batch.values:
             yield batch
-            batch = Batch([], [], [], [], [])
+            batch = FactBatch([], [], [], [], [])
         batch.entities.append(canonical(checked(record.entity, "entity")))
         batch.relations.append(canonical(checked(record.relation, "relation")))
         batch.values.append(checked(record.value, "value"))
@@ -176,7 +176,7 @@ def _build_for(requests: IO[bytes], answers: IO[bytes]) -> None:
         with closing(Builder(Path(opening[1]), opening[2])) as builder:
             _send(answers, ("rows", builder.rows))
             while (message := _receive(requests)) is not None and message[0] == "add":
-                builder.add(Batch(*message[1]))
+                builder.add(FactBatch(*message[1]))
             if message is None:
                 return
             threading.Thread(target=_end_with, args=(requests,), daemon=True).start()

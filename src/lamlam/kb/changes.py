@@ -9,7 +9,7 @@ from lamlam.errors import InputError, LamLamError
 from lamlam.kb.database import Database, get_meta, set_meta
 from lamlam.kb.fact import Fact
 from lamlam.kb.mergers import Merger, Mergers
-from lamlam.kb.reader import Name, Reader
+from lamlam.kb.reader import FactReader, NameRow
 from lamlam.kb.writer import Writer
 
 __all__ = ["Changes"]
@@ -27,7 +27,7 @@ class Changes:
     """Works in an open transaction, whose revision is the writer's."""
 
     def __init__(self, database: Database, writer: Writer) -> None:
-        self._database, self._reader, self._writer = database, Reader(database), writer
+        self._database, self._reader, self._writer = database, FactReader(database), writer
         self._mergers, self._merged = Mergers(database), dict[int, list[Merger]]()
 
     # Undoing
@@ -133,7 +133,7 @@ class Changes:
         owners: dict[str, set[int]] = {}
         sql = "SELECT a.name, t.id, t.name FROM entity_alias a JOIN entity t ON t.id = a.target WHERE a.since = ?"
         for name, number, target in self._database.rows(sql, (revision,)):
-            merger = self._mergers.of(Name(number, target, ""))
+            merger = self._mergers.of(NameRow(number, target, ""))
             owners.setdefault(name, set()).update({number, merger.kept if merger else number})
         return owners
 

@@ -16,17 +16,17 @@ from lamlam.errors import InputError
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
 from lamlam.kb.names import canonical, normalise
-from lamlam.kb.reader import Name, Reader
+from lamlam.kb.reader import FactReader, NameRow
 from lamlam.kb.resolve import Resolver
 from lamlam.kb.similarity import relation_key
-from lamlam.kb.traces import Trace, Traces, included
+from lamlam.kb.traces import EntityTrace, Traces, included
 
-__all__ = ["Closure", "Description", "Reason", "Selection"]
+__all__ = ["Closure", "Description", "ErasureReason", "Selection"]
 
 _RELATED = 1000
 
 
-class Reason(StrEnum):
+class ErasureReason(StrEnum):
     """Why a fact is to be erased."""
 
     ASKED = "asked"
@@ -92,7 +92,7 @@ class Closure:
 
     def __init__(self, database: Database, resolver: Resolver) -> None:
         self._database, self._resolver = database, resolver
-        self._reader = Reader(database)
+        self._reader = FactReader(database)
         self._traces = Traces(database)
         self._statements: dict[frozenset[str], dict[str, list[_Statement]]] = {}
 
@@ -107,24 +107,28 @@ class Closure:
         if wanted and whole is None:
             raise InputError("facts that mention an entity can be included only if all of the entity is forgotten")
         documents: tuple[str, ...] = () if described.source is None else (described.source,)
-        traces: dict[int, Trace] = {}
+        traces: dict[int, EntityTrace] = {}
         if whole is not None:
             chosen, traces, named = self._tracing(whole)
-            documents = named if Trace.DOCUMENT in wanted else ()
+            documents = named if EntityTrace.DOCUMENT in wanted else ()
         else:
             chosen = self._named(described)
         stated = [fact for document in documents for fact in self._of_document(document)]
         chosen += [fact for fact in stated if self._reader.stated_only_in(fact, documents)]
         read = set(chosen)  # of those that were read in a document named after it, what no other document states
-        also = {fact: why for fact, why in traces.items() if (fact in read if why is Trace.DOCUMENT else why in wanted)}
+        also = {
+            fact: why
+            for fact, why in traces.items()
+            if (fact in read if why is EntityTrace.DOCUMENT else why in wanted)
+        }
         if not chosen and not stated and not also:
             raise _nothing(whole, len(traces))
-        closed, inferred = self._closed({**dict.fromkeys(chosen, Reason.ASKED), **also})
-        lost = set(stated) if Trace.DOCUMENT in wanted else set()
+        closed, inferred = self._closed({**dict.fromkeys(chosen, ErasureReason.ASKED), **also})
+        lost = set(stated) if EntityTrace.DOCUMENT in wanted else set()
         related = {
             fact: str(trace)
             for fact, trace in traces.items()
-            if fact not in closed and not (trace is Trace.DOCUMENT and fact in lost)
+            if fact not in closed and not (trace is EntityTrace.DOCUMENT and fact in lost)
         }
         related |= dict.fromkeys(sorted(inferred - closed.keys() - related.keys()), _INFERRED)
         sources = sum(len(fact.sources) for fact in self._reader.by_id(list(closed)))
@@ -141,7 +145,7 @@ class Closure:
         owner = None if described.entity is None else self._reader.owner(described.entity).id
         return self._described(owner, described.relation, described.value)
 
-    def _tracing(self, entity: str) -> tuple[list[int], dict[int, Trace], tuple[str, ...]]:
+    def _tracing(self, entity: str) -> tuple[list[int], dict[int, EntityTrace], tuple[str, ...]]:
         """Return an entity's own facts, those of others that mention it, and the documents that are named after it."""
         owner = self._reader.owner(entity) if self._reader.entities_meant(entity)[0] else None
         number = None if owner is None else owner.id
@@ -152,7 +156,7 @@ class Closure:
         others = {fact: trace for fact, trace in traces.items() if fact not in set(own)}
         return own, others, tuple(self._traces.documents(names).values())
 
-    def _spelled(self, owner: Name | None, entity: str) -> list[str]:
+    def _spelled(self, owner: NameRow | None, entity: str) -> list[str]:
         """Return the names of an entity as they are spelled, its own first."""
         if owner is None:
             return [entity]
@@ -234,22 +238,22 @@ class Closure:
             waiting = {number: reason for number, reason in reached.items() if number not in closed}
         return dict(sorted(closed.items())), related
 
-    def _with(self, fact: Fact) -> Iterator[tuple[int, Reason | None]]:
+    def _with(self, fact: Fact) -> Iterator[tuple[int, ErasureReason | None]]:
         """Yield the facts that go with one, each with the reason, and those that are only related to it, without."""
         if fact.supersedes is not None:
-            yield fact.supersedes, Reason.SUPERSEDED
+            yield fact.supersedes, ErasureReason.SUPERSEDED
         names, values = self.entity_names(fact.entity), self.values(fact.value)
         relations = _with_keys(self.relation_names(fact.relation))
         inverses = _with_keys(self.inverses(fact.relation))
         for statement in self._stating(names, values):
             if _is_one_of(statement.relation.name, relations):
-                yield statement.fact, Reason.SAME
+                yield statement.fact, ErasureReason.SAME
             else:
                 meant = self._resolver.means(statement.entity, statement.relation, fact.relation)
-                yield statement.fact, Reason.MEANT if meant else None
+                yield statement.fact, ErasureReason.MEANT if meant else None
         owners = {name for value in values for name in self.entity_names(value, exact=False)}
         for statement in self._stating(owners, names):
-            yield statement.fact, Reason.INVERSE if _is_one_of(statement.relation.name, inverses) else None
+            yield statement.fact, ErasureReason.INVERSE if _is_one_of(statement.relation.name, inverses) else None
 
     def _stating(self, names: set[str], values: set[str]) -> Iterator["_Statement"]:
         """Yield the facts that give an entity of one of these names one of these values."""
@@ -266,7 +270,7 @@ class Closure:
         """
         statements: dict[str, list[_Statement]] = defaultdict(list)
         for fact, entity, number, name, value in self._database.rows(sql, tuple(names)):
-            statements[normalise(value)].append(_Statement(fact, entity, Name(number, name, normalise(name))))
+            statements[normalise(value)].append(_Statement(fact, entity, NameRow(number, name, normalise(name))))
         self._statements[frozenset(names)] = statements
         return statements
 
@@ -283,7 +287,7 @@ class _Statement(NamedTuple):
 
     fact: int
     entity: int
-    relation: Name
+    relation: NameRow
 
 
 def _with_keys(names: set[str]) -> tuple[set[str], set[str]]:

@@ -50,9 +50,10 @@ class Database(ABC):
     def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a statement."""
         try:
-            return list(self._execute(sql, parameters).fetchall())
+            rows: list[tuple[Any, ...]] = self._execute(sql, parameters).fetchall()
         except self._faults as error:
             raise self._reported(error) from error
+        return rows
 
     def one(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
         """Return the first row of a statement."""

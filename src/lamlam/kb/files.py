@@ -15,8 +15,8 @@ from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
-from lamlam.kb.formats import FORMATS, InputFile, Mapping, Reading, find_files, format_of
-from lamlam.kb.schema import INDEXES, LAYOUT, Layout
+from lamlam.kb.formats import FORMATS, ImportContext, InputFile, Mapping, find_files, format_of
+from lamlam.kb.schema import INDEXES, LAYOUT, TableLayout
 from lamlam.kb.sqlite import BESIDE
 from lamlam.kb.store import KnowledgeBase
 from lamlam.kb.verify import Namesakes
@@ -71,7 +71,7 @@ def import_file(
         raise InputError(f"must be stop or skip, not '{on_error}'", field="on_error")
     places = [path] if isinstance(path, str | Path) else path
     files = find_files(map(Path, places), format, mapping)
-    reading = Reading(files, mapping, language, _counter(files, on_progress))
+    reading = ImportContext(files, mapping, language, _counter(files, on_progress))
     intake, before = _Intake(reading, on_error), kb.revision
     try:
         if sum(file.path.stat().st_size for file in files) < _LARGE:
@@ -145,7 +145,7 @@ def _identity(files: Sequence[InputFile], *settings: object) -> str:
 class _Intake:
     """The records of files; bad rows are raised, or skipped and counted."""
 
-    def __init__(self, reading: Reading, on_error: OnError) -> None:
+    def __init__(self, reading: ImportContext, on_error: OnError) -> None:
         self._reading, self._on_error = reading, on_error
         self.skipped = 0
         self.bad: list[InputError] = []
@@ -193,7 +193,7 @@ def copy_database(
     """
     count = 0
 
-    def rows(table: str, layout: Layout) -> Iterator[tuple[Any, ...]]:
+    def rows(table: str, layout: TableLayout) -> Iterator[tuple[Any, ...]]:
         nonlocal count
         where = "WHERE key <> 'erasing'" if table == "meta" else ""
         columns, key = ", ".join(layout.columns), ", ".join(layout.key)

@@ -14,7 +14,7 @@ from lamlam.kb.closure import Closure, Selection
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
 from lamlam.kb.names import normalise, value_key
-from lamlam.kb.reader import Reader
+from lamlam.kb.reader import FactReader
 from lamlam.kb.remains import Tombstones
 from lamlam.kb.writer import unspell
 
@@ -39,7 +39,7 @@ class Forgetter:
 
     def __init__(self, database: Database, tombstones: Tombstones, closure: Closure) -> None:
         self._database, self._tombstones, self._closure = database, tombstones, closure
-        self._reader = Reader(database)
+        self._reader = FactReader(database)
 
     def erase(self, selection: Selection, revision: int) -> Erased:
         """Delete the rows and all that only they used, leave tombstones, and return what was erased."""

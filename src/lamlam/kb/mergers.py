@@ -11,7 +11,7 @@ from typing import NamedTuple
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
 from lamlam.kb.names import normalise
-from lamlam.kb.reader import Name
+from lamlam.kb.reader import NameRow
 
 __all__ = ["AliasRow", "Merger", "Mergers"]
 
@@ -40,7 +40,7 @@ class Mergers:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def of(self, gone: Name) -> Merger | None:
+    def of(self, gone: NameRow) -> Merger | None:
         """Return the merger of an entity into another one; None if it is an entity of its own."""
         rows = [row for row in self.rows(gone.name) if row.target != gone.id]
         for row in reversed(rows):
@@ -57,7 +57,7 @@ class Mergers:
             AND s.alias = a.id JOIN entity_spelling n ON n.norm = s.norm AND n.alias = 0
             JOIN entity e ON e.id = n.target AND e.name = a.name WHERE a.target = ? AND a.until = 0 AND e.id <> ?
         """
-        names = (Name(row[0], row[1], normalise(row[1])) for row in self._database.rows(sql, (kept, kept)))
+        names = (NameRow(row[0], row[1], normalise(row[1])) for row in self._database.rows(sql, (kept, kept)))
         return [merger for name in names if (merger := self.of(name)) is not None and merger.kept == kept]
 
     def given(self, merger: Merger) -> list[int]:
@@ -89,9 +89,9 @@ class Mergers:
             row = moved[0]
         return False
 
-    def _name(self, entity: int) -> Name:
+    def _name(self, entity: int) -> NameRow:
         name = str(self._database.scalar("SELECT name FROM entity WHERE id = ?", (entity,)))
-        return Name(entity, name, normalise(name))
+        return NameRow(entity, name, normalise(name))
 
     def absorbed(self, fact: Fact) -> bool:
         """Whether a fact ended because its entity was merged into one that had the same fact already."""

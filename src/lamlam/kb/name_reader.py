@@ -11,13 +11,13 @@ from lamlam.errors import InputError, LamLamError
 from lamlam.kb.database import Database, Parameters, get_meta
 from lamlam.kb.names import canonical, normalise, normalise_prefix, probed_keys
 
-__all__ = ["Name", "NameReader"]
+__all__ = ["NameReader", "NameRow"]
 
 _ALIKE_UNDER_ONE_KEY = 300
 _LAST = chr(0x10FFFF)
 
 
-class Name(NamedTuple):
+class NameRow(NamedTuple):
     """A row of the entities or of the relations."""
 
     id: int
@@ -47,23 +47,23 @@ class NameReader:
         """Return what the knowledge base keeps under a key about itself."""
         return get_meta(self.database, key)
 
-    def _names(self, sql: str, parameters: Parameters = ()) -> list[Name]:
+    def _names(self, sql: str, parameters: Parameters = ()) -> list[NameRow]:
         """Turn rows of an id and a name into names."""
-        return [Name(id, name, normalise(name)) for id, name in self.database.rows(sql, parameters)]
+        return [NameRow(id, name, normalise(name)) for id, name in self.database.rows(sql, parameters)]
 
     # Entities
 
-    def entities_spelled(self, name: str) -> list[Name]:
+    def entities_spelled(self, name: str) -> list[NameRow]:
         """Return the entity of exactly this name, or else all of the same normalised name."""
         sql = f"""
             SELECT e.id, e.name FROM entity_spelling s JOIN entity e ON e.id = s.target
             WHERE s.norm = ? AND s.alias = 0 {self._known} ORDER BY e.id
         """
         norm = normalise(name)
-        found = [Name(id, spelled, norm) for id, spelled in self.database.rows(sql, (norm,))]
+        found = [NameRow(id, spelled, norm) for id, spelled in self.database.rows(sql, (norm,))]
         return [row for row in found if canonical(row.name) == canonical(name)] or found
 
-    def entities_aliased(self, name: str) -> list[Name]:
+    def entities_aliased(self, name: str) -> list[NameRow]:
         """Return the entities of which this is an alias."""
         sql = f"""
             SELECT DISTINCT e.id, e.name FROM entity_spelling s JOIN entity_alias a ON a.id = s.alias
@@ -71,7 +71,7 @@ class NameReader:
         """
         return self._names(sql, (normalise(name),))
 
-    def entities_meant(self, name: str) -> tuple[list[Name], bool]:
+    def entities_meant(self, name: str) -> tuple[list[NameRow], bool]:
         """Return the entities that a name names, and whether it does so as an alias.
 
         Entities that still have facts come before those that had some once; of the former, names before aliases.
@@ -82,7 +82,7 @@ class NameReader:
         aliased = self.entities_aliased(name)
         return (aliased, True) if aliased else (spelled, False)
 
-    def owner(self, name: str) -> Name:
+    def owner(self, name: str) -> NameRow:
         """Return the one entity that a name means. Raises `InputError` if there is none, or several."""
         found, _ = self.entities_meant(name)
         if not found:
@@ -96,7 +96,7 @@ class NameReader:
         sql = f"SELECT 1 FROM fact f WHERE f.entity = ? AND {self._holds} LIMIT 1"
         return self.database.one(sql, (entity,)) is not None
 
-    def entities_alike(self, name: str, limit: int) -> list[tuple[Name, str]]:
+    def entities_alike(self, name: str, limit: int) -> list[tuple[NameRow, str]]:
         """Return entities that share a key with a name, each with the spelling (name or alias) that does."""
         sql = f"SELECT target, alias FROM entity_key WHERE key = ? ORDER BY target, alias LIMIT {_ALIKE_UNDER_ONE_KEY}"
         hits = (hit for key in probed_keys(normalise(name)) for hit in self.database.rows(sql, (key,)))
@@ -168,7 +168,7 @@ class NameReader:
 
     # Relations
 
-    def relations_held(self, entity: int, *, ended: bool = False) -> list[Name]:
+    def relations_held(self, entity: int, *, ended: bool = False) -> list[NameRow]:
         """Return the relations in which an entity has facts, or had some that were retracted or replaced."""
         sql = f"""
             SELECT DISTINCT r.id, r.name FROM fact f JOIN relation r ON r.id = f.relation
@@ -176,11 +176,11 @@ class NameReader:
         """
         return self._names(sql, (entity,))
 
-    def relations_named(self, limit: int) -> list[Name]:
+    def relations_named(self, limit: int) -> list[NameRow]:
         """Return the first relations of all, also those in which no fact holds any more."""
         return self._names("SELECT id, name FROM relation ORDER BY id LIMIT ?", (limit,))
 
-    def relations_spelled(self, relation: str) -> list[Name]:
+    def relations_spelled(self, relation: str) -> list[NameRow]:
         """Return all relations of this normalised name."""
         sql = """
             SELECT r.id, r.name FROM relation_spelling s JOIN relation r ON r.id = s.target
@@ -199,7 +199,7 @@ class NameReader:
         """
         return {normalise(row[0]) for row in self.database.rows(sql, (norm, norm))} - {norm}
 
-    def spellings(self, relations: Sequence[Name]) -> dict[Name, list[str]]:
+    def spellings(self, relations: Sequence[NameRow]) -> dict[NameRow, list[str]]:
         """Return each relation's name and its aliases."""
         found = {relation: [relation.name] for relation in relations}
         named = {relation.id: relation for relation in relations}

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 
 from lamlam.kb.fact import Fact, Source
-from lamlam.kb.name_reader import Name, NameReader
+from lamlam.kb.name_reader import NameReader, NameRow
 from lamlam.kb.names import canonical, normalise, value_key
 
-__all__ = ["Name", "Reader"]
+__all__ = ["FactReader", "NameRow"]
 
 _SOURCED = "EXISTS (SELECT 1 FROM source s WHERE s.fact = f.id)"
 _FACT = f"""
@@ -31,7 +31,7 @@ _SLOTS_AT_ONCE = 64
 _STATED_BY_MANY = 20_000  # facts in one document
 
 
-class Reader(NameReader):
+class FactReader(NameReader):
     """Reads facts that hold now, or held at `revision`, and their names."""
 
     def slot(self, entity: str, relation: str) -> list[Fact]:

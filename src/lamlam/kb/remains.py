@@ -20,7 +20,7 @@ from lamlam.kb.names import forms, normalise
 from lamlam.kb.scan import Scan
 from lamlam.kb.similarity import relation_key
 
-__all__ = ["Certificate", "Certificates", "Tombstones"]
+__all__ = ["Certificate", "CertificateStore", "Tombstones"]
 
 _DIGEST_BYTES = 16
 _UNNAMED = "relation_erased"
@@ -72,7 +72,8 @@ class Tombstones:
 
     def hold(self, *digests: bytes) -> bool:
         """Whether one of the digests is a tombstone."""
-        return bool(self.held_of(digests))
+        sql = "SELECT 1 FROM tombstone WHERE digest = ?"
+        return any(self._database.one(sql, (digest,)) for digest in digests)
 
     def since(self, *digests: bytes) -> int | None:
         """Return the first revision in which one of the digests became a tombstone; None if none is one."""
@@ -156,7 +157,7 @@ class Certificate:
         return {**asdict(self), **lists, "clean": self.clean}
 
 
-class Certificates:
+class CertificateStore:
     """Reads certificates, and stores them inside an open transaction."""
 
     def __init__(self, database: Database) -> None:

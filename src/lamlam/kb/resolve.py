@@ -13,7 +13,7 @@ from rapidfuzz.fuzz import ratio
 
 from lamlam.kb.fact import Fact, Resolution, Status
 from lamlam.kb.names import normalise
-from lamlam.kb.reader import Name, Reader
+from lamlam.kb.reader import FactReader, NameRow
 from lamlam.kb.remains import Tombstones
 from lamlam.kb.similarity import name_similarity, relation_key, relation_similarity
 
@@ -34,14 +34,14 @@ class _Match:
     otherwise."""
 
     status: Status
-    names: tuple[Name, ...] = ()
+    names: tuple[NameRow, ...] = ()
     score: float = 1.0
 
 
 class Resolver:
     """Answers lookups from a reader's view of the facts."""
 
-    def __init__(self, reader: Reader, tombstones: Tombstones) -> None:
+    def __init__(self, reader: FactReader, tombstones: Tombstones) -> None:
         self._reader, self._tombstones = reader, tombstones
 
     def lookup(self, entity: str, relation: str) -> Resolution:
@@ -88,7 +88,7 @@ class Resolver:
         held = self._tombstones.held_of(digests.values())
         return {name for name, digest in digests.items() if digest in held}
 
-    def relations_had(self, entity: Name, name: str) -> list[Name]:
+    def relations_had(self, entity: NameRow, name: str) -> list[NameRow]:
         """Return the relations in which an entity, also called `name`, has or had facts, if they still have a name.
 
         Empty if that cannot be known: the name of a relation was erased after the entity had lost something, or there
@@ -124,7 +124,7 @@ class Resolver:
         facts = self._reader.facts_of(best[0], [best[1]])
         return Resolution(entity, relation, Status.FUZZY, tuple(facts), round(scored[best], 4))
 
-    def means(self, entity: int, held: Name, asked: str) -> bool:
+    def means(self, entity: int, held: NameRow, asked: str) -> bool:
         """Whether likeness would answer a lookup of an entity in the relation `asked` with one that it has."""
         from lamlam.kb.matching.matcher import Candidates
 
@@ -133,7 +133,7 @@ class Resolver:
 
     def _alike(self, name: str) -> _Match:
         norm = normalise(name)
-        scores: dict[Name, float] = {}
+        scores: dict[NameRow, float] = {}
         for candidate, spelling in self._reader.entities_alike(name, _CANDIDATES):
             scores[candidate] = max(scores.get(candidate, 0.0), name_similarity(norm, spelling))
         settings = self.settings()
@@ -143,7 +143,7 @@ class Resolver:
         close = sorted(candidate for candidate, score in scores.items() if score > best - settings.entity_margin)
         return _Match(Status.FUZZY if len(close) == 1 else Status.AMBIGUOUS, tuple(close), best)
 
-    def _relation(self, owner: Name, entity: str, relation: str) -> _Match:
+    def _relation(self, owner: NameRow, entity: str, relation: str) -> _Match:
         held = self._reader.relations_held(owner.id)
         norm = normalise(relation)
         if exact := [name for name in held if name.norm == norm]:
@@ -157,16 +157,16 @@ class Resolver:
             return _Match(Status.UNKNOWN_RELATION)
         return self._relation_alike(owner, held, relation)
 
-    def _one_meaning(self, meant: Sequence[Name]) -> bool:
+    def _one_meaning(self, meant: Sequence[NameRow]) -> bool:
         """Whether relations that an alias leads to are one name, or declared to be the same among themselves."""
         norms = {name.norm for name in meant}
         return all(norms <= {norm, *self._reader.relation_synonyms(norm)} for norm in norms)
 
-    def _ended(self, owner: Name, norm: str) -> bool:
+    def _ended(self, owner: NameRow, norm: str) -> bool:
         """Whether the entity's facts in just this relation were retracted: nothing similar stands in for them."""
         return any(name.norm == norm for name in self._reader.relations_held(owner.id, ended=True))
 
-    def _relation_alike(self, owner: Name, held: Sequence[Name], relation: str) -> _Match:
+    def _relation_alike(self, owner: NameRow, held: Sequence[NameRow], relation: str) -> _Match:
         """Match by the words of a relation's name or alias, else by meaning; relations of the same words count
         as one."""
         key, spelled = relation_key(relation), self._reader.spellings(held)
@@ -182,7 +182,7 @@ class Resolver:
             return _Match(Status.FUZZY, same, scores[same[0]])
         return self._relation_meant(owner, held, relation)
 
-    def _relation_meant(self, owner: Name, held: Sequence[Name], relation: str) -> _Match:
+    def _relation_meant(self, owner: NameRow, held: Sequence[NameRow], relation: str) -> _Match:
         from lamlam.kb.matching.matcher import Candidates, decide
 
         ended = [name for name in self._reader.relations_held(owner.id, ended=True) if name not in held]

@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["APPLICATION_ID", "INDEXES", "LAYOUT", "TABLES", "VERSION", "Layout", "definitions", "translated"]
+__all__ = ["APPLICATION_ID", "INDEXES", "LAYOUT", "TABLES", "VERSION", "TableLayout", "definitions", "translated"]
 
 APPLICATION_ID = 0x4C6D4B42  # "LmKB", in the header of the file
 VERSION = 3
@@ -149,7 +149,7 @@ _TOKEN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class TableLayout:
     """The columns of a table, and those of its primary key, as SQL spells them."""
 
     columns: tuple[str, ...]
@@ -161,10 +161,10 @@ class Layout:
         return self.key == ("id",)
 
 
-def _layout(definition: str) -> Layout:
+def _layout(definition: str) -> TableLayout:
     several = _KEY_OF_SEVERAL.search(definition)
     key = several[1].split(", ") if several else _KEY_OF_ONE.findall(definition)
-    return Layout(tuple(_COLUMN.findall(definition)), tuple(key))
+    return TableLayout(tuple(_COLUMN.findall(definition)), tuple(key))
 
 
 # In an order in which each table comes after those that it points at.

@@ -21,17 +21,17 @@ from lamlam.kb.closure import Closure, Description, Selection
 from lamlam.kb.database import Database, connect, connected_to_fill, set_meta
 from lamlam.kb.fact import Fact, Source
 from lamlam.kb.forget import Forgetter
-from lamlam.kb.reader import Reader
-from lamlam.kb.remains import Certificate, Certificates, Tombstones
+from lamlam.kb.reader import FactReader
+from lamlam.kb.remains import Certificate, CertificateStore, Tombstones
 from lamlam.kb.resolve import Resolver
 from lamlam.kb.respelling import respell
-from lamlam.kb.summary import Entry, Revision, Stats, count_relations, gather_stats, read_entries, read_log
+from lamlam.kb.summary import LogEntry, Revision, Stats, count_relations, gather_stats, read_entries, read_log
 from lamlam.kb.verify import Namesakes, find_namesakes, problems
 from lamlam.kb.view import View
 from lamlam.kb.writer import AddReport, Writer
 
 if TYPE_CHECKING:
-    from lamlam.kb.matching.training import Calibration
+    from lamlam.kb.matching.training import MatchCalibration
 
 __all__ = ["KnowledgeBase"]
 
@@ -48,8 +48,8 @@ class KnowledgeBase(View):
         self._tombstones = Tombstones(database)
         self._open_revision: int | None = None
         self.written: int | None = None  # the last revision that was begun through this object
-        self._certificates = Certificates(database)
-        reader = Reader(database)
+        self._certificates = CertificateStore(database)
+        reader = FactReader(database)
         super().__init__(reader, Resolver(reader, self._tombstones))
 
     @classmethod
@@ -338,7 +338,7 @@ class KnowledgeBase(View):
         on_progress: Callable[[], None] = lambda: None,
         actor: str = "",
         reason: str = "",
-    ) -> "Calibration":
+    ) -> "MatchCalibration":
         """Find the likeness from which a reworded relation is answered, and keep it.
 
         At most `rate` of what the entities don't have is answered then. Also counts which relations state the same.
@@ -386,7 +386,7 @@ class KnowledgeBase(View):
 
     def at(self, revision: int) -> View:
         """Return the knowledge base as it was after a revision; read-only, and without what was forgotten since."""
-        reader = Reader(self._database, revision)
+        reader = FactReader(self._database, revision)
         return View(reader, Resolver(reader, self._tombstones))
 
     def history(
@@ -420,7 +420,7 @@ class KnowledgeBase(View):
         """Return all writes, the oldest first."""
         return read_log(self._database)
 
-    def log_page(self, before: int | None = None, limit: int = 50) -> list[Entry]:
+    def log_page(self, before: int | None = None, limit: int = 50) -> list[LogEntry]:
         """Return the last writes, or the last before a revision; the newest first."""
         with self._database.snapshot():
             return read_entries(self._database, self.revision + 1 if before is None else before, limit)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from lamlam.kb.database import Database
-from lamlam.kb.reader import Reader
+from lamlam.kb.reader import FactReader
 
 __all__ = [
-    "Entry",
+    "LogEntry",
     "Revision",
     "Stats",
     "content_digest",
@@ -88,7 +88,7 @@ def count_relations(database: Database) -> list[tuple[str, int]]:
     return sorted(((name, count) for name, count in held if count), key=lambda row: (-row[1], row[0]))
 
 
-def content_digest(reader: Reader) -> str:
+def content_digest(reader: FactReader) -> str:
     """Return the sum, modulo 2**256, of the BLAKE2b digests of all facts, sources and aliases, as 64 hexadecimal
     digits.
 
@@ -101,7 +101,7 @@ def content_digest(reader: Reader) -> str:
     return f"{total % 2**_BITS:064x}"
 
 
-def _parts(reader: Reader) -> Iterable[list[str | int | None]]:
+def _parts(reader: FactReader) -> Iterable[list[str | int | None]]:
     for fact in reader.facts():
         proposition = [fact.entity, fact.relation, fact.value]
         yield ["fact", *proposition]
@@ -128,7 +128,7 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry(Revision):
+class LogEntry(Revision):
     """A revision, and whether it can probably be undone: it forgot nothing, and its facts still hold.
 
     Names that it gave are not looked at, so undoing may be refused all the same.
@@ -145,7 +145,7 @@ def read_log(database: Database) -> list[Revision]:
     return [Revision(*row, *(counts.get(row[0], 0) for counts in (began, ended))) for row in rows]
 
 
-def read_entries(database: Database, before: int, limit: int) -> list[Entry]:
+def read_entries(database: Database, before: int, limit: int) -> list[LogEntry]:
     """Return the last `limit` revisions with numbers under `before`, the newest first.
 
     Facts that began and ended with these are found by their ids, which follow the order of revisions.
@@ -156,7 +156,7 @@ def read_entries(database: Database, before: int, limit: int) -> list[Entry]:
         return []
     sql = "SELECT until, count(*) FROM fact WHERE until > 0 AND until BETWEEN ? AND ? GROUP BY until"
     ended = {row[0]: row[1] for row in database.rows(sql, (rows[-1][0], rows[0][0]))}
-    reader, entries, first = Reader(database), list[Entry](), 1
+    reader, entries, first = FactReader(database), list[LogEntry](), 1
     for revision, time, actor, action, reason in reversed(rows):
         first = reader.first_since(revision, first)
         began, changed = _began(database, revision, first, reader.first_since(revision + 1, first))
@@ -165,17 +165,17 @@ def read_entries(database: Database, before: int, limit: int) -> list[Entry]:
         undoable = undoable and not (changed and _is_changed(reader, revision))
         if undoable and not began and action not in _LINKING:
             undoable = not _is_restored(database, reader, revision)
-        entries.append(Entry(revision, time, actor, action, reason, began, ended.get(revision, 0), undoable))
+        entries.append(LogEntry(revision, time, actor, action, reason, began, ended.get(revision, 0), undoable))
     return entries[::-1]
 
 
-def _is_changed(reader: Reader, revision: int) -> bool:
+def _is_changed(reader: FactReader, revision: int) -> bool:
     """Whether one of the first facts that began with a revision is not stated any more, under whatever id."""
     began = islice(reader.began(revision), _LOOKED_AT)
     return any(fact.until != revision and reader.standing(fact) is None for fact in began)
 
 
-def _is_restored(database: Database, reader: Reader, revision: int) -> bool:
+def _is_restored(database: Database, reader: FactReader, revision: int) -> bool:
     """Whether the first facts that ended with a revision are all stated again: then there is nothing to undo."""
     sql = "SELECT id FROM fact WHERE until = ? AND since < ? ORDER BY id LIMIT ?"
     ended = [row[0] for row in database.rows(sql, (revision, revision, _LOOKED_AT))]

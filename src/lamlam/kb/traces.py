@@ -11,10 +11,10 @@ from enum import StrEnum
 from lamlam.errors import InputError
 from lamlam.kb.database import Database
 from lamlam.kb.names import canonical, normalise
-from lamlam.kb.reader import Reader
+from lamlam.kb.reader import FactReader
 from lamlam.kb.similarity import name_similarity
 
-__all__ = ["INCLUDABLE", "Trace", "Traces", "included", "names_it", "skeleton"]
+__all__ = ["INCLUDABLE", "EntityTrace", "Traces", "included", "names_it", "skeleton"]
 
 _WORD = re.compile(r"[^\W_]+")
 _FEWEST_LETTERS = 4  # shorter names are within other words by chance
@@ -32,7 +32,7 @@ _CONFUSABLE = str.maketrans(
 )
 
 
-class Trace(StrEnum):
+class EntityTrace(StrEnum):
     """Why another entity's fact reveals an entity."""
 
     VALUE = "names it as its value"
@@ -43,14 +43,14 @@ class Trace(StrEnum):
 
 
 INCLUDABLE = {
-    "values": Trace.VALUE,
-    "lookalikes": Trace.LOOKALIKE,
-    "documents": Trace.DOCUMENT,
-    "mentions": Trace.MENTION,
+    "values": EntityTrace.VALUE,
+    "lookalikes": EntityTrace.LOOKALIKE,
+    "documents": EntityTrace.DOCUMENT,
+    "mentions": EntityTrace.MENTION,
 }
 
 
-def included(names: Collection[str]) -> set[Trace]:
+def included(names: Collection[str]) -> set[EntityTrace]:
     """Return the kinds of traces with these names. Raises `InputError` for an unknown one."""
     for name in names:
         if name not in INCLUDABLE:
@@ -62,22 +62,24 @@ class Traces:
     """Reads what is there now, past facts included."""
 
     def __init__(self, database: Database) -> None:
-        self._database, self._reader = database, Reader(database)
+        self._database, self._reader = database, FactReader(database)
 
-    def of(self, owner: int | None, names: Sequence[str], values: Collection[str], alike: float) -> dict[int, Trace]:
+    def of(
+        self, owner: int | None, names: Sequence[str], values: Collection[str], alike: float
+    ) -> dict[int, EntityTrace]:
         """Return the facts that reveal an entity, each with the first reason; `owner` is its number, None if it has
         none.
 
         `names` are its names as they are spelled, `values` the normalised ones that are the same as a value; from
         `alike` on, names count as spelled nearly the same.
         """
-        found: dict[int, Trace] = {}
+        found: dict[int, EntityTrace] = {}
         steps = (
-            (Trace.VALUE, self._naming(values)),
-            (Trace.LOOKALIKE, self._of_entities(self._lookalikes(names), owner)),
-            (Trace.DOCUMENT, self._read_in(self.documents(names))),
-            (Trace.MENTION, self._mentioning(names)),
-            (Trace.ALIKE, self._of_entities(self._spelled_alike(names, alike), owner)),
+            (EntityTrace.VALUE, self._naming(values)),
+            (EntityTrace.LOOKALIKE, self._of_entities(self._lookalikes(names), owner)),
+            (EntityTrace.DOCUMENT, self._read_in(self.documents(names))),
+            (EntityTrace.MENTION, self._mentioning(names)),
+            (EntityTrace.ALIKE, self._of_entities(self._spelled_alike(names, alike), owner)),
         )
         for trace, facts in steps:
             for fact in facts:

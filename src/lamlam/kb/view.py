@@ -11,7 +11,7 @@ from itertools import product
 from lamlam.errors import InputError
 from lamlam.kb.fact import Fact, Resolution, Status
 from lamlam.kb.names import normalise
-from lamlam.kb.reader import Reader
+from lamlam.kb.reader import FactReader
 from lamlam.kb.resolve import Resolver
 from lamlam.kb.summary import content_digest
 
@@ -43,7 +43,7 @@ class Filter:
     text: str | None = None
 
 
-def list_facts(reader: Reader, wanted: Filter, after: int, limit: int) -> FactPage:
+def list_facts(reader: FactReader, wanted: Filter, after: int, limit: int) -> FactPage:
     """Return the first `limit` facts, or fewer, with ids beyond `after`."""
     text = normalise(wanted.text or "")
     step = _STEP if text else limit + 1
@@ -62,7 +62,7 @@ def list_facts(reader: Reader, wanted: Filter, after: int, limit: int) -> FactPa
     return FactPage(tuple(reader.by_id(found[:limit])), more)
 
 
-def _rows(reader: Reader, wanted: Filter, after: int, limit: int) -> list[tuple[int, str]]:
+def _rows(reader: FactReader, wanted: Filter, after: int, limit: int) -> list[tuple[int, str]]:
     """Return the next ids and values; each of several entities or relations is looked up by its index."""
     places = product(_any(wanted.entities), _any(wanted.relations), _any(wanted.documents))
     rows = {row for place in places for row in reader.values_after(after, limit, *place)}
@@ -76,7 +76,7 @@ def _any(numbers: Sequence[int] | None) -> Sequence[int | None]:
 class View:
     """Read-only questions. Strings are taken as they come; names are compared in their normalised form."""
 
-    def __init__(self, reader: Reader, resolver: Resolver) -> None:
+    def __init__(self, reader: FactReader, resolver: Resolver) -> None:
         self._reader, self._resolver = reader, resolver
 
     def lookup(self, entity: str, relation: str) -> Resolution:

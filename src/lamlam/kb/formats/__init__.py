@@ -15,7 +15,7 @@ from lamlam.kb.formats.nested import read_nested
 from lamlam.kb.formats.ntriples import read_ntriples
 from lamlam.kb.formats.paper import read_paper, write_paper
 from lamlam.kb.formats.parquet import read_parquet, write_parquet
-from lamlam.kb.formats.row import InputFile, Reading, Row, Rows
+from lamlam.kb.formats.row import ImportContext, InputFile, Row, Rows
 
 if TYPE_CHECKING:
     from lamlam.kb.view import View
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMATS",
     "Format",
+    "ImportContext",
     "InputFile",
     "Mapping",
-    "Reading",
     "Row",
     "Rows",
     "find_files",
@@ -38,7 +38,7 @@ __all__ = [
 class Format:
     """How facts of one format are read, in how many passes, and how they are written, if they can be."""
 
-    read: Callable[[InputFile, Reading], Rows]
+    read: Callable[[InputFile, ImportContext], Rows]
     write: Callable[["View", Iterator[Fact], Path], None] | None = None
     passes: int = 1
 

@@ -16,7 +16,7 @@ from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.kb.fact import Fact
-from lamlam.kb.formats.row import InputFile, Reading, Rows, unread_field, vetted
+from lamlam.kb.formats.row import ImportContext, InputFile, Rows, unread_field, vetted
 
 if TYPE_CHECKING:
     from lamlam.kb.view import View
@@ -32,7 +32,7 @@ _LONGEST_FIELD = 1 << 28  # characters: what follows a quote that is never close
 _Fields = tuple[int, list[str]] | InputError
 
 
-def read_csv(file: InputFile, reading: Reading) -> Rows:
+def read_csv(file: InputFile, reading: ImportContext) -> Rows:
     """Yield the rows of a file. Raises `InputError` if the first line does not name the columns."""
     path = file.path
     with opened(path, reading.on_progress) as raw:

@@ -12,7 +12,7 @@ from lamlam.corpus.lines import Entry, once, parse_line
 from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
 from lamlam.kb.fact import Fact
-from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, records, unread_field, vetted
+from lamlam.kb.formats.row import ImportContext, InputFile, Row, Rows, records, unread_field, vetted
 
 if TYPE_CHECKING:
     from lamlam.kb.view import View
@@ -23,7 +23,7 @@ _QUOTED = (b'"entity"', b'"relation"', b'"value"')
 _decode = json.JSONDecoder().decode
 
 
-def read_jsonl(file: InputFile, reading: Reading) -> Rows:
+def read_jsonl(file: InputFile, reading: ImportContext) -> Rows:
     """Yield the facts of a file; a line that cannot be read becomes an error in its place."""
     path = file.path
     with opened(path, reading.on_progress) as lines:

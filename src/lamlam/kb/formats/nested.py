@@ -15,7 +15,7 @@ from lamlam.corpus.lines import once
 from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
 from lamlam.kb.formats.mapping import Mapping, under
-from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, vetted
+from lamlam.kb.formats.row import ImportContext, InputFile, Row, Rows, vetted
 from lamlam.kb.names import normalise
 
 __all__ = ["Line", "lines_of", "read_nested"]
@@ -41,14 +41,14 @@ def lines_of(html: str) -> list[Line]:
     """Return the lines of a text that may contain HTML, without blank ones."""
     if "<" not in html and "&" not in html and "\n" not in html:
         return [Line(text)] if (text := " ".join(html.split())) else []
-    parser = _Text()
+    parser = _HtmlText()
     parser.feed(html)
     parser.close()
     parser.end_line()
     return parser.lines
 
 
-class _Text(HTMLParser):
+class _HtmlText(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.lines: list[Line] = []
@@ -101,7 +101,7 @@ class _Leaf:
     text: str
 
 
-def read_nested(file: InputFile, reading: Reading) -> Rows:
+def read_nested(file: InputFile, reading: ImportContext) -> Rows:
     """Yield the facts of a file, which contains one object or a list of them. Raises `InputError` if it does not."""
     if reading.mapping is None:
         raise InputError("is nested JSON, which needs a mapping", path=file.path)
@@ -112,10 +112,10 @@ def read_nested(file: InputFile, reading: Reading) -> Rows:
         if not isinstance(value, dict):
             yield InputError("is no JSON object", path=file.path, field=field)
             continue
-        yield from _Entity(file, reading, reading.mapping, value, f"/{index}" if many else "").rows(field)
+        yield from _JsonEntity(file, reading, reading.mapping, value, f"/{index}" if many else "").rows(field)
 
 
-def _load(file: InputFile, reading: Reading) -> Any:
+def _load(file: InputFile, reading: ImportContext) -> Any:
     with opened(file.path, reading.on_progress) as raw:
         content = raw.read()
     try:
@@ -131,10 +131,12 @@ def _load(file: InputFile, reading: Reading) -> Any:
         raise InputError("is no JSON that can be read", path=file.path) from error
 
 
-class _Entity:
+class _JsonEntity:
     """One object and what it states."""
 
-    def __init__(self, file: InputFile, reading: Reading, mapping: Mapping, value: dict[str, Any], place: str) -> None:
+    def __init__(
+        self, file: InputFile, reading: ImportContext, mapping: Mapping, value: dict[str, Any], place: str
+    ) -> None:
         self._file, self._ignored, self._mapping = file, reading.ignored, mapping
         self._leaves = list(_leaves(value, place))
 

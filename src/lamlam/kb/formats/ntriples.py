@@ -9,7 +9,7 @@ from typing import Any
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError
-from lamlam.kb.formats.row import InputFile, Reading, Rows, vetted
+from lamlam.kb.formats.row import ImportContext, InputFile, Rows, vetted
 from lamlam.kb.formats.statements import WIKIBASE, Node, node_of, property_of
 from lamlam.kb.formats.survey import NAMING, TYPE, Survey, is_page
 from lamlam.kb.formats.terms import entity_name, literal_text, parse, rdf_library, relation_name
@@ -22,7 +22,7 @@ _VOCABULARIES = (WIKIBASE, "http://www.w3.org/2002/07/owl#", "http://www.w3.org/
                  "http://www.w3.org/1999/02/22-rdf-syntax-ns#")  # fmt: skip
 
 
-def read_ntriples(file: InputFile, reading: Reading) -> Rows:
+def read_ntriples(file: InputFile, reading: ImportContext) -> Rows:
     """Yield the facts of a file; a subject's IRI is their source. Names may be in another file of the same import."""
     if reading.survey is None:
         reading.survey = Survey(reading)

@@ -18,7 +18,7 @@ from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.kb.fact import Fact
-from lamlam.kb.formats.row import InputFile, Reading, Rows, vetted
+from lamlam.kb.formats.row import ImportContext, InputFile, Rows, vetted
 
 if TYPE_CHECKING:
     from lamlam.kb.view import View
@@ -36,7 +36,7 @@ _ESCAPE = re.compile(rb"\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-
 _Events = Iterator[tuple[str, Any]]
 
 
-def read_paper(file: InputFile, reading: Reading) -> Rows:
+def read_paper(file: InputFile, reading: ImportContext) -> Rows:
     """Yield the triplets of a file. Raises `InputError`, with the line, if it is not whole JSON."""
     try:
         with opened(file.path, reading.on_progress) as raw:

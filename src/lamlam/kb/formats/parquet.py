@@ -15,7 +15,7 @@ from lamlam.corpus.parquet import parquet_library, refuse_doubled
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.kb.fact import Fact
-from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, records, unread_field, vetted
+from lamlam.kb.formats.row import ImportContext, InputFile, Row, Rows, records, unread_field, vetted
 
 if TYPE_CHECKING:
     from lamlam.kb.view import View
@@ -29,7 +29,7 @@ _NEEDED = _TEXTS[:3]
 _BATCH = 1 << 14
 
 
-def read_parquet(file: InputFile, reading: Reading) -> Rows:
+def read_parquet(file: InputFile, reading: ImportContext) -> Rows:
     """Yield the rows of a file, counted from 1 as lines are. Raises `InputError` if it is not a Parquet file of
     facts."""
     arrow, parquet = parquet_library()

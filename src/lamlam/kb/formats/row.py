@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lamlam.kb.formats.survey import Survey
     from lamlam.kb.view import View
 
-__all__ = ["InputFile", "Reading", "Row", "Rows", "records", "unread_field", "vetted"]
+__all__ = ["ImportContext", "InputFile", "Row", "Rows", "records", "unread_field", "vetted"]
 
 Row = tuple[int | None, FactRecord]  # the line, from 1, where there are lines
 Rows = Iterator[Row | InputError]
@@ -39,7 +39,7 @@ class InputFile:
 
 
 @dataclass(slots=True)
-class Reading:
+class ImportContext:
     """What the readers of one import share. `ignored` counts what is well-formed but states no fact."""
 
     files: Sequence[InputFile] = ()

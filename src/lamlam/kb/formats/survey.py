@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from lamlam.corpus.opened import opened
 from lamlam.errors import InputError
-from lamlam.kb.formats.row import Reading
+from lamlam.kb.formats.row import ImportContext
 from lamlam.kb.formats.statements import WIKIBASE, Statements, node_of
 from lamlam.kb.formats.terms import entity_name, local_name, parse, rdf_library
 from lamlam.kb.names import canonical
@@ -160,7 +160,7 @@ def _host(iri: str) -> str:
 class Survey:
     """The names of things, and the times of statements, in the files of an import."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: ImportContext) -> None:
         self._open = ExitStack()
         database = sqlite3.connect("", isolation_level=None)  # a file that SQLite removes by itself
         self._open.callback(database.close)
@@ -177,7 +177,7 @@ class Survey:
         self._open.close()
 
     @contextmanager
-    def lines(self, path: Path, reading: Reading) -> Iterator[Iterable[bytes]]:
+    def lines(self, path: Path, reading: ImportContext) -> Iterator[Iterable[bytes]]:
         """Yield the lines of a file, for the second pass."""
         if path in self._copies:
             yield self._copies[path]
@@ -185,7 +185,7 @@ class Survey:
         with opened(path, reading.on_progress) as lines:
             yield lines
 
-    def _look(self, database: sqlite3.Connection, reading: Reading) -> None:
+    def _look(self, database: sqlite3.Connection, reading: ImportContext) -> None:
         database.execute("BEGIN")
         for file in reading.files:
             if file.format == "nt":

@@ -18,7 +18,7 @@ from lamlam.errors import InputError
 from lamlam.kb.matching.features import FEATURES, Evidence, features, parse
 from lamlam.kb.matching.mining import SEEN_OFTEN
 from lamlam.kb.names import normalise
-from lamlam.kb.reader import Name, Reader
+from lamlam.kb.reader import FactReader, NameRow
 from lamlam.kb.similarity import relation_key
 
 __all__ = ["Candidates", "MatchSettings", "Matcher", "decide", "default_matcher", "stored_matcher"]
@@ -178,11 +178,11 @@ def stored_matcher(text: str | None) -> Matcher:
 class Candidates:
     """An entity's relations, for one that is asked for; of very many, only those with the most in common."""
 
-    def __init__(self, reader: Reader, entity: int, held: Sequence[Name], asked: str) -> None:
+    def __init__(self, reader: FactReader, entity: int, held: Sequence[NameRow], asked: str) -> None:
         self._reader, self._entity, self._asked = reader, entity, asked
         self._held = held if len(held) <= _MOST else _likeliest(held, asked)
 
-    def likelihoods(self) -> dict[Name, float]:
+    def likelihoods(self) -> dict[NameRow, float]:
         """Return how likely each relation is meant: by its name, or by an alias of it."""
         spelled = self._reader.spellings(self._held)
         named = [(name, spelling) for name in self._held for spelling in spelled[name]]
@@ -190,23 +190,23 @@ class Candidates:
         chances = stored_matcher(self._reader.setting("matcher")).likelihoods(
             self._asked, [(spelling, evidence[n]) for n, spelling in named]
         )
-        likely: dict[Name, float] = {}
+        likely: dict[NameRow, float] = {}
         for (name, _), chance in zip(named, chances, strict=True):
             likely[name] = max(likely.get(name, 0.0), chance)
         return {name: self._seen_together(name, chance) for name, chance in likely.items()}
 
-    def evidence(self) -> dict[Name, Evidence]:
+    def evidence(self) -> dict[NameRow, Evidence]:
         """Return the values of each, and those that the name asked for has with others."""
         usual = self._reader.values_elsewhere(self._known, self._entity, _VALUES_ELSEWHERE)
         return {name: Evidence(self._values.get(name.id, ()), usual) for name in self._held}
 
-    def agree(self, a: Name, b: Name) -> bool:
+    def agree(self, a: NameRow, b: NameRow) -> bool:
         """Whether two of the relations have the same words, or state a value in common: either may be meant then."""
         if relation_key(a.name) == relation_key(b.name):
             return True
         return not {normalise(v) for v in self._values[a.id]}.isdisjoint(normalise(v) for v in self._values[b.id])
 
-    def _seen_together(self, name: Name, chance: float) -> float:
+    def _seen_together(self, name: NameRow, chance: float) -> float:
         """Correct a likelihood by the entities that have both relations: two that mostly differ are two.
 
         Two that mostly state the same need less likeness in their names.
@@ -232,7 +232,7 @@ class Candidates:
         return self._reader.values_held(self._entity, [name.id for name in self._held], _VALUES_READ)
 
 
-def _likeliest(held: Sequence[Name], asked: str) -> list[Name]:
+def _likeliest(held: Sequence[NameRow], asked: str) -> list[NameRow]:
     """Return those that share the most words, or the beginnings of words, with what is asked for."""
     wanted = set(parse(asked).core)
     ranked = sorted(held, key=lambda name: (-len(wanted & set(parse(name.name).core)), name.id))

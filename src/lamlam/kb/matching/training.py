@@ -20,11 +20,11 @@ from lamlam.kb.matching.features import FEATURES, features
 from lamlam.kb.matching.matcher import Matcher, MatchSettings, decide, default_matcher
 from lamlam.kb.matching.mining import Meaning, Mine, Question, sampled_entities
 from lamlam.kb.names import normalise
-from lamlam.kb.reader import Reader
+from lamlam.kb.reader import FactReader
 from lamlam.kb.similarity import relation_key
 from lamlam.kb.view import View
 
-__all__ = ["Calibration", "calibrate", "sampled_facts", "train", "train_on"]
+__all__ = ["MatchCalibration", "calibrate", "sampled_facts", "train", "train_on"]
 
 _TREES, _DEPTH, _RATE, _LEAST_IN_LEAF = 80, 3, 0.08, 20
 # Which way a feature may move the likelihood, where only one makes sense.
@@ -102,7 +102,7 @@ def _written_out(model: object) -> dict[str, object]:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class MatchCalibration:
     """The settings found; and (right or wrong, number) by kind of question, on the half that they were not found on.
 
     `answered` counts answers to what has none, `right` right answers to what has one.
@@ -131,7 +131,7 @@ class _Scored:
         return close[0] if sure else None
 
 
-def sampled_facts(reader: Reader, entities: int, seed: int) -> Iterable[Fact]:
+def sampled_facts(reader: FactReader, entities: int, seed: int) -> Iterable[Fact]:
     """Yield the facts of so many entities, an entity's together; the first ones of an entity that has very many."""
     for entity in sampled_entities(reader.database, entities, seed):
         yield from islice(reader.facts(entity), _FACTS_OF_AN_ENTITY)
@@ -146,7 +146,7 @@ def calibrate(
     matcher: Matcher | None = None,
     seed: int = 0,
     on_progress: Callable[[], None] = lambda: None,
-) -> Calibration:
+) -> MatchCalibration:
     """Find settings under which at most `rate` of what the entities do not have is answered.
 
     Raises `InputError` if there are too few facts: entities with several relations are needed.
@@ -163,7 +163,7 @@ def calibrate(
     if len(absent) < _FEWEST:
         raise InputError(f"only {len(absent)} questions without an answer could be made; {_FEWEST} are needed")
     settings = next((tried for tried in _tried(start) if _share(absent, tried) <= rate), replace(start, relation=1.0))
-    return Calibration(settings, rate, *_measured(measured, settings))
+    return MatchCalibration(settings, rate, *_measured(measured, settings))
 
 
 def _tried(start: MatchSettings) -> Iterable[MatchSettings]:
