@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.resolution.data import REWORDINGS, load, part_of
 
 from lamlam.kb import KnowledgeBase
-from lamlam.kb.matching.rewordings import read_rewordings
+from lamlam.kb.matching.mining import read_rewordings
 from lamlam.kb.matching.training import train_on
 
 OUT = Path(__file__).parent.parent / "src" / "lamlam" / "kb" / "matching" / "matcher.json"

@@ -9,7 +9,7 @@ from typing import Protocol
 import psycopg
 
 from lamlam.kb import KnowledgeBase
-from lamlam.kb.layout import LAYOUT
+from lamlam.kb.schema import LAYOUT
 from postgres_server import PostgresServer
 
 __all__ = ["FilePlace", "Place", "PostgresPlace"]

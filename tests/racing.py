@@ -23,9 +23,8 @@ from lamlam.kb import KnowledgeBase
 from lamlam.kb import files as files_module
 from lamlam.kb import store as store_module
 from lamlam.kb.bulk import bulk_import
-from lamlam.kb.connect import connect, connected_to_fill
-from lamlam.kb.copy import copy_database
-from lamlam.kb.files import import_file
+from lamlam.kb.database import connect, connected_to_fill
+from lamlam.kb.files import copy_database, import_file
 from lamlam.pretrain.training import _build_knowledge_base
 from lamlam.serve.places import _fill
 

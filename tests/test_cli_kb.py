@@ -136,7 +136,7 @@ def test_an_import_says_how_many_rows_were_refused_and_succeeds(file: Path, tmp_
     _done("forget", file, "--entity", "Marie Curie", "--relation", "Field", "--yes")
     told = _done("import", file, out)
     assert "known already │ 1" in told
-    assert "refused, as they were forgotten │ 1" in told
+    assert "refused because they were forgotten │ 1" in told
     with pytest.raises(LamLamError, match="forgotten"):
         raise _call("add", file, "Marie Curie", "Field", "physics").exception or AssertionError("it was added")
 
@@ -149,7 +149,7 @@ def test_bad_rows_are_passed_over_and_told_where_asked_to(file: Path, tmp_path: 
     assert isinstance(_call("import", file, folder).exception, LamLamError)
     told = _done("import", file, folder, "--on-error", "skip")
     assert "added │ 1" in told
-    assert "bad rows, passed over │ 1" in told
+    assert "bad rows, skipped │ 1" in told
     assert "a.csv:3: has 2 fields, not 3" in told
     assert "left out: texts in other languages │ 1" in told
     assert "added │ 1" in _done("import", file, folder / "b.nt", "--language", "de")
@@ -182,7 +182,7 @@ def test_forgetting_shows_asks_and_certifies(file: Path, tmp_path: Path) -> None
     assert _done("lookup", file, "Marie Curie", "Birthplace").startswith("exact")
     told = _call("forget", file, *described, "--certificate", out, stdin="y\n")
     assert told.exit_code == 0
-    assert "none is left over" in told.stdout
+    assert "nothing is left over" in told.stdout
     assert _done("lookup", file, "Marie Curie", "Birthplace") == "forgotten"
     certificate = json.loads(out.read_text())
     assert (certificate["facts"], certificate["clean"], certificate["scan"]["left_over"]) == ([1], True, 0)
@@ -194,7 +194,7 @@ def test_forgetting_shows_asks_and_certifies(file: Path, tmp_path: Path) -> None
 def test_forgetting_a_person_lists_what_tells_of_them_and_includes_it(file: Path) -> None:
     _done("add", file, "Sorbonne", "Professor", "marie  curie")
     listed = _done("forget", file, "--entity", "Marie Curie", "--dry-run")
-    assert "Not erased, though it tells of what is" in listed
+    assert "Not erased, though it reveals what is" in listed
     assert "names it as its value" in " ".join(listed.replace("│", " ").split())
     told = _done("forget", file, "--entity", "Marie Curie", "--include", "values", "--yes")
     assert "tell of" not in told
@@ -268,7 +268,7 @@ def test_every_verb_takes_the_address_of_a_server(
     _done("export", url, out)
     assert "known already │ 2" in _done("import", url, out)
     told = _done("forget", url, "--entity", "Ada", "--yes")
-    assert "none is left over; not searched: write-ahead log." in told
+    assert "nothing is left over; not searched: write-ahead log." in told
     assert "add" in _done("log", url)
     assert "facts │ 2" in _done("stats", url)
     assert _done("verify", url).endswith("is sound.")

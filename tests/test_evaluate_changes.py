@@ -15,8 +15,8 @@ from lamlam.evaluate.completion import Row
 from lamlam.evaluate.evaluation import scratch_copy
 from lamlam.evaluate.results import Result
 from lamlam.evaluate.tasks.facts import edit_facts, forget_facts
-from lamlam.kb.connect import connect
-from lamlam.kb.copy import copy_database
+from lamlam.kb.database import connect
+from lamlam.kb.files import copy_database
 from lamlam.kb.store import KnowledgeBase
 from places import Place
 

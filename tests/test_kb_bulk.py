@@ -229,7 +229,7 @@ def test_a_file_that_is_open_elsewhere_is_not_replaced(tmp_path: Path) -> None:
 def test_while_facts_are_imported_nobody_else_opens_the_file_or_goes_on_in_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lamlam.kb.sqlite._WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("lamlam.kb.sqlite_connection.WAIT_SECONDS", 0.05)
     path = tmp_path / "kb.sqlite"
     waiting: list[sqlite3.Connection] = []
 
@@ -264,12 +264,12 @@ def test_where_something_was_written_before_facts_are_added_one_by_one(tmp_path:
 
 def test_two_names_of_one_hash_are_told_and_not_mixed_up(monkeypatch: pytest.MonkeyPatch) -> None:
     from lamlam.errors import LamLamError
-    from lamlam.kb import dictionary
+    from lamlam.kb import staging
 
-    names = dictionary.Dictionary()
+    names = staging.Dictionary()
     assert names.encode(["a", "b", "a"]) == ([1, 2, 1], [0, 1])
-    monkeypatch.setattr(dictionary, "hash", lambda name: 7, raising=False)
-    other = dictionary.Dictionary()
+    monkeypatch.setattr(staging, "hash", lambda name: 7, raising=False)
+    other = staging.Dictionary()
     other.encode(["a"])
     with pytest.raises(LamLamError, match="start the import again"):
         other.encode(["b"])

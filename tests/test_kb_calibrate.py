@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 from lamlam.cli.app import app
 from lamlam.errors import InputError
 from lamlam.kb import KnowledgeBase
+from lamlam.kb.database import set_meta
 from lamlam.kb.matching.matcher import Matcher
-from lamlam.kb.meta import keep
 
 RELATIONS = ("Birth Year", "Death Year", "Birth Place", "Death Place", "Award", "Award Year", "Team", "Home Town")
 
@@ -54,13 +54,13 @@ def test_too_few_facts_or_no_share_are_told(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="needed"):
             kb.calibrate()
         for rate in (0.0, 1.0, -1.0, float("nan")):
-            with pytest.raises(InputError, match="share"):
+            with pytest.raises(InputError, match="between 0 and 1"):
                 kb.calibrate(rate)
 
 
 def test_settings_that_were_tampered_with_are_told(file: Path) -> None:
     with KnowledgeBase.open(file) as kb:
-        keep(kb._database, "matching", '{"relation": 7}')
+        set_meta(kb._database, "matching", '{"relation": 7}')
         with pytest.raises(InputError, match="relation"):
             kb.lookup("person 1", "Year of Birth, so to speak")
 
@@ -77,7 +77,7 @@ def test_the_commands_train_and_calibrate(file: Path, tmp_path: Path) -> None:
     options = ["--rate", "0.05", "--rewordings", str(table), "--matcher", str(out)]
     done = run.invoke(app, ["kb", "calibrate", str(file), *options])
     assert done.exit_code == 0, done.output
-    assert "there: reworded" in done.output
+    assert "known: reworded" in done.output
     with KnowledgeBase.open(file) as kb:
         assert kb._reader.setting("matcher") == out.read_text(encoding="utf-8")
         assert kb.lookup("person 3", "Year of Birth").text == "0 Birth Year 3"

@@ -10,7 +10,7 @@ import pytest
 
 from lamlam.corpus import FactRecord
 from lamlam.kb import KnowledgeBase, Status
-from lamlam.kb.copy import copy_database
+from lamlam.kb.files import copy_database
 from places import FilePlace, Place
 
 SECRET = "Xanthippe Quarles"
@@ -140,7 +140,7 @@ def test_an_erasure_that_was_cut_short_can_be_made_up_for_without_opening_anew(
     place: Place, kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lamlam.kb.postgres_erasure._WAIT_SECONDS", 0.2)
-    monkeypatch.setattr("lamlam.kb.sqlite._WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("lamlam.kb.sqlite_connection.WAIT_SECONDS", 0.2)
     if isinstance(place, FilePlace):
         kb._database.run("PRAGMA busy_timeout = 50")
     with place.open() as reader, reader._database.snapshot():

@@ -12,8 +12,8 @@ import pytest
 from lamlam.corpus import FactRecord
 from lamlam.errors import LamLamError
 from lamlam.kb import KnowledgeBase, Status
-from lamlam.kb.connect import connect
-from lamlam.kb.copy import copy_database
+from lamlam.kb.database import connect
+from lamlam.kb.files import copy_database
 from places import Place
 
 MakePlace = Callable[[str], Place]
@@ -106,6 +106,6 @@ def test_a_copy_that_fails_leaves_nothing_of_it(place: Place, tmp_path: Path) ->
 
     with place.fresh() as empty, closing(connect(place.address)) as whole:
         with pytest.raises(KeyboardInterrupt):
-            copy_database(whole, empty._database, seen=fail)
+            copy_database(whole, empty._database, on_progress=fail)
         assert (empty.stats().facts, empty.log(), empty.verify()) == (0, [], [])
         assert empty.add([("a", "b", "c")]).added == 1

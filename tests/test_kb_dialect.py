@@ -2,8 +2,7 @@
 
 import pytest
 
-from lamlam.kb.dialect import definitions, translated
-from lamlam.kb.layout import LAYOUT
+from lamlam.kb.schema import LAYOUT, definitions, translated
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_the_format_is_told_by_the_ending_or_given(kb: KnowledgeBase, tmp_path: 
     for call in (import_file, export_file):
         with pytest.raises(InputError, match=r"must end in \.jsonl"):
             call(kb, tmp_path / "facts.txt")
-        with pytest.raises(InputError, match="no format 'xml'"):
+        with pytest.raises(InputError, match="unknown format 'xml'"):
             call(kb, tmp_path / "facts.txt", "xml")
     export_file(kb, tmp_path / "facts.txt", "csv")
     assert import_file(kb, tmp_path / "facts.txt", "csv").known == 1

@@ -17,8 +17,8 @@ from lamlam.corpus import FactRecord
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb import Certificate, KnowledgeBase, Source, Status
 from lamlam.kb.database import Database
-from lamlam.kb.pages import blank_free_bytes
-from lamlam.kb.scan import Scan, search
+from lamlam.kb.remains import Tombstones
+from lamlam.kb.scan import Scan, blank_free_bytes, search
 from places import FilePlace, Place
 
 in_a_file = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
@@ -235,7 +235,7 @@ def test_what_a_reader_keeps_in_the_log_is_told_and_erased_at_the_next_opening(
 ) -> None:
     path = place.address
     kb._database.run("PRAGMA busy_timeout = 50")
-    monkeypatch.setattr("lamlam.kb.sqlite._WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("lamlam.kb.sqlite_connection.WAIT_SECONDS", 0.05)
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM fact").fetchone()
@@ -409,3 +409,29 @@ def test_a_file_that_cannot_be_cleaned_can_be_read(
             assert again.verify() == ["an erasure was interrupted before the file was cleaned"]
     with place.open() as again:
         assert again.verify() == []
+
+
+def test_tombstones_of_files_made_earlier_stay_recognised() -> None:
+    """The digests are part of the file format: these were written by an earlier version under the same key."""
+    with KnowledgeBase.open(":memory:", create=True) as kb:
+        kb.add([("a", "b", "c")])
+        kb._database.run("UPDATE meta SET value = ? WHERE key = 'tombstone_key'", (bytes(range(32)),))
+        stored = Tombstones(kb._database)
+        digests = {
+            *stored.propositions("Ada Sample", "Birth Place", "Rome"),
+            *stored.slots("Ada Sample", "Birth Place"),
+            stored.entity("Ada Sample"),
+            stored.partly_forgotten("Ada Sample"),
+            stored.document("doc-1"),
+        }
+        request = stored.request({"entity": "Ada Sample"})
+    assert {digest.hex() for digest in digests} == {
+        "5886efde24a8d9cc09d890e89e9ef80c",
+        "f34abcf9dec08f5e0cbc97ae61d52920",
+        "7c7490b0e5cb7ddd10cc3cbfe825e7ec",
+        "8d8ee427810d1270f69d8644ceb4cff3",
+        "59c2fc9b7fdd1b4055c8348674a51c9f",
+        "e525fa6bd547e7deb79e09c2f8d29e61",
+        "b6a7c8c7192a1bf3eaf7383a7992e535",
+    }
+    assert request == "5727524805078b7585db609230dca8ba"

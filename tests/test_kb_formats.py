@@ -16,7 +16,7 @@ from pyarrow import parquet
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.files import export_file, import_file
-from lamlam.kb.formats import FORMATS, InputFile, Mapping, Reading, format_of
+from lamlam.kb.formats import FORMATS, ImportContext, InputFile, Mapping, format_of
 
 MAPPING = Mapping.model_validate({"entity": ["name"], "skip": ["name"]})
 V = b'{"entity": "a", "relation": "r", "value": "v"}\n'
@@ -80,12 +80,12 @@ BAD = [
     ("jsonl", V + b'{"entity": "a", "relation": "r", "val": "w"}\n',
      2, "value", "is missing", 1),
     ("jsonl", V + b'{"entity": "a", "relation": "r", "value": "v", "source": '
-     b'{"document": "d", "start": 1, "end": 99999999999999999999}}\n', 2, "source.end", "is no span", 1),
+     b'{"document": "d", "start": 1, "end": 99999999999999999999}}\n', 2, "source.end", "is not a valid span", 1),
     ("csv", b"entity,relation,value\na,r,v\nb,r\nb,r,w\n", 3, None, "has 2 fields, not 3", 2),
     ("csv", b"entity,relation,value\na,r,v\n\xff,r,v\nb,r,w\n", 3, None, "is not UTF-8", 2),
     ("csv", b"entity,relation,value\na,r,v\n__,r,v\nb,r,w\n", 3, "entity", "is blank", 2),
-    ("csv", b'entity,relation,value\na,r,v\nb,"r"x,w\nb,r,w\n', 3, None, "is no CSV", 2),
-    ("csv", b'entity,relation,value\na,r,v\nb,r,"w\n', 3, None, "is no CSV", 1),
+    ("csv", b'entity,relation,value\na,r,v\nb,"r"x,w\nb,r,w\n', 3, None, "is not valid CSV", 2),
+    ("csv", b'entity,relation,value\na,r,v\nb,r,"w\n', 3, None, "is not valid CSV", 1),
     ("csv", b"entity,value\na,v\n", 1, None, "must name the columns", 0),
     ("csv", b"entity,relation,value,value\na,r,v,w\n", 1, "value", "names several columns", 0),
     ("jsonl", V + b'{"entity": "a", "entity": "b", "relation": "r", "value": "w"}\n',
@@ -114,13 +114,13 @@ BAD = [
     ("json", b'[["a", "r", "v"]]', None, None, "is no JSON object", 0),
     ("json", b"", 1, None, "is no whole JSON", 0),
     ("nt", b'<http://x.org/t/a> <http://x.org/t/r> "v" .\n<http://x.org/t/a <oops> .\n<http://x.org/t/b> '
-     b'<http://x.org/t/r> "w" .\n', 2, None, "is no N-Triple", 2),
+     b'<http://x.org/t/r> "w" .\n', 2, None, "is not a valid N-Triple", 2),
     ("nt", b'<http://x.org/t/a> <http://x.org/t/r> "v" .\n# remark\n<http://x.org/t/a> <http://x.org/t/r> "\xff" .\n',
-     3, None, "is no N-Triple", 1),
+     3, None, "is not a valid N-Triple", 1),
     ("nt", b'<http://x.org/t/a> <http://x.org/t/r> "v" .\n<http://x.org/t/a> <http://x.org/t/r> " " .\n', 2, "value",
      "is blank", 1),
     ("nt", b'<http://x.org/t/a> <http://x.org/t/r> "v" .\n<http://x.org/t/a> <http://x.org/t/r> "cut', 2, None,
-     "is no N-Triple", 1),
+     "is not a valid N-Triple", 1),
     ("nested", b'[{"name": "a", "r": "v"}, 7, {"name": "b", "r": "w"}]', None, "[1]", "is no JSON object", 2),
     ("nested", b'[{"name": "a", "r": "v"}, {"r": "w"}]', None, "[1]", "names no entity: nothing at name", 1),
     ("nested", b'[{"name": "a", "r": "v"}, {"name": "b", "r": "\\u0000"}]', None, "/1/r: value", "NUL character", 1),
@@ -325,7 +325,7 @@ def test_a_folder_and_several_files_are_one_import_with_one_count_of_bytes(kb: K
     single = tmp_path / "c.nt"
     single.write_bytes(b'<http://x.org/t/c> <http://x.org/t/r> "x" .\n')
     told: list[tuple[int, int]] = []
-    report = import_file(kb, [folder, single], seen=lambda done, total: told.append((done, total)))
+    report = import_file(kb, [folder, single], on_progress=lambda done, total: told.append((done, total)))
     assert report.added == 3
     assert [fact.entity for fact in kb.facts()] == ["a", "b", "c"]
     assert len(kb.log()) == 1
@@ -386,7 +386,7 @@ def test_the_papers_json_is_read_as_a_stream(tmp_path: Path) -> None:
         read += count
 
     file = InputFile(path, path.name, "json")
-    rows = FORMATS["json"].read(file, Reading([file], seen=seen))
+    rows = FORMATS["json"].read(file, ImportContext([file], on_progress=seen))
     assert next(rows)[1].entity == "a"
     assert read < path.stat().st_size * 0.9, "the first triplet came before the last was read"
     assert isinstance(next(rows), tuple)
@@ -398,11 +398,11 @@ def test_escapes_of_the_papers_json_are_whole_wherever_blocks_of_the_file_end(tm
     path = tmp_path / "facts.json"
     path.write_bytes(start + b"x" * (before - len(start)) + b'?\\ud83d\\ude00\\\\ud83d"]]}')
     file = InputFile(path, path.name, "json")
-    [row] = FORMATS["json"].read(file, Reading([file]))
+    [row] = FORMATS["json"].read(file, ImportContext([file]))
     assert isinstance(row, tuple)
     assert row[1].value.endswith("x?😀\\ud83d")
     path.write_bytes(start + b"x" * (before - len(start)) + b'\\ud83d"]]}')
-    [row] = FORMATS["json"].read(file, Reading([file]))
+    [row] = FORMATS["json"].read(file, ImportContext([file]))
     assert isinstance(row, InputError)
 
 
@@ -446,7 +446,7 @@ def test_no_bytes_make_a_reader_fail_otherwise_than_it_says(tmp_path: Path, form
 
 def test_formats_that_cannot_be_written_are_told(kb: KnowledgeBase, tmp_path: Path) -> None:
     for format in ("nt", "nested"):
-        with pytest.raises(InputError, match="there is no format"):
+        with pytest.raises(InputError, match="unknown format"):
             export_file(kb, tmp_path / "facts", format)
     with pytest.raises(InputError, match=r"must end in \.jsonl, \.csv, \.json, \.parquet"):
         export_file(kb, tmp_path / "facts.jsonl.gz")

@@ -108,8 +108,8 @@ def test_a_document_that_states_much_is_read_in_another_way_to_the_same_end(
 def test_a_search_for_a_text_looks_at_so_many_values_and_says_where_to_go_on(
     kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lamlam.kb.listing._STEP", 2)
-    monkeypatch.setattr("lamlam.kb.listing._LOOKED_AT", 4)
+    monkeypatch.setattr("lamlam.kb.view._STEP", 2)
+    monkeypatch.setattr("lamlam.kb.view._LOOKED_AT", 4)
     asked = list[str]()
     rows = kb._database.rows
     monkeypatch.setattr(kb._database, "rows", lambda sql, *rest: asked.append(sql) or rows(sql, *rest))

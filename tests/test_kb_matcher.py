@@ -11,13 +11,9 @@ import pytest
 
 from lamlam.errors import InputError, LamLamError
 from lamlam.kb import KnowledgeBase, Status
-from lamlam.kb.matching.decision import decide
-from lamlam.kb.matching.features import FEATURES, Evidence, features
-from lamlam.kb.matching.matcher import Matcher, default_matcher
-from lamlam.kb.matching.mining import Mine
-from lamlam.kb.matching.phrase import kind_of_value, parse
-from lamlam.kb.matching.rewordings import Meaning, read_rewordings
-from lamlam.kb.matching.settings import MatchSettings
+from lamlam.kb.matching.features import FEATURES, Evidence, features, kind_of_value, parse
+from lamlam.kb.matching.matcher import Matcher, MatchSettings, decide, default_matcher
+from lamlam.kb.matching.mining import Meaning, Mine, read_rewordings
 from lamlam.kb.matching.training import train_on
 from lamlam.kb.similarity import name_similarity
 
@@ -214,7 +210,7 @@ def test_settings_name_the_field_that_is_wrong(wrong: dict[str, object]) -> None
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"features": [], "trees": [], "bias": 0}', "null"])
 def test_a_file_that_is_no_classifier_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "m.json").write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=r"m\.json.*no classifier"):
+    with pytest.raises(InputError, match=r"m\.json.*not a classifier"):
         Matcher.load(tmp_path / "m.json")
 
 

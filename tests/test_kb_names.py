@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lamlam.corpus import FactRecord
 from lamlam.kb import KnowledgeBase, Source, Status
-from lamlam.kb.copy import copy_database
+from lamlam.kb.files import copy_database
 from lamlam.kb.names import canonical, normalise
 from lamlam.kb.schema import APPLICATION_ID
 from lamlam.kb.similarity import name_similarity

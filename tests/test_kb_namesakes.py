@@ -6,7 +6,7 @@ import pytest
 
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.files import import_file
-from lamlam.kb.namesakes import Namesakes
+from lamlam.kb.verify import Namesakes
 from places import Place
 
 SMITH = Namesakes("John Smith", "Birth Date", ("1 May 1950", "1970-06-03"))

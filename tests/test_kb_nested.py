@@ -13,7 +13,7 @@ from lamlam.errors import InputError
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.files import import_file
 from lamlam.kb.formats import Mapping, load_mapping
-from lamlam.kb.formats.html import Line, lines_of
+from lamlam.kb.formats.nested import Line, lines_of
 
 MAPPING = Path(__file__).resolve().parents[1] / "mappings" / "factbook.yaml"
 
@@ -108,7 +108,7 @@ def test_the_first_name_that_is_there_is_the_entity_and_others_are_aliases(kb: K
         ("entity: [name]\nlongest: 0\n", r"field 'longest'"),
         ("entity: [name]\nsplit: [{path: a, at: ''}]\n", r"field 'split\.0\.at"),
         ("- a\n", r"map\.yaml"),
-        ("entity: [name\nx: y: z\n", r"map\.yaml:2: is no YAML"),
+        ("entity: [name\nx: y: z\n", r"map\.yaml:2: is not valid YAML"),
         ("", r"map\.yaml"),
     ],
 )

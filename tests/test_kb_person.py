@@ -113,7 +113,7 @@ def test_names_that_mergers_and_undone_aliases_left_go_with_the_person(place: Pl
 
 def test_someone_of_whom_nothing_is_stated_is_found_in_values(kb: KnowledgeBase) -> None:
     kb.add([("Acme Ltd", "Treasurer", "Bo Sample")])
-    with pytest.raises(InputError, match=r"no entity 'Bo Sample', but facts that tell of it \(1\)"):
+    with pytest.raises(InputError, match=r"no entity 'Bo Sample', but facts of others mention it \(1\)"):
         kb.forget(entity="Bo Sample")
     assert kb.forget(entity="Bo Sample", include=["values"]).erased["fact"] == 1
     assert kb.lookup("Acme Ltd", "Treasurer").status is Status.FORGOTTEN

@@ -181,7 +181,7 @@ def _served_read_only(path: Path) -> int:
 
 def test_a_log_that_is_out_of_reach_is_refused_with_the_way_out(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the file alone was copied while it was open, or a machine was cut off."""
-    monkeypatch.setattr("lamlam.kb.sqlite._PASSING_SECONDS", 0.1)
+    monkeypatch.setattr("lamlam.kb.sqlite_connection._PASSING_SECONDS", 0.1)
     with closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA journal_mode = WAL")
     with monkeypatch.context() as patch:

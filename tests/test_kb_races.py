@@ -15,8 +15,8 @@ from lamlam.corpus import Corpus, FactRecord
 from lamlam.errors import InputError
 from lamlam.kb import KnowledgeBase, Status
 from lamlam.kb.bulk import bulk_import, can_bulk_import
-from lamlam.kb.connect import connect, connected_to_fill
-from lamlam.kb.copy import copy_database
+from lamlam.kb.database import connect, connected_to_fill
+from lamlam.kb.files import copy_database
 from lamlam.kb.sqlite import SQLiteDatabase
 from lamlam.pretrain.training import _build_knowledge_base
 from racing import race

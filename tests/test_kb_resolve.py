@@ -216,3 +216,14 @@ def test_many_lookups_together_find_what_each_finds_alone(
         assert kb.lookup_many(asked) == [kb.lookup(*pair) for pair in asked]
         early = kb.at(1)
         assert early.lookup_many(asked) == [early.lookup(*pair) for pair in asked]
+
+
+def test_relations_that_an_alias_leads_to_answer_together_once_they_are_aliases_of_each_other() -> None:
+    names = ("Birthplace", "Birth Place", "Place of Birth")
+    with KnowledgeBase.open(":memory:") as kb:
+        kb.add([("Ada", names[0], "Rome"), ("Ada", names[1], "Lazio"), ("Bob", names[2], "Oslo")])
+        kb.alias(names[1], relation=names[2])
+        kb.alias(names[0], relation=names[2])
+        assert kb.lookup("Ada", names[2]).status is Status.AMBIGUOUS
+        kb.alias(names[0], relation=names[1])
+        assert kb.lookup("Ada", names[2]).values == ("Rome", "Lazio")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -278,8 +279,8 @@ def test_verify_compares_the_schema(tmp_path: Path) -> None:
         kb._database.run("DROP INDEX fact_slot")
         kb._database.run("CREATE TABLE mine (id INTEGER)")
         assert sorted(kb.verify()) == [
-            "fact_slot is no table or index of this version of the schema",
-            "mine is no table or index of this version of the schema",
+            "fact_slot is not a table or index of this version of the schema",
+            "mine is not a table or index of this version of the schema",
         ]
 
 
@@ -333,3 +334,12 @@ def test_a_read_only_file_can_be_read(tmp_path: Path, monkeypatch: pytest.Monkey
         assert kb.lookup(*CURIE[:2]).found
         with pytest.raises(LamLamError, match="read-only"):
             kb.retract(1)
+
+
+def test_statements_keep_those_of_an_entity_together(place: Place) -> None:
+    with place.fresh() as kb:
+        kb.add([("Ada", "Trade", "baker"), ("Bob", "Trade", "cook"), ("Ada", "Born In", "Rome")])
+        kb.edit(next(kb.facts("Bob", "Trade")).id, value="smith")
+        found = list(kb.statements())
+    assert sorted(found) == [("Ada", "Born In", "Rome"), ("Ada", "Trade", "baker"), ("Bob", "Trade", "smith")]
+    assert len(list(groupby(found, key=lambda statement: statement[0]))) == 2

@@ -119,7 +119,7 @@ def test_an_erasure_that_somebodys_reading_cut_short_is_made_up_for_soon(
     address: str | Path, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lamlam.kb.postgres_erasure._WAIT_SECONDS", 0.1)
-    monkeypatch.setattr("lamlam.kb.sqlite._WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("lamlam.kb.sqlite_connection.WAIT_SECONDS", 0.1)
     monkeypatch.setattr("lamlam.serve.knowledge._IDLE_SECONDS", 0.1)
     knowledge = Knowledge(address)
 

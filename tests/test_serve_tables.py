@@ -200,7 +200,7 @@ ILL_FORMED = [
     (HEAD + f"1,{'x' * 501},b,c\n", "entity", "line 2: is longer than 500 characters"),
     (HEAD + f"1,a,b,{'x' * 2001}\n", "value", "line 2: is longer than 2000 characters"),
     (HEAD + "1,a,b,c\x00d\n", "value", "line 2: holds a NUL"),
-    (HEAD + '1,a,b,"c\n', None, "line 2: is no CSV"),
+    (HEAD + '1,a,b,"c\n', None, "line 2: is not valid CSV"),
     (HEAD + ",a,b,c\n" * 7, None, "a table may have 6 rows"),
 ]
 

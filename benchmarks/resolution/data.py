@@ -14,7 +14,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from lamlam.corpus.documents import documents_from_paper
-from lamlam.kb.matching.rewordings import read_rewordings
+from lamlam.kb.matching.mining import read_rewordings
 from lamlam.kb.names import normalise
 from lamlam.kb.similarity import relation_key
 

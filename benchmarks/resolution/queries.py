@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 from benchmarks.resolution.data import COUNTRIES, REWORDINGS, Benchmark, data_folder, hash_share, part_of
 from benchmarks.resolution.names import PERTURBATIONS, lookalikes
-from lamlam.kb.lexicon import OPPOSITES
-from lamlam.kb.matching.rewordings import read_rewordings
+from lamlam.kb.matching.mining import read_rewordings
 from lamlam.kb.names import normalise
-from lamlam.kb.similarity import relation_words
+from lamlam.kb.similarity import OPPOSITES, relation_words
 
 __all__ = ["Query", "queries"]
 

@@ -14,7 +14,7 @@ from benchmarks.resolution.paper import PaperRetriever
 from benchmarks.resolution.queries import Query, queries
 from lamlam.evaluate.results import Proportion
 from lamlam.kb import KnowledgeBase, Status
-from lamlam.kb.matching.rewordings import read_rewordings
+from lamlam.kb.matching.mining import read_rewordings
 from lamlam.kb.names import normalise
 
 __all__ = ["AIMS", "resolution"]

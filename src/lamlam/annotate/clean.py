@@ -19,7 +19,7 @@ from lamlam.annotate.mentions import MentionFinder
 from lamlam.annotate.spans import value_span
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
-from lamlam.kb.matching.phrase import parse
+from lamlam.kb.matching.features import parse
 from lamlam.kb.names import normalise
 from lamlam.markup import UNKNOWN, AnnotatedDocument, Call
 from lamlam.text import words

@@ -22,7 +22,7 @@ from lamlam.corpus.lines import read_object
 from lamlam.errors import InputError
 from lamlam.files import atomic_write, remove_torn
 from lamlam.kb import AddReport, KnowledgeBase
-from lamlam.kb.connect import is_url
+from lamlam.kb.database import is_url
 from lamlam.kb.names import normalise
 
 __all__ = ["CorpusTally", "Ledger", "annotate_corpus", "ledger_file"]

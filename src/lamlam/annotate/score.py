@@ -25,8 +25,7 @@ from lamlam.corpus.files import read_documents
 from lamlam.errors import InputError, LamLamError
 from lamlam.files import atomic_write, file_digest
 from lamlam.kb.matching.features import Evidence
-from lamlam.kb.matching.matcher import default_matcher
-from lamlam.kb.matching.settings import MatchSettings
+from lamlam.kb.matching.matcher import MatchSettings, default_matcher
 from lamlam.kb.names import normalise
 from lamlam.kb.similarity import relation_key
 from lamlam.markup import AnnotatedDocument, Call

@@ -1,6 +1,6 @@
 """`lamlam kb`: import, export and copy knowledge bases, and read them.
 
-Changing them is left to `kb_changes`, the matching of names to `kb_matching`, how things are shown to `kb_tables`.
+Changes are left to `kb_changes`, the matching of names to `kb_matching`, and output to `kb_tables`.
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lamlam.cli import kb_changes, kb_matching, kb_relations
-from lamlam.cli.kb_options import Actor, Allow, File, Reason, bytes_read, progress
+from lamlam.cli import kb_changes, kb_matching
+from lamlam.cli.kb_options import Actor, Allow, File, Reason, bytes_read, open_kb, open_to_fill, progress
 from lamlam.cli.output import print_json
 from lamlam.errors import InputError
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 Format = Annotated[
-    str | None, typer.Option(help="jsonl, csv, json (the paper's) or parquet; as the file's ending says by default.")
+    str | None, typer.Option(help="jsonl, csv, json (the paper's) or parquet; by default the file's ending.")
 ]
 ReadFormat = Annotated[
     str | None,
-    typer.Option("--format", help="jsonl, csv, json (the paper's), parquet or nt; as endings say by default."),
+    typer.Option("--format", help="jsonl, csv, json (the paper's), parquet or nt; by default the files' endings."),
 ]
 
 
 def register(app: typer.Typer) -> None:
     kb = typer.Typer(no_args_is_help=True, help="Read, edit and erase facts; import and export them.")
     app.add_typer(kb, name="kb")
-    for group in (_register_files, _register_reading, kb_changes.register, kb_matching.register, kb_relations.register):
+    for group in (_register_files, _register_reading, kb_changes.register, kb_matching.register):
         group(kb)
 
 
@@ -46,26 +46,28 @@ def _register_files(kb: typer.Typer) -> None:
             typer.Argument(metavar="FACTS", help="Files, and folders of files: .jsonl, .csv, .json, .parquet, .nt."),
         ],
         format: ReadFormat = None,
-        on_error: Annotated[str, typer.Option(help="What a bad row does: stop (nothing is kept) or skip.")] = "stop",
+        on_error: Annotated[
+            str, typer.Option(help="What to do on a bad row: stop (and import nothing) or skip it.")
+        ] = "stop",
         map: Annotated[Path | None, typer.Option(help="YAML that says how nested JSON is read.")] = None,
-        language: Annotated[str, typer.Option(help="Of texts in several languages, the one to read.")] = "en",
+        language: Annotated[str, typer.Option(help="Language of the texts to read.")] = "en",
         allow: Allow = False,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Add the facts of files; FILE is made where missing. A bad row is told, and by default nothing is kept.
+        """Import facts from files; FILE is created if it is missing. By default a bad row stops the import, and nothing
+        is kept.
 
-        A large import that was cut off goes on where it was when it is given again.
+        A large import that was interrupted continues where it was when you run it again.
         """
         from lamlam.cli.kb_tables import print_import
-        from lamlam.kb import KnowledgeBase
         from lamlam.kb.files import import_file
         from lamlam.kb.formats import load_mapping
 
         chosen: dict[str, Any] = {"allow": allow, "on_error": on_error, "mapping": load_mapping(map) if map else None}
-        with KnowledgeBase.open_to_fill(file) as facts, bytes_read("importing facts") as seen:
+        with open_to_fill(file) as facts, bytes_read("importing facts") as on_progress:
             report = import_file(
-                facts, sources, format, language=language, actor=actor, reason=reason, seen=seen, **chosen
+                facts, sources, format, language=language, actor=actor, reason=reason, on_progress=on_progress, **chosen
             )
         print_import(report)
 
@@ -76,28 +78,30 @@ def _register_files(kb: typer.Typer) -> None:
         format: Format = None,
     ) -> None:
         """Write the facts that hold into a file; .jsonl and .parquet have their sources and aliases too."""
-        from lamlam.kb import KnowledgeBase
         from lamlam.kb.files import export_file
 
-        with KnowledgeBase.open(file) as facts, progress("exporting facts") as seen:
-            count = export_file(facts, out, format, seen=seen)
+        with open_kb(file) as facts, progress("exporting facts") as on_progress:
+            count = export_file(facts, out, format, on_progress=on_progress)
         typer.echo(f"{count:,} facts are in {out}.")
 
     @kb.command()
     def copy(
         source: Annotated[str, typer.Argument(metavar="SOURCE", help="A knowledge base: a file, or postgresql://…")],
-        target: Annotated[str, typer.Argument(metavar="TARGET", help="Where to: made where missing, else empty.")],
+        target: Annotated[
+            str,
+            typer.Argument(metavar="TARGET", help="Where to copy it: created if missing, otherwise it must be empty."),
+        ],
     ) -> None:
-        """Copy a knowledge base whole, between files and PostgreSQL: ids, history, aliases, tombstones, all."""
-        from lamlam.kb.connect import connect, connected_to_fill
-        from lamlam.kb.copy import copy_database
+        """Copy a whole knowledge base between files and PostgreSQL: ids, history, aliases, tombstones."""
+        from lamlam.kb.database import connect, connected_to_fill
+        from lamlam.kb.files import copy_database
 
         with (
             closing(connect(source)) as whole,
             connected_to_fill(target) as empty,
-            progress("copying rows") as seen,
+            progress("copying rows") as on_progress,
         ):
-            count = copy_database(whole, empty, seen=seen)
+            count = copy_database(whole, empty, on_progress=on_progress)
         typer.echo(f"{count:,} rows were copied.")
 
 
@@ -105,33 +109,31 @@ def _register_reading(kb: typer.Typer) -> None:
     @kb.command()
     def stats(
         file: File,
-        digest: Annotated[bool, typer.Option("--digest", help="Read all facts, and show a digest of them.")] = False,
+        digest: Annotated[bool, typer.Option("--digest", help="Read all facts, and show their digest.")] = False,
     ) -> None:
-        """Count what FILE holds."""
+        """Show how much FILE contains."""
         from lamlam.cli.kb_tables import print_stats
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             print_stats(facts.stats(), facts.digest() if digest else None)
 
     @kb.command()
     def lookup(
         file: File,
-        entity: Annotated[str | None, typer.Argument(help="Whose fact.")] = None,
-        relation: Annotated[str | None, typer.Argument(help="Which one.")] = None,
+        entity: Annotated[str | None, typer.Argument(help="The entity to look up.")] = None,
+        relation: Annotated[str | None, typer.Argument(help="The relation to look up.")] = None,
         jsonl: Annotated[
             str | None,
-            typer.Option(metavar="FILE", help='Queries as JSON Lines {"entity", "relation"}, - for standard input.'),
+            typer.Option(metavar="FILE", help='Queries as JSON Lines {"entity", "relation"}; - reads standard input.'),
         ] = None,
-        at: Annotated[int | None, typer.Option(help="As it stood after this revision.")] = None,
+        at: Annotated[int | None, typer.Option(help="Look in FILE as it was after this revision.")] = None,
     ) -> None:
-        """Look up a fact, or many with --jsonl: each line comes back with status, values, facts and score."""
+        """Look up a fact, or many with --jsonl: each line is returned with status, values, facts and score."""
         from lamlam.cli.kb_tables import print_resolution
-        from lamlam.kb import KnowledgeBase
 
         if (jsonl is None) == (entity is None or relation is None) or (jsonl is not None and entity is not None):
             raise InputError("give an entity and a relation, or --jsonl with a file of them")
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             view = facts if at is None else facts.at(at)
             if jsonl is None:
                 print_resolution(view.lookup(entity or "", relation or ""))
@@ -144,17 +146,15 @@ def _register_reading(kb: typer.Typer) -> None:
     def log(file: File) -> None:
         """List all writes, the oldest first."""
         from lamlam.cli.kb_tables import print_log
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             print_log(facts.log())
 
     @kb.command()
     def verify(file: File) -> None:
-        """Check that FILE is sound; exits with 1 where it is not."""
-        from lamlam.kb import KnowledgeBase
+        """Check that FILE is sound; exit with 1 if it is not."""
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             problems = facts.verify()
         for problem in problems:
             typer.echo(problem)
@@ -164,7 +164,7 @@ def _register_reading(kb: typer.Typer) -> None:
 
 
 def _read_queries(name: str) -> Iterator[dict[str, Any]]:
-    """Objects with an entity and a relation; what else they hold comes back with them."""
+    """Yield objects with an entity and a relation; other fields are returned with them."""
     from lamlam.corpus.lines import parse_entries, read_entries
 
     entries = parse_entries(typer.get_binary_stream("stdin"), "standard input") if name == "-" else read_entries(name)

@@ -1,4 +1,4 @@
-"""The verbs of `lamlam kb` that change facts and names, take changes back, and forget."""
+"""The commands of `lamlam kb` that change facts and names, undo changes, and forget."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lamlam.cli.kb_options import Actor, Allow, File, Reason
+from lamlam.cli.kb_options import Actor, Allow, File, Reason, open_kb, open_to_fill
 from lamlam.errors import LamLamError
 
 if TYPE_CHECKING:
@@ -29,18 +29,17 @@ def _register_changes(kb: typer.Typer) -> None:
     @kb.command()
     def add(
         file: File,
-        entity: Annotated[str, typer.Argument(help="Whose fact.")],
-        relation: Annotated[str, typer.Argument(help="Which one.")],
-        value: Annotated[str, typer.Argument(help="Its value.")],
+        entity: Annotated[str, typer.Argument(help="The entity that the fact is about.")],
+        relation: Annotated[str, typer.Argument(help="The relation, such as Birthplace.")],
+        value: Annotated[str, typer.Argument(help="The value.")],
         source: Document = None,
         allow: Allow = False,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Add a fact; FILE is made where it is missing."""
-        from lamlam.kb import KnowledgeBase
+        """Add a fact; FILE is created if it is missing."""
 
-        with KnowledgeBase.open_to_fill(file) as facts:
+        with open_to_fill(file) as facts:
             record, origin = (entity, relation, value), _source(source)
             report = facts.add([record], source=origin, allow=allow, actor=actor, reason=reason)
         if report.refused:
@@ -58,18 +57,16 @@ def _register_changes(kb: typer.Typer) -> None:
     ) -> None:
         """Give a fact another value. The old one stays in the history."""
         from lamlam.cli.kb_tables import print_facts
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             new = facts.edit(fact, value=value, source=_source(source), actor=actor, reason=reason)
             print_facts(facts.history(new.id), "The fact and what it supersedes")
 
     @kb.command()
     def retract(file: File, fact: FactId, actor: Actor = "", reason: Reason = "") -> None:
         """End a fact. It stays in the history: to erase it, use forget."""
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             ended = facts.retract(fact, actor=actor, reason=reason)
         typer.echo(f"Fact {ended.id} ended with revision {ended.until}.")
 
@@ -79,14 +76,13 @@ def _register_changes(kb: typer.Typer) -> None:
         name: Annotated[str, typer.Argument(help="Another name.")],
         entity: Annotated[str | None, typer.Option(help="The entity that it names.")] = None,
         relation: Annotated[str | None, typer.Option(help="The relation that it names.")] = None,
-        value: Annotated[str | None, typer.Option(help="The value that it is as well.")] = None,
+        value: Annotated[str | None, typer.Option(help="The value that it means as well.")] = None,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
         """Give an entity, a relation or a value another name."""
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             new = facts.alias(name, entity=entity, relation=relation, value=value, actor=actor, reason=reason)
         typer.echo("The alias is added." if new else "The alias was known already.")
 
@@ -94,14 +90,13 @@ def _register_changes(kb: typer.Typer) -> None:
     def inverse(
         file: File,
         relation: Annotated[str, typer.Argument(help="A relation.")],
-        other: Annotated[str, typer.Argument(help="The one that says the same the other way round.")],
+        other: Annotated[str, typer.Argument(help="Its inverse, such as Child for Parent.")],
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
         """Declare two relations inverse, so that a fact is forgotten in both directions."""
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             new = facts.inverse(relation, other, actor=actor, reason=reason)
         typer.echo("They are inverse now." if new else "They were known to be inverse.")
 
@@ -110,29 +105,27 @@ def _register_revisions(kb: typer.Typer) -> None:
     @kb.command()
     def undo(
         file: File,
-        revision: Annotated[int, typer.Argument(help="Which one, as log shows it.")],
+        revision: Annotated[int, typer.Argument(help="The revision's number, as log shows it.")],
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
         """Revert an edit, a retraction or another change, by a new revision. Forgetting cannot be undone."""
-        from lamlam.kb import KnowledgeBase
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             changed = facts.undo(revision, actor=actor, reason=reason)
         typer.echo(f"Revision {revision} is undone: {changed:,} facts or names changed.")
 
     @kb.command()
     def merge(
         file: File,
-        entity: Annotated[str, typer.Argument(help="The entity that is no other than")],
-        into: Annotated[str, typer.Option(help="this one, which gets its facts and its name.")],
+        entity: Annotated[str, typer.Argument(help="The entity to merge.")],
+        into: Annotated[str, typer.Option(help="The entity that gets its facts and its name.")],
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Make two entities one."""
-        from lamlam.kb import KnowledgeBase
+        """Merge two entities into one."""
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             moved = facts.merge(entity, into=into, actor=actor, reason=reason)
         typer.echo(f"{moved:,} facts are those of {into} now.")
 
@@ -143,10 +136,9 @@ def _register_revisions(kb: typer.Typer) -> None:
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Take a merger back: the entity gets its own facts again, as they stand now."""
-        from lamlam.kb import KnowledgeBase
+        """Undo a merger: the entity gets its own facts back, as they are now."""
 
-        with KnowledgeBase.open(file) as facts:
+        with open_kb(file) as facts:
             moved = facts.split(entity, actor=actor, reason=reason)
         typer.echo(f"{moved:,} facts are those of {entity} again.")
 
@@ -155,31 +147,30 @@ def _register_forget(kb: typer.Typer) -> None:
     @kb.command()
     def forget(
         file: File,
-        id: Annotated[int | None, typer.Option(help="One fact.")] = None,
-        entity: Annotated[str | None, typer.Option(help="All facts of this entity,")] = None,
-        relation: Annotated[str | None, typer.Option(help="in this relation,")] = None,
-        value: Annotated[str | None, typer.Option(help="of this value.")] = None,
-        source: Annotated[str | None, typer.Option(help="What this document, and no other, states.")] = None,
+        id: Annotated[int | None, typer.Option(help="One fact, by its id.")] = None,
+        entity: Annotated[str | None, typer.Option(help="All facts of this entity.")] = None,
+        relation: Annotated[str | None, typer.Option(help="Only those in this relation.")] = None,
+        value: Annotated[str | None, typer.Option(help="Only those with this value.")] = None,
+        source: Annotated[str | None, typer.Option(help="What only this document states.")] = None,
         include: Annotated[
             list[str] | None,
             typer.Option(
                 metavar="values|mentions|lookalikes|documents",
-                help="With an entity, also the facts of others that tell of it, as --dry-run lists them; repeatable.",
+                help="With --entity, also erase facts of others that mention it, as --dry-run lists them; repeatable.",
             ),
         ] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be erased.")] = False,
-        yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+        yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
         certificate: Annotated[Path | None, typer.Option(help="Write the certificate here, as JSON.")] = None,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Erase facts for good, from FILE and its history, and search FILE for what is left of them."""
+        """Erase facts for good, from FILE and its history, and search FILE for anything left of them."""
         from lamlam.cli.kb_tables import print_certificate, print_closure
-        from lamlam.kb import KnowledgeBase
 
         described: dict[str, Any] = {"entity": entity, "relation": relation, "value": value, "source": source}
         described["include"] = include or ()
-        with KnowledgeBase.open(file) as facts, _written_to(certificate) as written:
+        with open_kb(file) as facts, _written_to(certificate) as written:
             if dry_run or not yes:
                 done = facts.forget(id, **described, dry_run=True)
                 print_closure(facts, done)
@@ -200,7 +191,8 @@ def _source(document: str | None) -> "Source | None":
 
 @contextmanager
 def _written_to(path: Path | None) -> Iterator[Callable[[dict[str, Any]], object]]:
-    """What writes a certificate, if it is asked for: whether it can be written shows before anything is erased."""
+    """Yield what writes a certificate, if there should be one; a path that cannot be written fails before anything is
+    erased."""
     from lamlam.files import atomic_write
 
     if path is None:

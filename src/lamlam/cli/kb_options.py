@@ -1,23 +1,40 @@
-"""What the verbs of `lamlam kb` share: their common options, and progress on standard error."""
+"""What the commands of `lamlam kb` share: common options, and progress on standard error."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Annotated
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-__all__ = ["Actor", "Allow", "File", "Reason", "bytes_read", "progress"]
+if TYPE_CHECKING:
+    from lamlam.kb import KnowledgeBase
+
+__all__ = ["Actor", "Allow", "File", "Reason", "bytes_read", "open_kb", "open_to_fill", "progress"]
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="The knowledge base: a file, or postgresql://…")]
-Actor = Annotated[str, typer.Option(help="Who does it, for the log.")]
-Reason = Annotated[str, typer.Option(help="Why, for the log.")]
-Allow = Annotated[bool, typer.Option("--allow", help="Let in what was forgotten, too.")]
+Actor = Annotated[str, typer.Option(help="Your name, for the log.")]
+Reason = Annotated[str, typer.Option(help="The reason, for the log.")]
+Allow = Annotated[bool, typer.Option("--allow", help="Also add facts that were forgotten.")]
 _SHOWN = 200  # rows from one showing of the counter to the next
+
+
+def open_kb(file: str) -> "KnowledgeBase":
+    """Open a knowledge base; imported only here, so that `--help` is quick."""
+    from lamlam.kb import KnowledgeBase
+
+    return KnowledgeBase.open(file)
+
+
+def open_to_fill(file: str) -> "AbstractContextManager[KnowledgeBase]":
+    """Open a knowledge base to add facts, or create it."""
+    from lamlam.kb import KnowledgeBase
+
+    return KnowledgeBase.open_to_fill(file)
 
 
 @contextmanager
 def progress(label: str) -> Iterator[Callable[..., None]]:
-    """A counter on standard error, and what makes it count: one, or as many as it is told."""
+    """Show a counter on standard error; yield a function that advances it by one, or by a number."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -37,7 +54,7 @@ def progress(label: str) -> Iterator[Callable[..., None]]:
 
 @contextmanager
 def bytes_read(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, and what moves it: the bytes that are read, and all there are."""
+    """Show a bar on standard error; yield a function that moves it, given the bytes read and all bytes."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 

@@ -1,4 +1,4 @@
-"""What `lamlam kb` prints. Names and values are shown as they are: no markup, and no control characters."""
+"""What `lamlam kb` prints. Names and values are shown literally, without markup or control characters."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from lamlam.kb import Certificate, Fact, KnowledgeBase, Resolution, Revision, Source, Stats
     from lamlam.kb.files import ImportReport
-    from lamlam.kb.matching.calibration import Calibration
+    from lamlam.kb.matching.training import MatchCalibration
 
 __all__ = [
     "places",
@@ -29,28 +29,28 @@ _PLACES = 3
 
 
 def print_import(report: "ImportReport") -> None:
-    """The counts of an import, and the first of the rows that were refused, or passed over."""
+    """Print the counts of an import, and the first of the rows that were refused or skipped."""
     refused = len(report.refused)
-    counts = {"added": report.added, "known already": report.known, "refused, as they were forgotten": refused}
-    counts |= {"let in, though they were forgotten": report.allowed} if report.allowed else {}
-    counts |= {"bad rows, passed over": report.skipped} if report.skipped else {}
+    counts = {"added": report.added, "known already": report.known, "refused because they were forgotten": refused}
+    counts |= {"added although they were forgotten": report.allowed} if report.allowed else {}
+    counts |= {"bad rows, skipped": report.skipped} if report.skipped else {}
     counts |= {f"left out: {kind}": count for kind, count in report.ignored.items()}
     Console().print(_counts(counts, "Facts imported"))
     if refused:
         rows = [(fact.entity, fact.relation, fact.value) for fact in report.refused[:_SHOWN]]
         Console().print(_table(("entity", "relation", "value"), rows, _some("Refused", refused)))
     if report.skipped:
-        Console().print(_plain("Bad rows, passed over" + (", the first:" if report.skipped > len(report.bad) else ":")))
+        Console().print(_plain("Bad rows, skipped" + (", the first:" if report.skipped > len(report.bad) else ":")))
         for error in report.bad:
             Console().print(_plain(str(error)), soft_wrap=True)
     if report.namesakes:
-        told = "These were born, or died, at two times: they may be several of one name, which are one entity now"
-        names = [(each.entity, each.relation, "; ".join(each.values)) for each in report.namesakes[:_SHOWN]]
-        Console().print(_table(("entity", "relation", "values"), names, _some(told, len(report.namesakes))))
+        title = "These were born, or died, at two times: an entity may be several of one name"
+        names = [(found.entity, found.relation, "; ".join(found.values)) for found in report.namesakes[:_SHOWN]]
+        Console().print(_table(("entity", "relation", "values"), names, _some(title, len(report.namesakes))))
 
 
 def print_stats(stats: "Stats", digest: str | None = None) -> None:
-    """Counts, and the digest of the content where it was asked for."""
+    """Print counts, and the digest of the content if it was asked for."""
     counts = {
         "facts": stats.facts,
         "past facts": stats.past,
@@ -71,7 +71,7 @@ def print_stats(stats: "Stats", digest: str | None = None) -> None:
 
 
 def print_resolution(found: "Resolution") -> None:
-    """A lookup's status and score, and its facts or candidates."""
+    """Print a lookup's status and score, and its facts or candidates."""
     score = f", score {found.score:g}" if found.facts else ""
     Console().print(f"{found.status}{score}", highlight=False)
     if found.facts:
@@ -81,7 +81,7 @@ def print_resolution(found: "Resolution") -> None:
 
 
 def print_facts(facts: Sequence["Fact"], title: str) -> None:
-    """Facts with their ids, revisions and sources; the first ones of many."""
+    """Print facts with their ids, revisions and sources; the first ones of many."""
     rows = [
         (
             str(fact.id),
@@ -98,33 +98,33 @@ def print_facts(facts: Sequence["Fact"], title: str) -> None:
 
 
 def print_log(revisions: Iterable["Revision"]) -> None:
-    """One row for each write."""
+    """Print one row for each write."""
     rows = [
         (
-            str(each.id),
-            each.time[:19].replace("T", " "),
-            each.action,
-            each.actor,
-            each.reason,
-            str(each.began),
-            str(each.ended),
+            str(revision.id),
+            revision.time[:19].replace("T", " "),
+            revision.action,
+            revision.actor,
+            revision.reason,
+            str(revision.began),
+            str(revision.ended),
         )
-        for each in revisions
+        for revision in revisions
     ]
     headings = ("revision", "time (UTC)", "action", "actor", "reason", "began", "ended")
     Console().print(_table(headings, rows, "Writes"))
 
 
 def print_closure(kb: "KnowledgeBase", certificate: "Certificate") -> None:
-    """What a forgetting would erase, and the facts that stay but tell of it, and why each."""
+    """Print what would be erased, and the facts that stay but reveal it, each with the reason."""
     reasons = dict(zip(certificate.facts, certificate.reasons, strict=True))
     reasons |= dict(zip(certificate.related, certificate.related_reasons, strict=True))
-    groups = {"To be erased": certificate.facts, "Not erased, though it tells of what is": certificate.related}
+    groups = {"To be erased": certificate.facts, "Not erased, though it reveals what is": certificate.related}
     for title, numbers in groups.items():
         shown = [kb.fact(number) for number in numbers[:_SHOWN]]
         rows = [
-            (str(each.id), each.entity, each.relation, each.value, reasons.get(each.id, ""), places(each.sources))
-            for each in shown
+            (str(fact.id), fact.entity, fact.relation, fact.value, reasons.get(fact.id, ""), places(fact.sources))
+            for fact in shown
         ]
         if rows:
             headings = ("fact", "entity", "relation", "value", "why", "sources")
@@ -132,25 +132,25 @@ def print_closure(kb: "KnowledgeBase", certificate: "Certificate") -> None:
 
 
 def print_certificate(certificate: "Certificate") -> None:
-    """What went, and whether anything of it was found in the files."""
+    """Print what was erased, and whether anything of it was found in the files."""
     title = "Would be erased" if certificate.dry_run else f"Erased in revision {certificate.revision}"
     counts = {name: count for name, count in certificate.erased.items() if count or name == "fact"}
     Console().print(_counts(counts, title))
     if certificate.left:
-        Console().print(_counts(certificate.left, "Facts left, though they tell of what is erased"))
+        Console().print(_counts(certificate.left, "Facts left, though they reveal what is erased"))
     if found := certificate.scan:
-        told = f"{found.searched:,} erased strings were searched for in {', '.join(found.files)}: "
-        left = f"{found.left_over:,} are left over" if found.left_over else "none is left over"
-        shared = f"; {found.shared:,} stand in what remains" if found.shared else ""
+        searched = f"{found.searched:,} erased strings were searched for in {', '.join(found.files)}: "
+        left = f"{found.left_over:,} are left over" if found.left_over else "nothing is left over"
+        shared = f"; {found.shared:,} are part of what remains" if found.shared else ""
         unsearched = f"; not searched: {', '.join(found.unsearched)}" if found.unsearched else ""
-        Console().print(_plain(told + left + shared + unsearched + "."), soft_wrap=True)
+        Console().print(_plain(searched + left + shared + unsearched + "."), soft_wrap=True)
 
 
-def print_calibration(found: "Calibration", kept: bool) -> None:
-    """The threshold, and what it comes to on the entities that it was not chosen on."""
-    told = [(f"not there: {kind}", "answered", *counts) for kind, counts in sorted(found.answered.items())]
-    told += [(f"there: {kind}", "answered rightly", *counts) for kind, counts in sorted(found.right.items())]
-    rows = [(asked, what, f"{hits:,} of {n:,}", f"{hits / n:.1%}") for asked, what, hits, n in told]
+def print_calibration(found: "MatchCalibration", kept: bool) -> None:
+    """Print the threshold, and its effect on the entities that it was not chosen on."""
+    counted = [(f"missing: {kind}", "answered", *counts) for kind, counts in sorted(found.answered.items())]
+    counted += [(f"known: {kind}", "answered correctly", *counts) for kind, counts in sorted(found.right.items())]
+    rows = [(asked, what, f"{hits:,} of {n:,}", f"{hits / n:.1%}") for asked, what, hits, n in counted]
     Console().print(_table(("question", "counted", "number", "share"), rows, "On entities held out"))
     state = f"kept; {found.pairs:,} pairs of relations were seen often enough to tell" if kept else "not kept"
     Console().print(f"relation threshold {found.settings.relation:g}, {state}", highlight=False, soft_wrap=True)
@@ -176,11 +176,11 @@ def _some(title: str, number: int) -> str:
 
 
 def places(sources: Sequence["Source"]) -> str:
-    """Where a fact was read: the first few places of many, and how many more there are."""
+    """Return where a fact was read: the first few places, and how many more there are."""
     first = ", ".join(str(source) for source in sources[:_PLACES])
     return first + (f" and {len(sources) - _PLACES:,} more" if len(sources) > _PLACES else "")
 
 
 def _plain(text: str) -> Text:
-    """Text that cannot steer a terminal: what is not printable is shown as an escape."""
+    """Return text that cannot control a terminal: unprintable characters are shown as escapes."""
     return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))

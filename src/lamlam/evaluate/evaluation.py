@@ -17,8 +17,8 @@ from lamlam.errors import InputError
 from lamlam.evaluate.completion import Completions, complete
 from lamlam.evaluate.judges import JudgeSettings
 from lamlam.evaluate.results import Result
-from lamlam.kb.connect import connect
-from lamlam.kb.copy import copy_database
+from lamlam.kb.database import connect
+from lamlam.kb.files import copy_database
 from lamlam.kb.sqlite import SQLiteDatabase
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint

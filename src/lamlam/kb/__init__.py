@@ -1,10 +1,9 @@
 """Facts: identity, provenance, history; resolution; erasure."""
 
-from lamlam.kb.certificate import Certificate
 from lamlam.kb.fact import Fact, Resolution, Source, Status
-from lamlam.kb.log import Revision
-from lamlam.kb.stats import Stats
+from lamlam.kb.remains import Certificate
 from lamlam.kb.store import KnowledgeBase
+from lamlam.kb.summary import Revision, Stats
 from lamlam.kb.view import View
 from lamlam.kb.writer import AddReport
 

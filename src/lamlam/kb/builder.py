@@ -1,27 +1,23 @@
-"""Building the file of a knowledge base from facts in bulk: every row written once, every index made once, sorted.
+"""Build the file of a knowledge base from many facts: every row written once, every index made once, sorted.
 
-What comes out is what `kb.writer` would have written fact by fact under one revision. `Builder` works on a file of its
-own, whose transactions hold rows and progress alike: killed at any point, it goes on from the last one. Names have
+The result is what `kb.writer` would have written fact by fact under one revision. `Builder` works on a file of its own,
+whose transactions contain rows and progress alike: killed at any point, it continues from the last one. Names get
 numbers as they come; keys of values and of names wait in `kb.staging` until `kb.finishing` can sort them. Who reads the
 facts, and how the file becomes a knowledge base, is left to `kb.bulk`.
 """
 
 import sqlite3
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
-from lamlam.kb.blocking import stored_keys, value_key
-from lamlam.kb.dictionary import Dictionary
-from lamlam.kb.doubles import proposition_digests
-from lamlam.kb.finishing import NARROW_TABLES, REVISION, finishing_steps
-from lamlam.kb.names import normalise
+from lamlam.kb.finishing import NARROW_TABLES, REVISION, finishing_steps, proposition_digests
+from lamlam.kb.names import normalise, stored_keys, value_key
 from lamlam.kb.schema import APPLICATION_ID, VERSION
-from lamlam.kb.staging import Staging, insert, interleaved, keyed
+from lamlam.kb.staging import Dictionary, Staging, insert, interleaved, keyed
 
-__all__ = ["Batch", "Builder", "discard"]
+__all__ = ["Builder", "FactBatch", "discard"]
 
 _COMMIT_ROWS = 500_000
 _FEW_KIB, _MANY_KIB = 16 * 1024, 64 * 1024  # of cache: while rows are appended, while they are sorted
@@ -35,7 +31,7 @@ CREATE TABLE double (id INTEGER PRIMARY KEY, kept INTEGER NOT NULL);
 """
 
 
-class Batch(NamedTuple):
+class FactBatch(NamedTuple):
     """Facts as columns. `sources`: (place, document, start, end); `aliases`: (place, "entity" or "relation", name)."""
 
     entities: list[str]
@@ -46,10 +42,10 @@ class Batch(NamedTuple):
 
 
 class Builder:
-    """`add` batches from the fact after `rows` on, then `finish`."""
+    """Call `add` with batches from the fact after `rows` on, then `finish`."""
 
     def __init__(self, path: Path, identity: str) -> None:
-        """Go on with the file at `path` if it was begun for the same `identity`, or begin it anew."""
+        """Continue with the file at `path` if it was begun for the same `identity`, or start over."""
         self._connection = _opened(path)
         begun = _progress(self._connection)
         if begun is None or begun[0] != identity:
@@ -64,16 +60,11 @@ class Builder:
             self._learn()
         self._uncommitted = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """What was not committed is lost, as when the process is killed."""
+    def close(self) -> None:
+        """Close; what was not committed is lost, as when the process is killed."""
         self._connection.close()
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: FactBatch) -> None:
         if not self._connection.in_transaction:
             self._connection.execute("BEGIN")
         entities, relations = self._named("entity", batch.entities), self._named("relation", batch.relations)
@@ -99,7 +90,7 @@ class Builder:
         self._uncommitted = 0
 
     def finish(self, actor: str, reason: str) -> tuple[int, int]:
-        """Sort, index, and make it a knowledge base; how many facts there are, and how many were given again."""
+        """Sort, index, and make it a knowledge base; return how many facts there are, and how many were given again."""
         self.commit()
         self._numbers.clear()
         self._connection.execute(f"PRAGMA cache_size = -{_MANY_KIB}")
@@ -117,7 +108,7 @@ class Builder:
     # Adding
 
     def _named(self, table: str, names: list[str]) -> list[int]:
-        """The numbers of names, which are stored when they are new."""
+        """Return the numbers of names, which are stored when they are new."""
         dictionary = self._numbers[table]
         first = dictionary.size + 1
         numbers, places = dictionary.encode(names)
@@ -137,7 +128,7 @@ class Builder:
             owners += [number] * len(found)
         self._staging.append("entity_key", keyed(np.array(keys, np.int64), np.array(owners, np.int64)))
 
-    def _add_sources(self, batch: Batch) -> None:
+    def _add_sources(self, batch: FactBatch) -> None:
         if batch.sources:
             places, documents, starts, ends = map(list, zip(*batch.sources, strict=True))
             facts = [self.rows + 1 + place for place in places]

@@ -1,16 +1,15 @@
-"""Changes of more than one fact: undoing a revision, merging two entities into one, and splitting them again.
+"""Changes of more than one fact: undo a revision, merge two entities into one, and split them again.
 
-Nothing is taken back in the past: what held then still held. A change ends facts and states them anew; each new fact
-supersedes the one in whose place it stands, so that history leads through. By it a later change finds a fact that was
-taken away and brought back, or moved by a merger, under whatever id it says the same now.
+The past stays as it was: what held then still held. A change ends facts and states them again; each new fact supersedes
+the one whose place it takes, so that history leads through. That is how a later change finds a fact that was taken away
+and brought back, or moved by a merger, under whatever id it is stated now.
 """
 
 from lamlam.errors import InputError, LamLamError
-from lamlam.kb.database import Database
+from lamlam.kb.database import Database, get_meta, set_meta
 from lamlam.kb.fact import Fact
 from lamlam.kb.mergers import Merger, Mergers
-from lamlam.kb.meta import keep, kept
-from lamlam.kb.reader import Name, Reader
+from lamlam.kb.reader import FactReader, NameRow
 from lamlam.kb.writer import Writer
 
 __all__ = ["Changes"]
@@ -25,20 +24,21 @@ _LINKS = {
 
 
 class Changes:
-    """Wants an open transaction, whose revision is the writer's."""
+    """Works in an open transaction, whose revision is the writer's."""
 
     def __init__(self, database: Database, writer: Writer) -> None:
-        self._database, self._reader, self._writer = database, Reader(database), writer
+        self._database, self._reader, self._writer = database, FactReader(database), writer
         self._mergers, self._merged = Mergers(database), dict[int, list[Merger]]()
 
     # Undoing
 
     def undo(self, revision: int) -> int:
-        """End what began with a revision and state anew what ended with it; how many facts and names that were.
+        """End what began with a revision, state again what ended with it, and return how many facts and names that
+        were.
 
         Undone from the latest on, revisions lead back to any state since which nothing was forgotten. Sources that a
-        revision gave to facts which were known already stay. Raises `InputError` where there is no such revision,
-        `LamLamError` where it erased facts, changed none, or a later revision changed them again.
+        revision gave to known facts stay. Raises `InputError` if there is no such revision, `LamLamError` if it erased
+        facts, changed none, or a later revision changed them again.
         """
         action = self._database.scalar("SELECT action FROM revision WHERE id = ?", (revision,))
         if action is None or revision >= self._writer.revision:
@@ -62,11 +62,11 @@ class Changes:
         if not changed:
             raise LamLamError(f"revision {revision} changed nothing that holds")
         key = f"{_UNDONE}{self._writer.revision}"
-        keep(self._database, key, f"{kept(self._database, key) or ''} {revision}")
+        set_meta(self._database, key, f"{get_meta(self._database, key) or ''} {revision}")
         return changed
 
     def _is_regrouped(self, revision: int) -> bool:
-        """Whether mergers, or splits, that came after a revision still stand."""
+        """Whether mergers, or splits, that came after a revision are still in force."""
         sql = "SELECT id, action FROM revision WHERE id > ? AND id < ? ORDER BY id DESC"
         undone: set[int] = set()
         for later, action in self._database.rows(sql, (revision, self._writer.revision)):
@@ -75,17 +75,17 @@ class Changes:
             if action in ("merge", "split", "transaction"):
                 return True
             if action == "undo":
-                targets = {int(each) for each in (kept(self._database, f"{_UNDONE}{later}") or "0").split()}
+                targets = {int(number) for number in (get_meta(self._database, f"{_UNDONE}{later}") or "0").split()}
                 undone |= targets
                 if min(targets) <= revision:
                     return True
         return False
 
     def _end_again(self, revision: int, regrouped: bool) -> tuple[dict[int, int], set[int]]:
-        """End what the facts that began with a revision say.
+        """End what the facts that began with a revision state.
 
-        Returns the id of what said so, by that of what the fact superseded, or by its own; and, where later mergers
-        stand, the ids of what those facts superseded that an entity took along when it was split off.
+        Returns the id of the fact that stated it, by that of what the fact superseded, or by its own; and, if later
+        mergers are in force, the ids of what those facts superseded that an entity took along when it was split off.
         """
         successors: dict[int, int] = {}
         split_off: set[int] = set()
@@ -112,14 +112,15 @@ class Changes:
         return successors, split_off
 
     def _standing(self, fact: Fact, heirs: list[Fact]) -> Fact | None:
-        """The fact that says the same now: itself, or one in its place that was stated anew, or moved by a merger."""
+        """Return the fact that states the same now: itself, or one that was stated again in its place, or moved by a
+        merger."""
         bearers = self._bearers(fact.entity)
-        same = [each for each in (fact, *heirs) if each.until is None and _statement(each) == _statement(fact)]
-        found = [each for each in same if each.entity in bearers]
-        return max(found, key=lambda each: (each.entity == fact.entity, each.id), default=None)
+        same = [heir for heir in (fact, *heirs) if heir.until is None and _statement(heir) == _statement(fact)]
+        found = [heir for heir in same if heir.entity in bearers]
+        return max(found, key=lambda heir: (heir.entity == fact.entity, heir.id), default=None)
 
     def _bearers(self, entity: str) -> set[str]:
-        """An entity and those that its name was ever an alias of."""
+        """Return an entity and those that its name was ever an alias of."""
         return {entity, *(self._name(row.target) for row in self._mergers.rows(entity))}
 
     def _is_elsewhere(self, fact: Fact) -> bool:
@@ -127,11 +128,12 @@ class Changes:
         return any(heir.until is None and heir.entity != fact.entity for heir in self._reader.heirs(fact.id))
 
     def _merged_by(self, revision: int) -> dict[str, set[int]]:
-        """The names that a revision made aliases, each with the entities that have what was merged into these."""
+        """Return the names that a revision made aliases, each with the entities that have what was merged into
+        these."""
         owners: dict[str, set[int]] = {}
         sql = "SELECT a.name, t.id, t.name FROM entity_alias a JOIN entity t ON t.id = a.target WHERE a.since = ?"
         for name, number, target in self._database.rows(sql, (revision,)):
-            merger = self._mergers.of(Name(number, target, ""))
+            merger = self._mergers.of(NameRow(number, target, ""))
             owners.setdefault(name, set()).update({number, merger.kept if merger else number})
         return owners
 
@@ -157,14 +159,15 @@ class Changes:
     def _standing_link(
         self, table: str, number: int, until: int, row: list, regrouped: bool
     ) -> tuple[int | None, tuple]:
-        """What an alias, or inverse, is now, by id: where an undoing restored it, or mergers that stand moved it.
+        """Return the id of what an alias, or inverse, is now: restored by an undo, or moved by mergers that are in
+        force.
 
-        Or None, and the revision in which it ended last, with its target.
+        If there is none, return None, and the revision in which it ended last, with its target.
         """
         same = " AND ".join(f"{column} = ?" for column in _LINKS[table])
         sql = f"SELECT id, until FROM {table} WHERE {same} AND id >= ? ORDER BY id DESC"
         ended = (until, row[1])
-        waiting, seen = [row], {row[1]}
+        waiting, reached = [row], {row[1]}
         for content in waiting:
             rows = self._database.rows(sql, (*content, number))
             for found, its_until in rows:
@@ -173,12 +176,12 @@ class Changes:
             for _, its_until in rows if regrouped else ():
                 ended = (its_until, content[1])
                 moved = self._moved_links(table, its_until, content[0], content[1])
-                waiting += [each for each in moved if each[1] not in seen]
-                seen |= {each[1] for each in moved}
+                waiting += [link for link in moved if link[1] not in reached]
+                reached |= {link[1] for link in moved}
         return None, ended
 
     def _moved_links(self, table: str, until: int, name: str, target: str | int) -> list[list]:
-        """The columns of the aliases that a merger of the target made of one that ended."""
+        """Return the columns of the aliases that a merger of the target made from one that ended."""
         if table not in ("entity_alias", "value_alias"):
             return []
         key, columns = _LINKS[table][0], ", ".join(f"a.{column}" for column in _LINKS[table])
@@ -189,7 +192,7 @@ class Changes:
         return [list(row) for row in self._database.rows(sql, (name, until, self._key(table, target)))]
 
     def _is_absorbed_link(self, table: str, name: str, ended: tuple) -> bool:
-        """Whether an alias ended since its target was merged into something that had the alias already."""
+        """Whether an alias ended because its target was merged into something that had the alias already."""
         if table not in ("entity_alias", "value_alias"):
             return False
         until, target = ended
@@ -198,11 +201,11 @@ class Changes:
         return merged is not None and moved is None
 
     def _key(self, table: str, target: str | int) -> str:
-        """The name under which the target of an alias is one itself."""
+        """Return the name under which the target of an alias is an alias itself."""
         return str(target) if table == "value_alias" else self._name(int(target))
 
     def _link(self, table: str, columns: str, row: tuple) -> int:
-        """Let an alias, or inverse, stand again; 0 where it does."""
+        """Put an alias, or inverse, in force again; return 0 if it is."""
         if table.endswith("_alias") and table != "value_alias":
             return self._writer.alias(table.removesuffix("_alias"), *row)
         marks = ", ".join("?" * (len(row) + 1))
@@ -210,12 +213,12 @@ class Changes:
         return self._database.run(sql, (*row, self._writer.revision))
 
     def restate(self, fact: Fact, entity: str, supersedes: int, *, exactly: bool = True) -> bool:
-        """State a fact anew, of an entity, with all its sources; False where a fact that holds says so.
+        """State a fact again, of an entity, with all its sources; return False if a fact that holds states it.
 
         Unless it must be `exactly` this one, it may be a fact whose value is another name of this value. Raises
-        `LamLamError` where it was forgotten of that entity.
+        `LamLamError` if it was forgotten of that entity.
         """
-        if self._writer.graves((entity,), (fact.relation,), fact.value):
+        if self._writer.tombstones_for((entity,), (fact.relation,), fact.value):
             raise LamLamError(f"fact {fact.id} of '{fact.entity}' was forgotten of '{entity}': forget it here too")
         number, new = self._writer.fact(entity, fact.relation, fact.value, supersedes=supersedes, exactly=exactly)
         for source in fact.sources:
@@ -225,11 +228,11 @@ class Changes:
     # Mergers
 
     def merge(self, name: str, into: str) -> int:
-        """Give all that an entity has to another one, its name as an alias too; how many facts.
+        """Give all that an entity has to another one, its name as an alias too, and return how many facts moved.
 
-        Raises `InputError` where either is not there, `LamLamError` where one of the facts was forgotten of the other.
+        Raises `InputError` if either is missing, `LamLamError` if one of the facts was forgotten of the other.
         """
-        gone, owner = (self._reader.owner(each) for each in (name, into))
+        gone, owner = (self._reader.owner(named) for named in (name, into))
         if gone.id == owner.id:
             raise InputError(f"'{name}' and '{into}' are one entity already", field="entity")
         facts = list(self._reader.facts(gone.id))
@@ -244,9 +247,10 @@ class Changes:
         return len(facts)
 
     def split(self, name: str) -> int:
-        """Give an entity that was merged into another one its facts back, as they stand now; how many.
+        """Give an entity that was merged into another its facts back, as they are now, and return how many.
 
-        Also where the other one was merged on, or has others in it. Raises `InputError` where it was not merged.
+        Works also if the other one was merged further, or has others merged into it. Raises `InputError` if it was not
+        merged.
         """
         for gone in self._reader.entities_spelled(name):
             if merger := self._mergers.of(gone):
@@ -256,7 +260,7 @@ class Changes:
         raise InputError(f"'{name}' was not merged into another entity", field="entity")
 
     def _split_aliases(self, merger: Merger) -> None:
-        """Let the aliases that came with an entity be its own again, and its name no alias."""
+        """Give the aliases that came with an entity back to it, and end its name as an alias."""
         for alias, row in list(self._mergers.aliases(merger)):
             if row is None:
                 self._writer.alias("entity", alias, merger.gone)
@@ -270,7 +274,7 @@ class Changes:
         self._writer.alias("entity", name, target)
 
     def _take_back(self, number: int, merger: Merger) -> bool:
-        """State anew what became of a fact that was given away; nothing where it ended since, or was split off."""
+        """State again what became of a fact that was given away; do nothing if it ended since, or was split off."""
         (given,) = self._reader.by_id([number])
         heirs = self._reader.heirs(number)
         owner = self._name(merger.kept)
@@ -288,7 +292,7 @@ class Changes:
         return True
 
     def _give_up(self, fact: Fact) -> None:
-        """End a fact, unless another entity that was merged into the same one had it, too."""
+        """End a fact, unless another entity that was merged into the same one had it too."""
         if not self._is_claimed(fact):
             self._writer.end(fact.id)
 
@@ -296,15 +300,16 @@ class Changes:
         """Whether a merged entity gave away the same fact, and this one, or what it supersedes, was there already."""
         owner = self._writer.find("entity", fact.entity)
         mergers = () if owner is None else self._merged_into(owner)
-        claims = [number for each in mergers for number in self._stating(each.gone, fact, each.revision)]
+        claims = [number for merger in mergers for number in self._stating(merger.gone, fact, merger.revision)]
         if not claims:
             return False
-        ancestry = {each.id for each in self._reader.lineage(fact.id)}
-        given = (each for each in self._reader.by_id(claims) if not self._reader.heirs(each.id))
-        return any(self._absorber(each) in ancestry for each in given)
+        ancestry = {fact.id for fact in self._reader.lineage(fact.id)}
+        given = (claim for claim in self._reader.by_id(claims) if not self._reader.heirs(claim.id))
+        return any(self._absorber(claim) in ancestry for claim in given)
 
     def _absorber(self, fact: Fact) -> int | None:
-        """The fact that was there already when a merger gave this one away, or what absorbed that in its turn."""
+        """Return the fact that was there already when a merger gave this one away, or what absorbed that in its
+        turn."""
         sql = """
             SELECT f.id FROM fact f JOIN relation r ON r.id = f.relation WHERE f.entity = ? AND r.name = ?
             AND f.value = ? AND f.since <= ? AND (f.until = 0 OR f.until > ?)
@@ -312,13 +317,13 @@ class Changes:
         for row in self._mergers.rows(fact.entity):
             if row.since == fact.until:
                 asked = (row.target, fact.relation, fact.value, row.since, row.since)
-                for found in self._reader.by_id([each[0] for each in self._database.rows(sql, asked)]):
+                for found in self._reader.by_id([row[0] for row in self._database.rows(sql, asked)]):
                     absorbed = not self._reader.heirs(found.id) and self._mergers.absorbed(found)
                     return self._absorber(found) if absorbed else found.id
         return None
 
     def _drop_orphan(self, owner: int, fact: Fact) -> None:
-        """End the same fact of another entity where it came with a merger that is taken back, and with no other."""
+        """End the same fact of another entity if it came with a merger that is undone, and with no other."""
         for same in self._reader.by_id(self._stating(owner, fact)):
             if self._is_orphan(same, owner):
                 self._give_up(same)
@@ -331,7 +336,7 @@ class Changes:
         return all(merger.gone != origin for merger in self._merged_into(owner))
 
     def _stating(self, entity: int, fact: Fact, until: int = 0) -> list[int]:
-        """The facts of an entity that say the same and hold, or ended with a revision."""
+        """Return the facts of an entity that state the same and hold, or ended with a revision."""
         sql = """
             SELECT f.id FROM fact f JOIN relation r ON r.id = f.relation
             WHERE f.entity = ? AND r.name = ? AND f.value = ? AND f.until = ?
@@ -339,7 +344,7 @@ class Changes:
         return [row[0] for row in self._database.rows(sql, (entity, fact.relation, fact.value, until))]
 
     def _merged_into(self, owner: int) -> list[Merger]:
-        """Read once: names are moved before facts."""
+        """Return what is merged into an entity; read once, since names move before facts."""
         if owner not in self._merged:
             self._merged[owner] = self._mergers.into(owner)
         return self._merged[owner]

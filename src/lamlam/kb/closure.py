@@ -1,33 +1,32 @@
 """What must go together: a fact, what it superseded, and every fact that states the same in other words.
 
-In other words means: under another spelling or alias of the entity, of the relation or of the value, in a relation of
-the same words, in one that a lookup would take for the same (`kb.matching`), or the other way round in a relation that
-was declared the inverse. With an entity go, where that is asked for, the facts of others that tell of it (`kb.traces`).
-Erasing is left to `kb.forget`.
+In other words means: under another spelling or alias of the entity, the relation or the value, in a relation of the
+same words, in one that a lookup would take for the same (`kb.matching`), or the other way round in a relation that was
+declared the inverse. With an entity go, if asked for, the facts of others that mention it (`kb.traces`). Erasing is
+left to `kb.forget`.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lamlam.errors import InputError
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
 from lamlam.kb.names import canonical, normalise
-from lamlam.kb.reader import Name, Reader
+from lamlam.kb.reader import FactReader, NameRow
 from lamlam.kb.resolve import Resolver
 from lamlam.kb.similarity import relation_key
-from lamlam.kb.synonyms import Synonyms
-from lamlam.kb.traces import Trace, Traces, included
+from lamlam.kb.traces import EntityTrace, Traces, included
 
-__all__ = ["Closure", "Reason", "Selection"]
+__all__ = ["Closure", "Description", "ErasureReason", "Selection"]
 
 _RELATED = 1000
 
 
-class Reason(StrEnum):
+class ErasureReason(StrEnum):
     """Why a fact is to be erased."""
 
     ASKED = "asked"
@@ -40,13 +39,45 @@ class Reason(StrEnum):
 _INFERRED = "an erased one might be inferred from it"
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What to forget: a fact by its id, or all of an entity, relation and value, or what a document states.
+
+    `include` names what goes with an entity that is forgotten whole (`kb.traces`). Raises `InputError` unless it is
+    just one of the three.
+    """
+
+    fact: int | None = None
+    entity: str | None = None
+    relation: str | None = None
+    value: str | None = None
+    source: str | None = None
+    include: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        given = (self.fact, self.entity or self.relation or self.value, self.source)
+        if sum(part is not None for part in given) != 1:
+            raise InputError("say what to forget: a fact's id, or entity, relation and value, or a source")
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The fields that are given."""
+        fields = ("fact", "entity", "relation", "value", "source")
+        return {field: text for field in fields if (text := getattr(self, field)) is not None}
+
+    @property
+    def whole(self) -> str | None:
+        """The entity, if all of it is described."""
+        return self.entity if self.relation is None and self.value is None else None
+
+
 @dataclass(slots=True)
 class Selection:
     """What is to be erased: facts by id, each with the reason; documents; how many sources.
 
-    `related` are facts that stay although they tell of what is erased, at most a thousand, each with the reason: of the
-    same entity with the same value, or of the value with the entity; and what tells of an entity that is erased whole.
-    `left` counts them all by the reason.
+    `related` are facts that stay although they reveal what is erased, at most a thousand, each with the reason: of the
+    same entity with the same value, or of the value with the entity; and what mentions an entity that is erased whole.
+    `left` counts all of them by the reason.
     """
 
     facts: dict[int, StrEnum]
@@ -57,81 +88,76 @@ class Selection:
 
 
 class Closure:
-    """Reads what stands now, past facts included."""
+    """Reads what is there now, past facts included."""
 
     def __init__(self, database: Database, resolver: Resolver) -> None:
         self._database, self._resolver = database, resolver
-        self._reader, self._synonyms = Reader(database), Synonyms(database)
+        self._reader = FactReader(database)
         self._traces = Traces(database)
         self._statements: dict[frozenset[str], dict[str, list[_Statement]]] = {}
 
-    def select(
-        self,
-        fact_id: int | None = None,
-        entity: str | None = None,
-        relation: str | None = None,
-        value: str | None = None,
-        source: str | None = None,
-        include: Collection[str] = (),
-    ) -> Selection:
-        """The facts that a description names, past ones too, and all that state the same. Raises `InputError` for none.
+    def select(self, described: Description) -> Selection:
+        """Return the facts that are described, past ones too, and all that state the same.
 
-        A document's facts are those that no other document states; the others lose this source only. `include` names
-        what goes with an entity that is described by itself alone: see `kb.traces`.
+        Of a document's facts those go that no other document states; the others lose this source only. Raises
+        `InputError` if nothing matches.
         """
         self._statements.clear()
-        wanted = included(include)
-        whole = entity is not None and relation is None and value is None
-        if wanted and not whole:
-            raise InputError("what tells of an entity can be included where all of the entity is forgotten only")
-        documents: tuple[str, ...] = () if source is None else (source,)
-        traces: dict[int, Trace] = {}
-        if whole:
-            assert entity is not None
-            owner, traces, named = self._tracing(entity)
-            chosen = [] if owner is None else self._described(owner, None, None)
-            documents = named if Trace.DOCUMENT in wanted else ()
-        elif source is None and fact_id is not None:
-            chosen = [fact.id for fact in self._reader.by_id([fact_id])]
-        elif source is None:
-            chosen = self._described(None if entity is None else self._reader.owner(entity).id, relation, value)
+        wanted, whole = included(described.include), described.whole
+        if wanted and whole is None:
+            raise InputError("facts that mention an entity can be included only if all of the entity is forgotten")
+        documents: tuple[str, ...] = () if described.source is None else (described.source,)
+        traces: dict[int, EntityTrace] = {}
+        if whole is not None:
+            chosen, traces, named = self._tracing(whole)
+            documents = named if EntityTrace.DOCUMENT in wanted else ()
         else:
-            chosen = []
+            chosen = self._named(described)
         stated = [fact for document in documents for fact in self._of_document(document)]
         chosen += [fact for fact in stated if self._reader.stated_only_in(fact, documents)]
-        read = set(chosen)  # of those that were read in a document named so, what no other document states
-        also = {fact: why for fact, why in traces.items() if (fact in read if why is Trace.DOCUMENT else why in wanted)}
+        read = set(chosen)  # of those that were read in a document named after it, what no other document states
+        also = {
+            fact: why
+            for fact, why in traces.items()
+            if (fact in read if why is EntityTrace.DOCUMENT else why in wanted)
+        }
         if not chosen and not stated and not also:
-            raise _nothing(entity if whole else None, len(traces))
-        closed, inferred = self._closed({**dict.fromkeys(chosen, Reason.ASKED), **also})
-        lost = set(stated) if Trace.DOCUMENT in wanted else set()
+            raise _nothing(whole, len(traces))
+        closed, inferred = self._closed({**dict.fromkeys(chosen, ErasureReason.ASKED), **also})
+        lost = set(stated) if EntityTrace.DOCUMENT in wanted else set()
         related = {
             fact: str(trace)
             for fact, trace in traces.items()
-            if fact not in closed and not (trace is Trace.DOCUMENT and fact in lost)
+            if fact not in closed and not (trace is EntityTrace.DOCUMENT and fact in lost)
         }
-        for fact in sorted(inferred - closed.keys()):
-            related.setdefault(fact, _INFERRED)
+        related |= dict.fromkeys(sorted(inferred - closed.keys() - related.keys()), _INFERRED)
         sources = sum(len(fact.sources) for fact in self._reader.by_id(list(closed)))
         sources += sum(fact not in closed for fact in stated)
         shown = dict(sorted(related.items())[:_RELATED])
         return Selection(closed, documents, sources, shown, Counter(related.values()))
 
-    def _tracing(self, entity: str) -> tuple[int | None, dict[int, Trace], tuple[str, ...]]:
-        """The number of an entity, the facts of others that tell of it, and the documents that are named after it."""
-        known = bool(self._reader.entities_meant(entity)[0])
-        owner = self._reader.owner(entity) if known else None
+    def _named(self, described: Description) -> list[int]:
+        """Return the facts that are described by an id, or by entity, relation and value."""
+        if described.source is not None:
+            return []
+        if described.fact is not None:
+            return [fact.id for fact in self._reader.by_id([described.fact])]
+        owner = None if described.entity is None else self._reader.owner(described.entity).id
+        return self._described(owner, described.relation, described.value)
+
+    def _tracing(self, entity: str) -> tuple[list[int], dict[int, EntityTrace], tuple[str, ...]]:
+        """Return an entity's own facts, those of others that mention it, and the documents that are named after it."""
+        owner = self._reader.owner(entity) if self._reader.entities_meant(entity)[0] else None
+        number = None if owner is None else owner.id
         names = self._spelled(owner, entity)
         values = {value for name in names for value in self.values(name)}
-        number = None if owner is None else owner.id
+        own = [] if number is None else self._described(number, None, None)
         traces = self._traces.of(number, names, values, self._resolver.settings().entity)
-        if number is not None:
-            own = set(self._described(number, None, None))
-            traces = {fact: trace for fact, trace in traces.items() if fact not in own}
-        return number, traces, tuple(self._traces.documents(names).values())
+        others = {fact: trace for fact, trace in traces.items() if fact not in set(own)}
+        return own, others, tuple(self._traces.documents(names).values())
 
-    def _spelled(self, owner: Name | None, entity: str) -> list[str]:
-        """The names of an entity as they are spelled, its own first."""
+    def _spelled(self, owner: NameRow | None, entity: str) -> list[str]:
+        """Return the names of an entity as they are spelled, its own first."""
         if owner is None:
             return [entity]
         return [owner.name, *(alias for alias, _ in self._reader.aliases_of([owner.id]))]
@@ -139,9 +165,9 @@ class Closure:
     # Names of one thing
 
     def entity_names(self, entity: str, *, exact: bool = True) -> set[str]:
-        """The normalised names of an entity: its own, its aliases, and those of which it is itself an alias.
+        """Return the normalised names of an entity: its own, its aliases, and those of which it is itself an alias.
 
-        Or of every entity that is so spelled, where `exact` is false.
+        Unless `exact`, those of every entity of the same normalised name.
         """
         norm = normalise(entity)
         sql = f"""
@@ -154,28 +180,28 @@ class Closure:
         return {norm, *(normalise(row[0]) for row in self._database.rows(sql, (norm, *named, norm)))}
 
     def relation_names(self, relation: str) -> set[str]:
-        """The normalised names of a relation: its own and those that aliases declare to mean the same."""
+        """Return the normalised names of a relation: its own and those that aliases declare to mean the same."""
         return {normalise(relation), *self._reader.relation_synonyms(relation)}
 
     def values(self, value: str) -> set[str]:
-        """The normalised values that a value is."""
-        return self._synonyms.values(value)
+        """Return the normalised values that are the same as a value."""
+        return self._reader.same_values(value)
 
     def inverses(self, relation: str) -> set[str]:
-        """The normalised names of the relations that say the same the other way round."""
-        return {inverse for name in self.relation_names(relation) for inverse in self._synonyms.inverses(name)}
+        """Return the normalised names of the relations that say the same the other way round."""
+        return {inverse for name in self.relation_names(relation) for inverse in self._reader.inverses(name)}
 
     # What is described
 
     def _of_document(self, document: str) -> list[int]:
-        """A fact's id for each place where the document states it."""
+        """Return a fact's id for each place where the document states it."""
         sql = "SELECT s.fact FROM source s JOIN document d ON d.id = s.document WHERE d.name = ? ORDER BY s.fact"
         return [row[0] for row in self._database.rows(sql, (document,))]
 
     def _described(self, entity: int | None, relation: str | None, value: str | None) -> list[int]:
         values = None if value is None else self.values(value)
         if entity is None and relation is None:
-            return [fact.id for each in sorted(values or ()) for fact in self._reader.valued_ever(each)]
+            return [fact.id for norm in sorted(values or ()) for fact in self._reader.valued_ever(norm)]
         where, parameters = [], []
         if entity is not None:
             where.append("f.entity = ?")
@@ -196,7 +222,7 @@ class Closure:
     # What goes with it
 
     def _closed(self, chosen: Mapping[int, StrEnum]) -> tuple[dict[int, StrEnum], set[int]]:
-        """The facts chosen and all that go with them, by id, and the facts related to these."""
+        """Return the facts chosen and all that go with them, by id, and the facts related to these."""
         closed: dict[int, StrEnum] = {}
         related: set[int] = set()
         waiting = dict(chosen)
@@ -212,48 +238,48 @@ class Closure:
             waiting = {number: reason for number, reason in reached.items() if number not in closed}
         return dict(sorted(closed.items())), related
 
-    def _with(self, fact: Fact) -> Iterator[tuple[int, Reason | None]]:
-        """The facts that go with one, each with the reason, and those that are but related to it, without."""
+    def _with(self, fact: Fact) -> Iterator[tuple[int, ErasureReason | None]]:
+        """Yield the facts that go with one, each with the reason, and those that are only related to it, without."""
         if fact.supersedes is not None:
-            yield fact.supersedes, Reason.SUPERSEDED
+            yield fact.supersedes, ErasureReason.SUPERSEDED
         names, values = self.entity_names(fact.entity), self.values(fact.value)
         relations = _with_keys(self.relation_names(fact.relation))
         inverses = _with_keys(self.inverses(fact.relation))
-        for each in self._stating(names, values):
-            if _is_one_of(each.relation.name, relations):
-                yield each.fact, Reason.SAME
+        for statement in self._stating(names, values):
+            if _is_one_of(statement.relation.name, relations):
+                yield statement.fact, ErasureReason.SAME
             else:
-                meant = self._resolver.means(each.entity, each.relation, fact.relation)
-                yield each.fact, Reason.MEANT if meant else None
+                meant = self._resolver.means(statement.entity, statement.relation, fact.relation)
+                yield statement.fact, ErasureReason.MEANT if meant else None
         owners = {name for value in values for name in self.entity_names(value, exact=False)}
-        for each in self._stating(owners, names):
-            yield each.fact, Reason.INVERSE if _is_one_of(each.relation.name, inverses) else None
+        for statement in self._stating(owners, names):
+            yield statement.fact, ErasureReason.INVERSE if _is_one_of(statement.relation.name, inverses) else None
 
     def _stating(self, names: set[str], values: set[str]) -> Iterator["_Statement"]:
-        """The facts that give an entity of one of these names one of these values."""
+        """Yield the facts that give an entity of one of these names one of these values."""
         key = frozenset(names)
         statements = self._statements[key] if key in self._statements else self._read(names)
         for value in values:
             yield from statements.get(value, ())
 
     def _read(self, names: set[str]) -> dict[str, list["_Statement"]]:
-        """All that is stated of the entities of these names, by normalised value; read once for each."""
+        """Return all that is stated of the entities of these names, by normalised value; read once for each."""
         sql = f"""
             SELECT f.id, f.entity, r.id, r.name, f.value FROM entity_spelling s JOIN fact f ON f.entity = s.target
             JOIN relation r ON r.id = f.relation WHERE s.alias = 0 AND s.norm IN ({_marks(names)})
         """
         statements: dict[str, list[_Statement]] = defaultdict(list)
         for fact, entity, number, name, value in self._database.rows(sql, tuple(names)):
-            statements[normalise(value)].append(_Statement(fact, entity, Name(number, name, normalise(name))))
+            statements[normalise(value)].append(_Statement(fact, entity, NameRow(number, name, normalise(name))))
         self._statements[frozenset(names)] = statements
         return statements
 
 
 def _nothing(entity: str | None, traces: int) -> InputError:
     if entity is None:
-        return InputError("there is nothing to forget: no fact is so described")
-    told = f", but facts that tell of it ({traces}): include them, or forget them by their value" if traces else ""
-    return InputError(f"there is no entity '{entity}'{told}", field="entity")
+        return InputError("there is nothing to forget: no fact matches")
+    hint = f", but facts of others mention it ({traces}): include them, or forget them by their value" if traces else ""
+    return InputError(f"there is no entity '{entity}'{hint}", field="entity")
 
 
 class _Statement(NamedTuple):
@@ -261,11 +287,11 @@ class _Statement(NamedTuple):
 
     fact: int
     entity: int
-    relation: Name
+    relation: NameRow
 
 
 def _with_keys(names: set[str]) -> tuple[set[str], set[str]]:
-    """Names of a relation, and what relations of the same words have in common with them."""
+    """Return names of a relation, and the keys that relations of the same words share with them."""
     return names, {relation_key(name) for name in names}
 
 

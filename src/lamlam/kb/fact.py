@@ -1,4 +1,4 @@
-"""What a knowledge base holds and what a lookup in it finds."""
+"""What a knowledge base holds, and what a lookup in it finds."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ __all__ = ["Fact", "Resolution", "Source", "Status"]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a fact was read: a document's id and, where known, a character span [start, end) of its text."""
+    """Where a fact was read: a document's id and, if known, a character span [start, end) of its text."""
 
     document: str
     start: int | None = None
@@ -22,7 +22,7 @@ class Source:
 class Fact:
     """A proposition with an identity. It holds from revision `since` up to, not including, `until`.
 
-    `supersedes` is the id of the fact that an edit replaced by this one.
+    `supersedes` is the id of the fact that an edit replaced with this one.
     """
 
     id: int
@@ -49,7 +49,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What a lookup found: the facts in the order of their ids, or an honest status with none.
+    """What a lookup found: the facts in the order of their ids, or an honest status without any.
 
     `score` is 1.0 for exact and alias, the similarity for fuzzy, 0.0 for a miss. `candidates` names the entities or
     relations between which an ambiguous lookup could not choose.

@@ -1,7 +1,7 @@
-"""Forgetting: erasing the rows of what was selected and all that only they used, and leaving tombstones in their place.
+"""Erase what was selected and all that only it used, and leave tombstones in its place.
 
-Which facts go together is left to `kb.closure`; transactions to `kb.store`, and overwriting what deleted rows leave in
-the file to the database.
+Which facts go together is left to `kb.closure`, transactions to `kb.store`, and blanking what deleted rows leave in the
+file to the database.
 """
 
 import re
@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from lamlam.kb.blocking import stored_keys, value_key
 from lamlam.kb.closure import Closure, Selection
 from lamlam.kb.database import Database
 from lamlam.kb.fact import Fact
-from lamlam.kb.names import normalise
-from lamlam.kb.reader import Reader
-from lamlam.kb.tombstones import Tombstones
+from lamlam.kb.names import normalise, value_key
+from lamlam.kb.reader import FactReader
+from lamlam.kb.remains import Tombstones
+from lamlam.kb.writer import unspell
 
 __all__ = ["Erased", "Forgetter"]
 
@@ -27,7 +27,7 @@ _MARKED = "(SELECT id FROM marked)"
 
 @dataclass(slots=True)
 class Erased:
-    """Rows erased by table, the strings that must now be in no file, and how many tombstones were put."""
+    """Rows erased by table, the strings that must now be in no file, and how many tombstones were added."""
 
     counts: dict[str, int]
     strings: set[str] = field(default_factory=set)
@@ -35,18 +35,18 @@ class Erased:
 
 
 class Forgetter:
-    """Erases what a closure selected. Wants an open transaction."""
+    """Erases what a closure selected, within an open transaction."""
 
     def __init__(self, database: Database, tombstones: Tombstones, closure: Closure) -> None:
         self._database, self._tombstones, self._closure = database, tombstones, closure
-        self._reader = Reader(database)
+        self._reader = FactReader(database)
 
     def erase(self, selection: Selection, revision: int) -> Erased:
-        """Delete the rows and all that only they used; leave tombstones. Returns the strings that must now be gone."""
+        """Delete the rows and all that only they used, leave tombstones, and return what was erased."""
         facts = self._reader.by_id(list(selection.facts))
         before = self._tombstone_count()
         namings = {fact.entity: self._closure.entity_names(fact.entity) for fact in facts}
-        self._bury(facts, namings, selection.documents, revision)
+        self._put_tombstones(facts, namings, selection.documents, revision)
         touched = self._touched(selection)
         run = self._database.run
         run(f"UPDATE fact SET supersedes = NULL WHERE supersedes IN {_MARKED}")
@@ -75,34 +75,34 @@ class Forgetter:
         erased.tombstones = self._tombstone_count() - before
         return erased
 
-    def _bury(
+    def _put_tombstones(
         self, facts: Sequence[Fact], namings: dict[str, set[str]], documents: Iterable[str], revision: int
     ) -> None:
-        stones = self._tombstones
+        tombstones = self._tombstones
         called: dict[str, set[str]] = defaultdict(set)  # each name, to all names of the entities that it names
         for names in namings.values():
             for name in names:
                 called[name] |= names
         for name in called:
-            stones.put(stones.lessened(name), revision)
+            tombstones.put(tombstones.partly_forgotten(name), revision)
         for fact in facts:
             names, values = namings[fact.entity], self._closure.values(fact.value)
             values = values.union(*(called[value] for value in values if value in called))
             for entity, relation in product(names, {fact.relation, *self._closure.relation_names(fact.relation)}):
-                graves = {stone for value in values for stone in stones.propositions(entity, relation, value)}
-                for stone in (*graves, *stones.slots(entity, relation)):
-                    stones.put(stone, revision)
+                digests = {d for value in values for d in tombstones.propositions(entity, relation, value)}
+                for digest in (*digests, *tombstones.slots(entity, relation)):
+                    tombstones.put(digest, revision)
             for value, inverse, entity in product(values, self._closure.inverses(fact.relation), names):
-                for stone in stones.propositions(value, inverse, entity):
-                    stones.put(stone, revision)
+                for digest in tombstones.propositions(value, inverse, entity):
+                    tombstones.put(digest, revision)
         for document in documents:
-            stones.put(stones.document(document), revision)
+            tombstones.put(tombstones.document(document), revision)
 
     def _is_there(self, entity: str) -> bool:
         return any(row.name == entity for row in self._reader.entities_spelled(entity))
 
     def _collect_past_aliases(self, names: Iterable[str], erased: Erased) -> None:
-        """Delete the names of an entity that is gone where they were once aliases of others, as after a merger."""
+        """Delete the names of an erased entity where they were once aliases of others, as after a merger."""
         sql = """
             SELECT a.id, a.name, a.target, s.norm FROM entity_spelling s JOIN entity_alias a ON a.id = s.alias
             WHERE s.norm = ? AND s.alias > 0 AND a.until > 0
@@ -110,7 +110,7 @@ class Forgetter:
         for name in names:
             for alias, spelling, target, norm in self._database.rows(sql, (name,)):
                 erased.strings |= {spelling, norm}
-                self._unfind("entity", norm, target, alias)
+                unspell(self._database, "entity", norm, target, alias)
                 erased.counts["alias"] += self._database.run("DELETE FROM entity_alias WHERE id = ?", (alias,))
 
     def _mark(self, facts: Iterable[int]) -> None:
@@ -140,13 +140,13 @@ class Forgetter:
         self._database.run(f"DELETE FROM {table} WHERE id = ?", (number,))
 
     def _unspell(self, table: str, number: int, name: str, erased: Erased) -> None:
-        """Delete the spellings and aliases of a name, and what was learnt of it."""
+        """Delete the spellings and aliases of a name, and what was learnt about it."""
         run = self._database.run
         aliases = self._database.rows(f"SELECT id, name FROM {table}_alias WHERE target = ?", (number,))
         for alias, spelling in [(0, name), *aliases]:
             norm = normalise(spelling)
             erased.strings |= {spelling, norm}
-            self._unfind(table, norm, number, alias)
+            unspell(self._database, table, norm, number, alias)
         erased.counts["alias"] += len(aliases)
         run(f"DELETE FROM {table}_alias WHERE target = ?", (number,))
         if table == "relation":
@@ -157,22 +157,15 @@ class Forgetter:
             run("DELETE FROM relation_pair WHERE a = ?", (number,))
             run("DELETE FROM inverse WHERE relation = ? OR other = ?", (number, number))
 
-    def _unfind(self, table: str, norm: str, target: int, alias: int) -> None:
-        sql = f"DELETE FROM {table}_spelling WHERE norm = ? AND target = ? AND alias = ?"
-        self._database.run(sql, (norm, target, alias))
-        keys = stored_keys(norm) if table == "entity" else ()
-        sql = "DELETE FROM entity_key WHERE key = ? AND target = ? AND alias = ?"
-        self._database.many(sql, ((key, target, alias) for key in keys))
-
     def _collect_values(self, values: Iterable[str], erased: Erased) -> None:
-        """Values that no fact states any more are gone, and what they are as well, where no fact states that either."""
+        """Note values that no fact states any more, and delete what was declared to be the same as they are."""
         for value in values:
             if not self._reader.is_stated(value):
                 erased.strings.add(value)
             self._collect_synonyms([value], erased)
 
     def _collect_synonyms(self, values: Iterable[str], erased: Erased) -> None:
-        """Delete what is declared to be the same as values that no fact states, under any name, any more."""
+        """Delete the aliases of values that no fact states, under any name, any more."""
         if self._database.one("SELECT 1 FROM value_alias LIMIT 1") is None:
             return
         for names in map(self._closure.values, values):
@@ -185,7 +178,7 @@ class Forgetter:
                 erased.counts["alias"] += self._database.run(f"DELETE {sql}", (norm, norm))
 
     def _redact(self, strings: Iterable[str]) -> None:
-        """Strike out what the log says with an erased name in it."""
+        """Redact log entries that contain an erased name."""
         patterns = [rf"(?<!\w){re.escape(normalise(text))}(?!\w)" for text in strings]
         if not patterns:
             return

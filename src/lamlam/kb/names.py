@@ -1,16 +1,31 @@
-"""One spelling for the many ways to write a name.
+"""One spelling for the many ways to write a name, and the keys that lead from a misspelt name to the right one.
 
-A name is kept in its canonical form: what nobody sees makes no other name. Names are compared in a form that folds
-more, such as case. What it leaves to others: names that mean the same but are spelled differently (`kb.similarity`,
-aliases).
+A name is kept in its canonical form: invisible characters make no other name. Names are compared in a form that folds
+more, such as case. A name is stored under a few 32-bit digests of its parts, and a query is probed under the same ones,
+so that candidates cost a few index probes whatever the number of names. A part survives what the others don't: the
+sorted words, another order, accents and signs; each half of the letters, a slip in the other half; surname and initial,
+a shortened given name. How alike the candidates really are is left to `kb.similarity`.
 """
 
 import re
 import unicodedata
+from zlib import crc32
 
 from lamlam.errors import InputError
 
-__all__ = ["canonical", "checked", "former", "forms", "normalise", "normalise_prefix"]
+__all__ = [
+    "LETTERS_BEYOND_ACCENTS",
+    "canonical",
+    "checked",
+    "digest",
+    "former",
+    "forms",
+    "normalise",
+    "normalise_prefix",
+    "probed_keys",
+    "stored_keys",
+    "value_key",
+]
 
 _BLANK = "_ \t\n\v\f\r\x1c\x1d\x1e\x1f"
 # What Unicode calls default ignorable: characters without width, marks of direction, selectors of variants.
@@ -22,23 +37,30 @@ _JOINERS = "\u200c\u200d"
 _JOINED = "\u0600-\u109f"  # scripts from Arabic to Myanmar, in which a joiner between two letters does show
 _INVISIBLE = re.compile(f"[{_UNSEEN}]|(?<![{_JOINED}])[{_JOINERS}]|[{_JOINERS}](?![{_JOINED}])")
 _IGNORABLE = re.compile(f"[{_UNSEEN}{_JOINERS}]")
+_WORD = re.compile(r"[^\W_]+")
+_SHORTEST_HALVED = 6
+_MIDDLE = 1 << 31
+# Letters that lose no accent when decomposed.
+LETTERS_BEYOND_ACCENTS = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"}
+)
 
 
 def canonical(name: str) -> str:
-    """The form in which a name is kept: NFC, without characters that do not show, its words a space apart."""
+    """Return the form in which a name is kept: NFC, no invisible characters, one space between words."""
     if not name.isascii():
         name = unicodedata.normalize("NFC", _INVISIBLE.sub("", name))
     return " ".join(name.split())
 
 
 def normalise(name: str) -> str:
-    """The form in which names are compared: what does not show left out, NFKC, casefolded, underscores and white space
-    as one space."""
+    """Return the form in which names are compared: no invisible characters, NFKC, casefolded, underscores and white
+    space as one space."""
     return former(name if name.isascii() else _IGNORABLE.sub("", name))
 
 
 def former(name: str) -> str:
-    """`normalise` as it was when characters that do not show still told names apart."""
+    """Normalise as it was done when invisible characters still told names apart."""
     folded = name.casefold()
     if not name.isascii():
         folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
@@ -46,19 +68,19 @@ def former(name: str) -> str:
 
 
 def forms(name: str) -> tuple[str, ...]:
-    """The normalised form, and the former one where it is another."""
+    """Return the normalised form, and the former one if it differs."""
     norm = normalise(name)
     return (norm,) if name.isascii() or (old := former(name)) == norm else (norm, old)
 
 
 def normalise_prefix(prefix: str) -> str:
-    """Like `normalise`, but a space at the end counts: "New " begins "New York" and not "Newton"."""
+    """Normalise, but keep a space at the end: "New " begins "New York" and not "Newton"."""
     norm, shown = normalise(prefix), _IGNORABLE.sub("", prefix)
     return norm + " " if norm and normalise(shown[-1]) == "" else norm
 
 
 def checked(text: str, field: str) -> str:
-    """`text` as it may be stored. Raises `InputError` when it is blank or not valid Unicode."""
+    """Return `text` if it may be stored. Raises `InputError` if it is blank or not valid Unicode."""
     if isinstance(text, str) and text.isascii() and "\x00" not in text and text.strip(_BLANK):
         return text  # the most frequent case by far
     if not isinstance(text, str):
@@ -72,3 +94,70 @@ def checked(text: str, field: str) -> str:
     except UnicodeEncodeError:
         raise InputError("holds a lone surrogate, which is not valid Unicode", field=field) from None
     return text
+
+
+def digest(text: str) -> int:
+    """Return 32 bits of a text, signed, as databases store them: CRC-32. Not unique: it finds candidates."""
+    return crc32(text.encode("utf-8", "surrogatepass")) - _MIDDLE
+
+
+def value_key(value: str) -> int:
+    """Return the key of a value: 24 bits, signed, of its normalised form, since a byte for every fact counts."""
+    return digest(normalise(value)) >> 8
+
+
+def stored_keys(norm: str) -> set[int]:
+    """Return the keys under which a normalised name is stored, one to four."""
+    words = _words(norm)
+    letters = "".join(words)
+    size, middle = len(letters), len(letters) // 2
+    parts = [_whole(words)]
+    if size >= _SHORTEST_HALVED:
+        parts += [_start(letters[:middle], size), _end(letters[middle:], size)]
+    if len(words) > 1:
+        parts.append(_initial(words))
+    return {digest(part) for part in parts}
+
+
+def probed_keys(norm: str) -> list[int]:
+    """Return the keys under which the names may be stored that a normalised query means, the most telling first."""
+    orders = [_words(norm)]
+    if norm.count(",") == 1:
+        surname, given = norm.split(",")
+        orders.append(_words(given) + _words(surname))
+    if len(orders[0]) > 1 and orders[0][-1] == "the":
+        orders.append(orders[0][:-1])
+    parts = [_whole(words) for words in orders]
+    for words in orders:
+        letters = "".join(words)
+        for size in (len(letters), len(letters) - 1, len(letters) + 1):
+            middle = size // 2
+            if size >= _SHORTEST_HALVED:
+                parts += [_start(letters[:middle], size), _end(letters[-(size - middle) :], size)]
+    parts += [_initial(words) for words in orders if len(words) > 1]
+    return list(dict.fromkeys(digest(part) for part in parts))
+
+
+def _words(norm: str) -> list[str]:
+    """Return the words of a name without accents, signs and a leading "the"."""
+    if not norm.isascii():
+        plain = unicodedata.normalize("NFD", norm)
+        norm = "".join(sign for sign in plain if unicodedata.category(sign) != "Mn").translate(LETTERS_BEYOND_ACCENTS)
+    words = _WORD.findall(norm.replace("'", "").replace("’", ""))
+    return words[1:] if len(words) > 1 and words[0] == "the" else words or [norm]
+
+
+def _whole(words: list[str]) -> str:
+    return "=" + "".join(sorted("".join(words)))
+
+
+def _start(letters: str, size: int) -> str:
+    return f"<{size}{letters}"
+
+
+def _end(letters: str, size: int) -> str:
+    return f">{size}{letters}"
+
+
+def _initial(words: list[str]) -> str:
+    return f".{words[-1]} {words[0][:1]}"

@@ -1,7 +1,7 @@
 """Where the file of a knowledge base may be, and handles on its bytes.
 
 SQLite sees another program's changes by locks and by a log beside the file. Where either is out of sight (a network
-file system, a file mounted without its folder, a file of several names) an erased fact would still be answered: such
+file system, a file mounted without its folder, a file with several names) an erased fact would still be answered; such
 places are refused here. What is in the file is left to `kb.sqlite`.
 """
 
@@ -25,17 +25,17 @@ __all__ = ["HeldFile", "Identity", "check_place", "identity"]
 Identity = tuple[int, int]
 
 _NETWORK = frozenset({"afs", "ceph", "cifs", "coda", "davfs", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"})
-# A machine's own for whoever writes there, but perhaps another one's, whose changes come late or never.
+# Local to whoever writes there, but perhaps another machine's, whose changes come late or never.
 _SHARED = frozenset({"9p", "virtiofs", "vboxsf", "prl_fs", "vmhgfs", "fuse"})
 _OWN_FUSE = frozenset({"fuse.fuse-overlayfs", "fuse.gocryptfs", "fuse.encfs", "fuse.ntfs-3g"})
 _PERMISSIONS = 0o644  # as SQLite makes files
 _ALONE = "LAMLAM_NETWORK_FILES"
-_MOUNTS = Path("/proc/self/mountinfo")  # Linux; elsewhere nothing tells what kind a file system is
+_MOUNTS = Path("/proc/self/mountinfo")  # Linux; elsewhere the kind of a file system is unknown
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 def identity(path: str | Path) -> Identity | None:
-    """What tells the file at a path from one that takes its place; None where there is no file."""
+    """Return what distinguishes the file at a path from one that takes its place; None if there is no file."""
     found = _status(path)
     return None if found is None else (found.st_dev, found.st_ino)
 
@@ -48,10 +48,10 @@ def _status(path: str | Path) -> os.stat_result | None:
 
 
 def check_place(path: Path, *, create: bool) -> bool:
-    """Whether a knowledge base at `path` can be written, or be made where it is missing and `create` says so.
+    """Return whether a knowledge base at `path` can be written; with `create`, it may be missing.
 
-    Nothing is opened. Raises `InputError` where there is none to open, where it cannot be made, and where another
-    program's changes could go unseen.
+    Nothing is opened. Raises `InputError` if it is missing, if it cannot be made, or if another program's changes could
+    go unseen.
     """
     folder, found = path.absolute().parent, _status(path)  # asked once: it may be removed at any moment
     missing = found is None
@@ -97,7 +97,7 @@ class _Mount(NamedTuple):
 
 
 def _mount_of(file: Path) -> _Mount | None:
-    """Where the file system with a file is mounted, and of what kind it is; None where nothing tells."""
+    """Return where the file system of a file is mounted, and its kind; None if that is unknown."""
     try:
         lines = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
@@ -113,14 +113,14 @@ def _mount_of(file: Path) -> _Mount | None:
 
 
 class HeldFile:
-    """A handle on the file of a knowledge base. All who have it open share it; who takes it alone may replace it.
+    """A handle on the file of a knowledge base. All who have it open share it; whoever takes it alone may replace it.
 
     A connection to a file that is no longer at its path would use the log of the file that is there now, which SQLite
     finds by its name. So a file is held before SQLite opens it, and nobody replaces or removes what others hold.
     """
 
     def __init__(self, path: Path, *, writable: bool, create: bool) -> None:
-        """Raises `FileNotFoundError` where there is none and `create` does not let it be made."""
+        """Open the file, or make it with `create`. Raises `FileNotFoundError` if it is missing."""
         self._path, self.created = path, False
         if create:
             with suppress(FileExistsError):
@@ -133,23 +133,23 @@ class HeldFile:
 
     @property
     def in_place(self) -> bool:
-        """Whether the file is at its path still."""
+        """Whether the file is still at its path."""
         return identity(self._path) == self.identity
 
     def share(self) -> bool:
-        """Hold it with others; False while somebody has taken it alone."""
+        """Hold it with others; return False while somebody has taken it alone."""
         return self._lock("LOCK_SH", without=True)
 
     def take(self) -> bool:
-        """Hold it alone; False where others hold it, and where there are no such locks: then nobody holds it alone."""
+        """Hold it alone; return False if others hold it, or if there are no such locks: then nobody holds it alone."""
         return self._lock("LOCK_EX", without=False)
 
     def let_go(self) -> None:
-        """Hold it no more, as one that does not use it for now."""
+        """Stop holding it, for as long as it isn't used."""
         self._lock("LOCK_UN", without=True)
 
     def close(self) -> None:
-        """To be called when SQLite has closed the file."""
+        """Close it, after SQLite has closed the file."""
         self.let_go()
         _HANDLES.leave(self.identity, self.bytes)
 
@@ -168,7 +168,7 @@ class HeldFile:
 class _Handles:
     """Handles that are done with, kept until the process has no connection to their file any more.
 
-    By POSIX, to close any handle on a file drops all locks that the process holds on it, SQLite's among them.
+    By POSIX, closing any handle on a file drops all locks that the process holds on it, SQLite's among them.
     """
 
     def __init__(self) -> None:
@@ -186,8 +186,8 @@ class _Handles:
             self._connections[file] -= 1
             if self._connections[file] == 0:
                 del self._connections[file]
-                for each in self._done.pop(file):
-                    each.close()
+                for done in self._done.pop(file):
+                    done.close()
 
 
 _HANDLES = _Handles()  # the process's, as its locks are

@@ -1,8 +1,8 @@
-"""A knowledge base in a PostgreSQL database: opening it, running statements, transactions.
+"""A knowledge base in a PostgreSQL database: open it, run statements and transactions.
 
 Every statement goes through `PostgresDatabase`, which turns psycopg's errors into `LamLamError`. The dialect is left to
-`kb.dialect`, and erasing for good to `kb.postgres_erasure`. psycopg is an extra, so that it is imported when a URL is
-opened and not before.
+`kb.schema`, and erasing for good to `kb.postgres_erasure`. psycopg is an extra, so it is imported only when a URL is
+opened.
 """
 
 import hashlib
@@ -10,16 +10,13 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamlam.errors import InputError, LamLamError, StoreError
-from lamlam.kb.database import Parameters
-from lamlam.kb.dialect import definitions, translated
-from lamlam.kb.layout import LAYOUT
+from lamlam.kb.database import Database, Parameters
 from lamlam.kb.postgres_erasure import Eraser
 from lamlam.kb.scan import Scan
-from lamlam.kb.schema import APPLICATION_ID, VERSION
+from lamlam.kb.schema import APPLICATION_ID, LAYOUT, VERSION, definitions, translated
 
 if TYPE_CHECKING:
     import psycopg
@@ -31,17 +28,36 @@ _CONNECT_SECONDS = 10
 _WRITER_SECONDS = 60  # how long to wait for another writer
 _ROWS_AT_A_TIME = 2000
 _WRITING = re.compile(r"\s*(INSERT|UPDATE)\b", re.IGNORECASE)
+_SCHEMA = "quote_ident(current_schema())::regnamespace"
+_STATE = """
+    SELECT current_setting('server_encoding'), current_schema(),
+    pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool
+"""
+_RIGHTS = """
+    SELECT 'meta'::regclass::oid::bigint, has_table_privilege('fact', 'INSERT') AND
+    has_table_privilege('fact', 'DELETE')
+"""
+_FOREIGN_KEYS = f"""
+    SELECT c.conrelid::regclass::text, quote_ident(a.attname), c.confrelid::regclass::text, quote_ident(b.attname)
+    FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+    JOIN pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = c.confkey[1]
+    WHERE c.contype = 'f' AND c.connamespace = {_SCHEMA}
+"""
 
 
-class PostgresDatabase:
-    """A connection to a server; to be used by the thread that opened it."""
+class PostgresDatabase(Database):
+    """A connection to a server, for the thread that opened it only.
 
-    path: Path | None = None
+    One writes at a time, so that revisions are numbered in the order in which they are committed.
+    """
+
+    path = None
+    _begin, _begin_reading = "BEGIN ISOLATION LEVEL READ COMMITTED", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
     def __init__(self, url: str, *, create: bool = False) -> None:
-        """Open the knowledge base in the URL's database, or make its tables where `create` says so.
+        """Open the knowledge base in the URL's database, or make its tables with `create`.
 
-        Raises `LamLamError` when there is no such server, database or knowledge base, or psycopg is missing.
+        Raises `LamLamError` if there is no such server, database or knowledge base, or psycopg is missing.
         """
         self._psycopg = _driver()
         self._faults = (self._psycopg.Error, UnicodeEncodeError)
@@ -68,93 +84,45 @@ class PostgresDatabase:
         self._connection.close()
 
     def take_back(self) -> None:
-        """Tables without rows harm nobody, and another program may be about to fill them."""
+        """Leave the tables: without rows they harm nobody, and another program may be about to fill them."""
 
     # Statements
 
-    def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
-        try:
-            return self._execute(sql, parameters).fetchall()
-        except self._faults as error:
-            raise self._told(error) from error
-
-    def one(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
-        try:
-            cursor = self._execute(sql, parameters)
-            return cursor.fetchone() if cursor.description else None
-        except self._faults as error:
-            raise self._told(error) from error
-
-    def scalar(self, sql: str, parameters: Parameters = ()) -> Any:
-        row = self.one(sql, parameters)
-        return row[0] if row else None
-
-    def run(self, sql: str, parameters: Parameters = ()) -> int:
-        try:
-            return self._execute(sql, parameters).rowcount
-        except self._faults as error:
-            raise self._told(error) from error
-
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        try:
+        with self._reporting():
             self._connection.cursor().executemany(translated(sql), rows)
-        except self._faults as error:
-            raise self._told(error) from error
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[tuple[Any, ...]]:
         """Read through a cursor of the server, which outlives the statements that are run in between."""
         self._streams += 1
         held = not self._in_transaction()
-        try:
-            with self._connection.cursor(f"stream_{self._streams}", withhold=held) as cursor:
-                cursor.itersize = _ROWS_AT_A_TIME
-                cursor.execute(translated(sql), parameters)
-                yield from cursor
-        except self._faults as error:
-            raise self._told(error) from error
+        with self._reporting(), self._connection.cursor(f"stream_{self._streams}", withhold=held) as cursor:
+            cursor.itersize = _ROWS_AT_A_TIME
+            cursor.execute(translated(sql), parameters)
+            yield from cursor
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """One writes at a time, so that revisions are numbered in the order in which they are committed."""
-        if not self.writable:
-            raise StoreError(self.name, "is read-only")
         nested = self._in_transaction()
-        self.run("SAVEPOINT call" if nested else "BEGIN ISOLATION LEVEL READ COMMITTED")
         try:
-            if not nested:
-                self.run("SELECT pg_advisory_xact_lock(?)", (self._lock,))
-            yield
-            self.run("RELEASE call" if nested else "COMMIT")
+            with super().transaction():
+                yield
         except BaseException:
-            if self._in_transaction():
-                for statement in ("ROLLBACK TO call", "RELEASE call") if nested else ("ROLLBACK",):
-                    self.run(statement)
             if not nested:
                 self._forget_before()
             raise
 
-    @contextmanager
-    def snapshot(self, *, long: bool = False) -> Iterator[None]:
-        if self._in_transaction():
-            yield
-            return
-        self.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        try:
-            yield
-        finally:
-            if self._in_transaction():
-                self.run("COMMIT")
-
     def expect_writes(self) -> None:
-        """Readers hold up nobody."""
+        """Do nothing: readers don't block writers."""
+
+    def _began(self) -> None:
+        self.run("SELECT pg_advisory_xact_lock(?)", (self._lock,))
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:
-        try:
-            with self._connection.cursor().copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
-        except self._faults as error:
-            raise self._told(error) from error
+        sql = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+        with self._reporting(), self._connection.cursor().copy(sql) as copy:
+            for row in rows:
+                copy.write_row(row)
         if last_id and (sequence := self._sequence(table)):
             self.run("SELECT setval(?, ?)", (sequence, last_id))
         self.run(f"ANALYZE {table}")
@@ -194,40 +162,36 @@ class PostgresDatabase:
         self._before.execute("SELECT 1 FROM meta").fetchone()
 
     def digest(self) -> str:
-        """SHA-256 of the rows of all tables, in the order of their keys, as COPY writes them."""
+        """Return the SHA-256 of the rows of all tables, in the order of their keys, as COPY writes them."""
         digest = hashlib.sha256()
-        try:
+        with self._reporting():
             for table, layout in LAYOUT.items():
                 sql = f"COPY (SELECT * FROM {table} ORDER BY {', '.join(layout.key)}) TO STDOUT"
                 with (self._before or self._connection).cursor().copy(sql) as copy:
                     for part in copy:
                         digest.update(part)
-        except self._faults as error:
-            raise self._told(error) from error
         return digest.hexdigest()
 
-    def erased(self) -> bool:
-        return self.scalar("SELECT 1 FROM meta WHERE key = 'erasing'") is None
-
     def erase(self, strings: Iterable[str]) -> Scan:
-        """Have the server rewrite the tables without their deleted rows, and search for `strings` what it lets us read.
+        """Have the server rewrite the tables without their deleted rows, and search what it lets us read for `strings`.
 
-        Where others' reading prevents the rewriting, every string counts as left over that no row holds.
+        If concurrent readers block the rewrite, every string that no row holds counts as left over.
         """
         self._forget_before()
         finished = self.finish_erasing()
         try:
             return self._eraser.search(strings, finished)
         except self._faults as error:
-            raise self._told(error) from error
+            raise self._reported(error) from error
 
     def finish_erasing(self, patient: bool = True) -> bool:
-        """Rewrite the tables; False while somebody reads from before. The mark "erasing" stays until it is done."""
+        """Rewrite the tables; return False while somebody reads from before. The mark "erasing" stays until it
+        is done."""
         try:
             if not self._eraser.rewrite(patient):
                 return False
         except self._faults as error:
-            raise self._told(error) from error
+            raise self._reported(error) from error
         self.run("DELETE FROM meta WHERE key = 'erasing'")
         return True
 
@@ -252,7 +216,7 @@ class PostgresDatabase:
         return connection
 
     def _check(self, create: bool) -> None:
-        """Make the tables where they are missing and may be made; refuse what is no knowledge base."""
+        """Make the tables if they are missing and may be made; refuse what is not a knowledge base."""
         encoding, schema, read_only = self.rows(_STATE)[0]
         if encoding != "UTF8":
             raise InputError(f"its encoding is {encoding}, not UTF8", path=self.name)
@@ -276,17 +240,15 @@ class PostgresDatabase:
         self.writable = self.writable and may_write
 
     def _comment(self) -> str | None:
-        """What is written on the table `meta`; None where there is none."""
+        """Return the comment on the table `meta`; None if there is no such table."""
         sql = "SELECT coalesce(obj_description(oid, 'pg_class'), '') FROM pg_class WHERE relname = 'meta' AND "
         comment: str | None = self.scalar(sql + f"relnamespace = {_SCHEMA}")
         return comment
 
     def _make(self) -> None:
         sql = f"{definitions()}; COMMENT ON TABLE meta IS '{_MARK}{VERSION}'"
-        try:
+        with self._reporting():
             self._connection.execute(sql.encode())  # without parameters several statements go at once
-        except self._faults as error:
-            raise self._told(error) from error
         self.run("INSERT INTO meta VALUES ('tombstone_key', ?)", (secrets.token_bytes(32),))
 
     # Statements and faults
@@ -304,7 +266,7 @@ class PostgresDatabase:
         status = self._psycopg.pq.TransactionStatus
         return self._connection.info.transaction_status not in (status.IDLE, status.UNKNOWN)
 
-    def _told(self, error: Exception) -> LamLamError:
+    def _reported(self, error: Exception) -> LamLamError:
         errors = self._psycopg.errors
         if isinstance(error, UnicodeEncodeError):
             return InputError("a text holds a lone surrogate, which is not valid Unicode")
@@ -319,27 +281,10 @@ class PostgresDatabase:
         if isinstance(error, errors.LockNotAvailable):
             return StoreError(self.name, "is being written to by another program")
         if isinstance(error, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction):
-            return StoreError(self.name, f"may not be used so: {_first_line(error)}")
+            return StoreError(self.name, f"refuses this: {_first_line(error)}")
         if self._connection.broken:
             return StoreError(f"the connection to {self.name}", f"failed: {_first_line(error)}")
-        return StoreError(self.name, f"cannot be used so: {_first_line(error)}")
-
-
-_SCHEMA = "quote_ident(current_schema())::regnamespace"
-_STATE = """
-    SELECT current_setting('server_encoding'), current_schema(),
-    pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool
-"""
-_RIGHTS = """
-    SELECT 'meta'::regclass::oid::bigint, has_table_privilege('fact', 'INSERT') AND
-    has_table_privilege('fact', 'DELETE')
-"""
-_FOREIGN_KEYS = f"""
-    SELECT c.conrelid::regclass::text, quote_ident(a.attname), c.confrelid::regclass::text, quote_ident(b.attname)
-    FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
-    JOIN pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = c.confkey[1]
-    WHERE c.contype = 'f' AND c.connamespace = {_SCHEMA}
-"""
+        return StoreError(self.name, f"cannot be used this way: {_first_line(error)}")
 
 
 def _driver() -> Any:
@@ -351,20 +296,20 @@ def _driver() -> Any:
 
 
 def _parsed(url: str) -> tuple[dict[str, Any], str]:
-    """What a URL says, with our defaults, and the URL as it may be shown: without a password."""
+    """Return what a URL says, with our defaults, and the URL as it may be shown: without a password."""
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
     try:
-        said = conninfo_to_dict(url)
+        given = conninfo_to_dict(url)
     except ProgrammingError:
         # What libpq says of it may quote a part of the password.
         raise InputError("the address is not of the form postgresql://user@host:port/database") from None
-    user = f"{said['user']}@" if "user" in said else ""
-    port = f":{said['port']}" if "port" in said else ""
-    name = f"postgresql://{user}{said.get('host', '')}{port}/{said.get('dbname', '')}"
+    user = f"{given['user']}@" if "user" in given else ""
+    port = f":{given['port']}" if "port" in given else ""
+    name = f"postgresql://{user}{given.get('host', '')}{port}/{given.get('dbname', '')}"
     defaults = {"connect_timeout": _CONNECT_SECONDS, "fallback_application_name": "lamlam"}
-    return defaults | said | {"client_encoding": "UTF8"}, name
+    return defaults | given | {"client_encoding": "UTF8"}, name
 
 
 def _first_line(error: Exception) -> str:

@@ -1,7 +1,7 @@
-"""Erasing for good in PostgreSQL, as far as a client can.
+"""Erase for good in PostgreSQL, as far as a client can.
 
-A deleted row stays in its page until the page is used again, also after a plain VACUUM. So the tables are rewritten
-whole, with their indexes and the planner's statistics, which hold values too. Then all that the role may read of it is
+A deleted row stays in its page until the page is used again, also after a plain VACUUM. So the tables are rewritten,
+with their indexes and the planner's statistics, which hold values too. Then all that the role may read of them is
 searched. The write-ahead log is the server's: it cannot be emptied from here.
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from lamlam.kb.layout import LAYOUT
 from lamlam.kb.scan import Scan, occurring, searched_for
+from lamlam.kb.schema import LAYOUT
 
 if TYPE_CHECKING:
     import psycopg
@@ -53,7 +53,7 @@ _OURS = "(schemaname = current_schema() AND tablename = ANY (%s))"
 class Eraser:
     """Rewrites a knowledge base's tables without their deleted rows, and searches for what must be gone.
 
-    `rewritten` says whether all tables were rewritten at last, or only tidied, since they are large.
+    `rewritten` says whether the tables were last rewritten completely, or only tidied, since they are large.
     """
 
     def __init__(self, connection: "psycopg.Connection", lock: int) -> None:
@@ -61,9 +61,10 @@ class Eraser:
         self.rewritten = False
 
     def rewrite(self, patient: bool = True) -> bool:
-        """Rewrite; False where another program erases just now, or reads what stood there before and does not end.
+        """Rewrite the tables; return False if another program is erasing, or reads what was there before and doesn't
+        end.
 
-        False, too, for a role that does not own the tables: PostgreSQL lets it write, but not rewrite them.
+        Also False for a role that does not own the tables: PostgreSQL lets it write, but not rewrite them.
         """
         from psycopg.errors import LockNotAvailable
 
@@ -87,19 +88,20 @@ class Eraser:
         return True
 
     def size(self) -> int:
-        """Bytes on the server's disk, with indexes."""
+        """Return the bytes on the server's disk, with indexes."""
         sql = "SELECT sum(pg_total_relation_size(to_regclass(name))) FROM unnest(%s::text[]) name"
         return int(self._scalar(sql, _TABLES))
 
     def may_read(self) -> bool:
-        """Whether this role may read the server's files: a superuser may, or who was granted it."""
+        """Whether this role may read the server's files: a superuser may, or a role that was granted it."""
         sql = "SELECT has_function_privilege('pg_read_binary_file(text, bigint, bigint, boolean)', 'EXECUTE')"
         return bool(self._scalar(sql))
 
     def search(self, strings: Iterable[str], finished: bool) -> Scan:
         """Search all that the role may read; what no row holds is left over.
 
-        So is, without looking, what no row holds where the tables were not rewritten and their files cannot be read.
+        If the tables were not rewritten and their files cannot be read, everything that no row holds counts as left
+        over.
         """
         wanted, short = searched_for(strings)
         readable = self._readable()
@@ -116,7 +118,7 @@ class Eraser:
         return Scan(tuple(readable), size, len(wanted), shared, short, left_over, (*unsearched, "write-ahead log"))
 
     def _readable(self) -> dict[str, Iterator[bytes]]:
-        """By table, in chunks: its files, with those of its indexes, and the statistics; or else all rows."""
+        """Return by table, in chunks: its files, with those of its indexes, and the statistics; or else all rows."""
         if not self.may_read():
             tables = {f"rows of {table}": self._rows(table) for table in _TABLES}
             return {**tables, "statistics": self._statistics()}
@@ -132,7 +134,7 @@ class Eraser:
         self._connection.execute(f"VACUUM ({'FULL, ' if self.rewritten else ''}ANALYZE) {tables}")
         for table, column in self._connection.execute(_TEXTS, (_TABLES,)).fetchall():
             if self._scalar(f"SELECT NOT EXISTS (SELECT 1 FROM {table})"):
-                # The statistics of a table that is empty are not gathered anew, but go when a type is set.
+                # The statistics of an empty table are not gathered again, but go when a type is set.
                 self._connection.execute(f'ALTER TABLE {table} ALTER {column} TYPE text COLLATE "C"')
         self._connection.execute("VACUUM (FULL) pg_statistic")  # skipped where the role may not
 
@@ -146,7 +148,7 @@ class Eraser:
             return  # rewritten tables are on disk all the same
 
     def _file(self, path: str) -> Iterator[bytes]:
-        """The bytes of a relation, which is a file for each GiB."""
+        """Yield the bytes of a relation, which has a file for each GiB."""
         sql = "SELECT pg_read_binary_file(%s, %s, %s, true)"
         with self._connection.cursor(binary=True) as cursor:
             at = 0
@@ -164,7 +166,7 @@ class Eraser:
             yield from (bytes(part) for part in copy)
 
     def _held(self) -> Iterator[bytes]:
-        """All rows, and the statistics of tables that are none of the knowledge base's."""
+        """Yield all rows, and the statistics of tables that aren't the knowledge base's."""
         for table in _TABLES:
             yield from self._rows(table)
         yield from self._statistics(others=True)

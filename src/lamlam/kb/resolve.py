@@ -1,8 +1,8 @@
 """From a query (entity, relation) to facts: the entity first, then the relation among that entity's own.
 
-A lookup is answered by a fact of the entity asked for, in the relation asked for, or by a status that says why not:
-never by another entity's value, nor by that of an unlike relation. What was forgotten stays forgotten: a tombstone
-comes before any search by likeness. `nearest` does what others do, for comparison.
+A lookup is answered by a fact of the entity asked for, in the relation asked for, or by a status that says why not.
+What was forgotten stays forgotten: tombstones are checked before any search by likeness. `nearest` does what others do,
+for comparison.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,12 +13,12 @@ from rapidfuzz.fuzz import ratio
 
 from lamlam.kb.fact import Fact, Resolution, Status
 from lamlam.kb.names import normalise
-from lamlam.kb.reader import Name, Reader
+from lamlam.kb.reader import FactReader, NameRow
+from lamlam.kb.remains import Tombstones
 from lamlam.kb.similarity import name_similarity, relation_key, relation_similarity
-from lamlam.kb.tombstones import Tombstones
 
 if TYPE_CHECKING:
-    from lamlam.kb.matching.settings import MatchSettings
+    from lamlam.kb.matching.matcher import MatchSettings
 
 __all__ = ["Resolver"]
 
@@ -30,25 +30,26 @@ _TRIED = 1000  # relations of a knowledge base that are tried against its tombst
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    """Entities or relations that a name stands for: one, or those of one meaning, unless the status says otherwise."""
+    """Entities or relations that a name stands for: one, or several that mean the same, unless the status says
+    otherwise."""
 
     status: Status
-    names: tuple[Name, ...] = ()
+    names: tuple[NameRow, ...] = ()
     score: float = 1.0
 
 
 class Resolver:
     """Answers lookups from a reader's view of the facts."""
 
-    def __init__(self, reader: Reader, tombstones: Tombstones) -> None:
+    def __init__(self, reader: FactReader, tombstones: Tombstones) -> None:
         self._reader, self._tombstones = reader, tombstones
 
     def lookup(self, entity: str, relation: str) -> Resolution:
-        """The facts asked for, or an honest status without any."""
+        """Return the facts asked for, or an honest status without any."""
         return self._answer(entity, relation, self._reader.slot(entity, relation))
 
     def lookup_many(self, pairs: Sequence[tuple[str, str]]) -> list[Resolution]:
-        """`lookup` for each pair, where the facts that are there as asked for take one statement for all."""
+        """Look up each pair; facts that are there exactly as asked for take one statement for all."""
         return [
             self._answer(entity, relation, facts)
             for (entity, relation), facts in zip(pairs, self._reader.slots(pairs), strict=True)
@@ -70,7 +71,7 @@ class Resolver:
         return Resolution(entity, relation, status, tuple(answer), round(found.score * match.score, 4))
 
     def entity(self, name: str) -> _Match:
-        """The entity that a name stands for: by name, by alias, or by a spelling close enough to be no one else's."""
+        """Return the entity that a name stands for: by name, by alias, or by a spelling close to just one."""
         names, aliased = self._reader.entities_meant(name)
         if names:
             status = Status.ALIAS if aliased else Status.EXACT
@@ -80,33 +81,36 @@ class Resolver:
         return self._alike(name)
 
     def forgotten_entities(self, names: Iterable[str]) -> set[str]:
-        """Those of `names` that stood for an entity of which everything was forgotten."""
+        """Return those of `names` that stood for an entity of which everything was forgotten."""
         if not self._tombstones.any():
             return set()
         digests = {name: self._tombstones.entity(name) for name in names}
         held = self._tombstones.held_of(digests.values())
         return {name for name, digest in digests.items() if digest in held}
 
-    def relations_had(self, entity: Name, name: str) -> list[Name]:
-        """The relations in which an entity, also called `name`, has or had facts, by the names that still stand.
+    def relations_had(self, entity: NameRow, name: str) -> list[NameRow]:
+        """Return the relations in which an entity, also called `name`, has or had facts, if they still have a name.
 
-        None where these cannot be told: the name of a relation was erased after the entity had lost something, or there
-        are too many names to try them all against the tombstones.
+        Empty if that cannot be known: the name of a relation was erased after the entity had lost something, or there
+        are too many relations to try them all against the tombstones.
         """
-        had = {*self._reader.relations_held(entity.id), *self._reader.relations_ended(entity.id)}
-        stones, called = self._tombstones, {entity.name, name}
-        lost_since = stones.since(*map(stones.lessened, called))
+        had = {*self._reader.relations_held(entity.id), *self._reader.relations_held(entity.id, ended=True)}
+        tombstones, called = self._tombstones, {entity.name, name}
+        lost_since = tombstones.since(*map(tombstones.partly_forgotten, called))
         if lost_since is not None:
             named = self._reader.relations_named(_TRIED + 1)
-            if len(named) > _TRIED or stones.last_unnamed() >= lost_since:
+            if len(named) > _TRIED or tombstones.last_unnamed() >= lost_since:
                 return []
-            slots = {relation: [d for each in called for d in stones.slots(each, relation.name)] for relation in named}
-            held = stones.held_of(digest for digests in slots.values() for digest in digests)
+            slots = {
+                relation: [d for name in called for d in tombstones.slots(name, relation.name)] for relation in named
+            }
+            held = tombstones.held_of(digest for digests in slots.values() for digest in digests)
             had |= {relation for relation, digests in slots.items() if not held.isdisjoint(digests)}
         return sorted(had)
 
     def nearest(self, entity: str, relation: str) -> Resolution:
-        """The facts under the most similar "entity relation" string, however unlike: no threshold, no honesty."""
+        """Return the facts under the most similar "entity relation" string, however unlike: no threshold, no
+        honesty."""
         slots: dict[tuple[int, int], tuple[str, str]] = {}
         for name, _ in self._reader.entities_alike(entity, _CANDIDATES):
             for held in self._reader.relations_held(name.id):
@@ -120,16 +124,16 @@ class Resolver:
         facts = self._reader.facts_of(best[0], [best[1]])
         return Resolution(entity, relation, Status.FUZZY, tuple(facts), round(scored[best], 4))
 
-    def means(self, entity: int, held: Name, asked: str) -> bool:
-        """Whether a lookup of an entity in the relation `asked` would be answered by likeness with one that it has."""
-        from lamlam.kb.matching.candidates import Candidates
+    def means(self, entity: int, held: NameRow, asked: str) -> bool:
+        """Whether likeness would answer a lookup of an entity in the relation `asked` with one that it has."""
+        from lamlam.kb.matching.matcher import Candidates
 
         likely = Candidates(self._reader, entity, [held], asked).likelihoods()
         return likely[held] >= self.settings().relation
 
     def _alike(self, name: str) -> _Match:
         norm = normalise(name)
-        scores: dict[Name, float] = {}
+        scores: dict[NameRow, float] = {}
         for candidate, spelling in self._reader.entities_alike(name, _CANDIDATES):
             scores[candidate] = max(scores.get(candidate, 0.0), name_similarity(norm, spelling))
         settings = self.settings()
@@ -139,7 +143,7 @@ class Resolver:
         close = sorted(candidate for candidate, score in scores.items() if score > best - settings.entity_margin)
         return _Match(Status.FUZZY if len(close) == 1 else Status.AMBIGUOUS, tuple(close), best)
 
-    def _relation(self, owner: Name, entity: str, relation: str) -> _Match:
+    def _relation(self, owner: NameRow, entity: str, relation: str) -> _Match:
         held = self._reader.relations_held(owner.id)
         norm = normalise(relation)
         if exact := [name for name in held if name.norm == norm]:
@@ -153,21 +157,23 @@ class Resolver:
             return _Match(Status.UNKNOWN_RELATION)
         return self._relation_alike(owner, held, relation)
 
-    def _one_meaning(self, meant: Sequence[Name]) -> bool:
-        """Whether relations that an alias leads to are one name, or declared to be one among themselves."""
+    def _one_meaning(self, meant: Sequence[NameRow]) -> bool:
+        """Whether relations that an alias leads to are one name, or declared to be the same among themselves."""
         norms = {name.norm for name in meant}
         return all(norms <= {norm, *self._reader.relation_synonyms(norm)} for norm in norms)
 
-    def _ended(self, owner: Name, norm: str) -> bool:
-        """Whether the entity had facts in just this relation, which were retracted: no likeness stands in for them."""
-        return any(name.norm == norm for name in self._reader.relations_ended(owner.id))
+    def _ended(self, owner: NameRow, norm: str) -> bool:
+        """Whether the entity's facts in just this relation were retracted: nothing similar stands in for them."""
+        return any(name.norm == norm for name in self._reader.relations_held(owner.id, ended=True))
 
-    def _relation_alike(self, owner: Name, held: Sequence[Name], relation: str) -> _Match:
-        """By the words of its name or of an alias, else by meaning. Relations of the same words count as one."""
+    def _relation_alike(self, owner: NameRow, held: Sequence[NameRow], relation: str) -> _Match:
+        """Match by the words of a relation's name or alias, else by meaning; relations of the same words count
+        as one."""
         key, spelled = relation_key(relation), self._reader.spellings(held)
         scores = {
             name: max(
-                (relation_similarity(relation, each) for each in spelled[name] if relation_key(each) == key), default=0
+                (relation_similarity(relation, form) for form in spelled[name] if relation_key(form) == key),
+                default=0,
             )
             for name in held
         }
@@ -176,11 +182,10 @@ class Resolver:
             return _Match(Status.FUZZY, same, scores[same[0]])
         return self._relation_meant(owner, held, relation)
 
-    def _relation_meant(self, owner: Name, held: Sequence[Name], relation: str) -> _Match:
-        from lamlam.kb.matching.candidates import Candidates
-        from lamlam.kb.matching.decision import decide
+    def _relation_meant(self, owner: NameRow, held: Sequence[NameRow], relation: str) -> _Match:
+        from lamlam.kb.matching.matcher import Candidates, decide
 
-        ended = [name for name in self._reader.relations_ended(owner.id) if name not in held]
+        ended = [name for name in self._reader.relations_held(owner.id, ended=True) if name not in held]
         candidates = Candidates(self._reader, owner.id, [*held, *ended], relation)
         likely = candidates.likelihoods()
         names = list(likely)
@@ -195,8 +200,8 @@ class Resolver:
         return _Match(Status.FUZZY, meant, likely[first])
 
     def settings(self) -> "MatchSettings":
-        """Those that calibration left in the knowledge base, else the defaults."""
-        from lamlam.kb.matching.settings import MatchSettings
+        """Return the settings that calibration left in the knowledge base, else the defaults."""
+        from lamlam.kb.matching.matcher import MatchSettings
 
         stored = self._reader.setting("matching")
         return MatchSettings() if stored is None else MatchSettings.from_json(stored)

@@ -1,17 +1,15 @@
-"""Bringing names that were stored before names had a canonical form into that form, once for each knowledge base.
+"""Bring names that were stored before names had a canonical form into that form, once for each knowledge base.
 
-Names that are one now become one entity, or relation, with the facts, sources and aliases of all; history keeps its
-revisions. What the form is, is left to `kb.names`.
+Names that are the same now become one entity, or relation, with the facts, sources and aliases of all; history keeps
+its revisions. The form itself is left to `kb.names`.
 """
 
 import logging
-from collections.abc import Callable, Iterable
 
 from lamlam.errors import StoreError
-from lamlam.kb.blocking import digest, stored_keys, value_key
-from lamlam.kb.database import Database
-from lamlam.kb.meta import keep, kept
-from lamlam.kb.names import canonical, former, forms, normalise
+from lamlam.kb.database import Database, get_meta, set_meta
+from lamlam.kb.names import canonical, digest, former, forms, normalise, value_key
+from lamlam.kb.writer import spell, unspell
 
 __all__ = ["respell"]
 
@@ -21,22 +19,22 @@ _TABLES = ("entity", "relation")
 
 
 def respell(database: Database) -> None:
-    """Give all names their canonical form, where that was not done yet and the knowledge base can be written.
+    """Give all names their canonical form, unless that was done already or the knowledge base cannot be written.
 
-    While another program writes nothing is done: the next opening makes up for it.
+    While another program writes, this does nothing, and the next opening makes up for it.
     """
-    if not database.writable or kept(database, _KEY) == _FORM:
+    if not database.writable or get_meta(database, _KEY) == _FORM:
         return
     try:
         with database.transaction():
             _Respelling(database).run()
-            keep(database, _KEY, _FORM)
+            set_meta(database, _KEY, _FORM)
     except StoreError as error:
         _LOG.info("the names are not in their canonical form yet: %s", error)
 
 
 class _Respelling:
-    """Wants an open transaction."""
+    """Works in an open transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -52,21 +50,21 @@ class _Respelling:
         self._value_aliases()
 
     def _old(self, sql: str, kept_as_given: bool = False) -> list[tuple[int, str]]:
-        """Ids and texts of which something does not show, or, unless they are kept as given, that are not canonical."""
+        """Return ids and texts with invisible characters or, unless they are kept as given, that are not canonical."""
         rows = self._database.stream(sql)
         return [(n, text) for n, text in rows if len(forms(text)) > 1 or not (kept_as_given or canonical(text) == text)]
 
     # Names
 
     def _name(self, table: str, number: int, name: str) -> None:
-        """Rename an entity or a relation, or let it become the one that has the name already."""
+        """Rename an entity or a relation, or merge it into the one that has the name already."""
         run, new = self._database.run, canonical(name)
         sql = f"SELECT t.id FROM {table}_spelling s JOIN {table} t ON t.id = s.target WHERE s.norm = ? AND s.alias = 0"
         found = self._database.rows(f"{sql} AND t.name = ? AND t.id <> ?", (normalise(name), new, number))
         self._unspell(table, name, number, 0)
         if not found:
             run(f"UPDATE {table} SET name = ? WHERE id = ?", (new, number))
-            self._spell(table, new, number, 0)
+            spell(self._database, table, normalise(new), number)
             return
         ((kept,),) = found
         self._move_aliases(table, number, kept)
@@ -84,10 +82,10 @@ class _Respelling:
                 self._database.run(f"DELETE FROM {table}_alias WHERE id = ?", (alias,))
             else:
                 self._database.run(f"UPDATE {table}_alias SET target = ? WHERE id = ?", (kept, alias))
-                self._spell(table, name, kept, alias, former)
+                spell(self._database, table, former(name), kept, alias)
 
     def _has_alias(self, table: str, target: int, name: str, alias: int) -> bool:
-        """Whether what stands for an alias that stands now would stand twice."""
+        """Whether another alias in force would be the same as an alias in force."""
         sql = f"""
             SELECT 1 FROM {table}_alias a JOIN {table}_alias b ON b.id = ? AND b.until = 0
             WHERE a.target = ? AND a.name = ? AND a.until = 0 AND a.id <> b.id
@@ -112,28 +110,16 @@ class _Respelling:
             self._database.run(f"DELETE FROM {table}_alias WHERE id = ?", (number,))
             return
         self._database.run(f"UPDATE {table}_alias SET name = ? WHERE id = ?", (canonical(name), number))
-        self._spell(table, canonical(name), target, number)
+        spell(self._database, table, normalise(name), target, number)
 
     def _unspell(self, table: str, name: str, target: int, alias: int) -> None:
         for norm in forms(name):
-            sql = f"DELETE FROM {table}_spelling WHERE norm = ? AND target = ? AND alias = ?"
-            self._database.run(sql, (norm, target, alias))
-            if table == "entity":
-                sql = "DELETE FROM entity_key WHERE key = ? AND target = ? AND alias = ?"
-                self._database.many(sql, _keys(norm, target, alias))
-
-    def _spell(self, table: str, name: str, target: int, alias: int, form: Callable[[str], str] = normalise) -> None:
-        norm = form(name)
-        sql = f"INSERT INTO {table}_spelling VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-        self._database.run(sql, (norm, target, alias))
-        if table == "entity":
-            sql = "INSERT INTO entity_key VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-            self._database.many(sql, _keys(norm, target, alias))
+            unspell(self._database, table, norm, target, alias)
 
     # Facts
 
     def _fold_doubles(self, table: str, kept: int) -> None:
-        """Let one fact hold where several of an entity, or in a relation, say the same now."""
+        """Keep one fact where several of an entity, or in a relation, state the same now."""
         sql = f"""
             SELECT min(id), entity, relation, value FROM fact WHERE {table} = ? AND until = 0
             GROUP BY entity, relation, value HAVING count(*) > 1
@@ -158,7 +144,7 @@ class _Respelling:
         run("DELETE FROM fact WHERE id = ?", (double,))
 
     def _value(self, number: int, value: str) -> None:
-        """Let a value be found by the form in which values are compared now; it stays as it is."""
+        """File a value under the form in which values are compared now; the value itself stays."""
         self._database.run("DELETE FROM value_key WHERE key = ? AND fact = ?", (_former_value_key(value), number))
         sql = "INSERT INTO value_key VALUES (?, ?) ON CONFLICT DO NOTHING"
         self._database.run(sql, (value_key(value), number))
@@ -174,10 +160,6 @@ class _Respelling:
                 self._database.run("DELETE FROM value_alias WHERE id = ?", (number,))
             else:
                 self._database.run("UPDATE value_alias SET norm = ?, target = ? WHERE id = ?", (*new, number))
-
-
-def _keys(norm: str, target: int, alias: int) -> Iterable[tuple[int, int, int]]:
-    return [(key, target, alias) for key in stored_keys(norm)]
 
 
 def _former_value_key(value: str) -> int:

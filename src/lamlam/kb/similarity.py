@@ -1,8 +1,8 @@
 """When two names of relations, or of entities, say the same although they are spelled differently.
 
-Strings only, exact and repeatable, and careful: one word that stands on one side alone makes another relation
-("Capital" and "Capital City", "Award" and "Award Year"), since a wrong value is worse than none. What to do with the
-scores is left to `kb.resolve`.
+Strings only, exact and repeatable, and careful: one word that one side alone has makes another relation ("Capital" and
+"Capital City", "Award" and "Award Year"), since a wrong value is worse than none. What to do with the scores is left to
+`kb.resolve`.
 """
 
 import re
@@ -12,18 +12,57 @@ from itertools import permutations
 
 from rapidfuzz.distance import DamerauLevenshtein
 
-from lamlam.kb.lexicon import (
-    FILLERS,
-    IRREGULAR,
-    LETTERS_BEYOND_ACCENTS,
-    OPPOSITES,
-    ORDINALS,
-    QUALIFIERS,
-    ROMAN,
-    VARIANTS,
-)
+from lamlam.kb.names import LETTERS_BEYOND_ACCENTS
 
-__all__ = ["name_similarity", "relation_key", "relation_similarity", "relation_words", "stem"]
+__all__ = [
+    "FILLERS",
+    "IRREGULAR",
+    "OPPOSITES",
+    "ORDINALS",
+    "QUALIFIERS",
+    "ROMAN",
+    "VARIANTS",
+    "name_similarity",
+    "relation_key",
+    "relation_similarity",
+    "relation_words",
+    "stem",
+]
+
+# Words that relations carry or lack without a change of meaning. Prepositions are not among them: "Founded In" is a
+# year or a place and "Founded By" a person.
+# fmt: off
+FILLERS = frozenset((
+    "a", "an", "the", "of", "is", "was", "are", "were", "be", "been", "has", "have", "had",
+))
+# Words that make another relation if one side alone has them.
+QUALIFIERS = frozenset((
+    "former", "vice", "deputy", "assistant", "acting", "ex", "non", "not", "no", "without", "co", "sub", "honorary",
+    "by", "in", "on", "at", "from", "to",
+))
+OPPOSITES = tuple(frozenset(pair) for pair in (
+    ("start", "end"), ("begin", "end"), ("beginning", "end"), ("first", "last"), ("previous", "next"),
+    ("predecessor", "successor"), ("preceded", "followed"), ("before", "after"), ("birth", "death"),
+    ("born", "died"), ("minimum", "maximum"), ("min", "max"), ("largest", "smallest"), ("highest", "lowest"),
+    ("earliest", "latest"), ("north", "south"), ("east", "west"), ("northern", "southern"), ("eastern", "western"),
+    ("upper", "lower"), ("left", "right"), ("male", "female"), ("father", "mother"), ("son", "daughter"),
+    ("brother", "sister"), ("husband", "wife"), ("actor", "actress"), ("opening", "closing"), ("opened", "closed"),
+    ("home", "away"), ("winner", "loser"), ("win", "loss"), ("old", "new"), ("senior", "junior"),
+    ("summer", "winter"), ("import", "export"), ("arrival", "departure"), ("parent", "child"),
+    ("former", "current"), ("from", "to"), ("in", "by"), ("major", "minor"), ("internal", "external"),
+    ("domestic", "international"),
+))
+_COUNTS = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+)
+_ROMANS = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii", "xiii", "xiv", "xv", "xvi")
+# fmt: on
+ORDINALS = {word: str(at % 10 + 1) for at, word in enumerate(_COUNTS)}
+ROMAN = {numeral: str(number) for number, numeral in enumerate(_ROMANS, 1)}
+IRREGULAR = {"series": "series", "species": "species", "news": "news", "children": "child", "people": "person"}
+VARIANTS = (("isation", "ization"), ("centre", "center"), ("theatre", "theater"), ("programme", "program"))
+
 
 _FILLER_WEIGHT = 0.1
 _LEAST_IF_SAME = 0.9
@@ -39,15 +78,15 @@ _MINUS = "−"
 
 
 def relation_key(relation: str) -> str:
-    """Equal for relations whose words have the same letters, as those of "Birthplace" and "Place of Birth" have."""
+    """Equal for relations whose words have the same letters, as "Birthplace" and "Place of Birth" do."""
     return "".join(sorted("".join(_content(relation_words(relation)))))
 
 
 def relation_similarity(a: str, b: str) -> float:
-    """How far two names of relations consist of the same words, up to case, order, number, spelling and fillers.
+    """Return how far two names of relations consist of the same words, up to case, order, number, spelling and fillers.
 
-    Above 0.85 where all words of content are shared; at most 0.8 where one side has words that the other lacks; 0.0
-    where each side has such words, numbers differ, opposites meet, or a qualifier ("former", "vice") is added.
+    Above 0.85 if they share all words of content; at most 0.8 if one side has words that the other lacks; 0.0 if each
+    side has such words, numbers differ, opposites meet, or a qualifier ("former", "vice") is added.
     """
     words_a, words_b = relation_words(a), relation_words(b)
     content_a, content_b = _content(words_a), _content(words_b)
@@ -67,9 +106,9 @@ def relation_similarity(a: str, b: str) -> float:
 
 
 def name_similarity(asked: str, held: str) -> float:
-    """How likely a normalised name that is asked for is meant as one that is held, from 0.0 to 1.0.
+    """Return how likely a normalised name that is asked for means one that is held, from 0.0 to 1.0.
 
-    0.0 where the difference is one that tells entities apart: a sign, a number or numeral, an opposite, a word more or
+    0.0 if the difference is one that tells entities apart: a sign, a number or numeral, an opposite, a word more or
     less, a short or strongly changed word, or a change that makes another word of the language, as no slip would.
     """
     if not _same_signs(asked, held):
@@ -91,7 +130,8 @@ def name_similarity(asked: str, held: str) -> float:
 
 
 def relation_words(relation: str) -> list[str]:
-    """The words of a relation's name: split at spaces, signs, underscores, digits and within camelCase; lower case."""
+    """Return the words of a relation's name in lower case: split at spaces, signs, underscores, digits and in
+    camelCase."""
     text = unicodedata.normalize("NFKC", relation)
     words: list[str] = []
     word = ""
@@ -120,13 +160,13 @@ def _starts_word(before: str, sign: str, after: str) -> bool:
 
 
 def _content(words: list[str]) -> list[str]:
-    """The words that carry meaning, in one form each. A closing "of" turns a relation round and is kept."""
+    """Return the words that carry meaning, in one form each. A closing "of" turns a relation round and is kept."""
     kept = [word for at, word in enumerate(words) if word not in FILLERS or (word == "of" and at == len(words) - 1)]
     return [stem(word) for word in kept]
 
 
 def stem(word: str) -> str:
-    """One form for singular and plural, British and American, first and 1st."""
+    """Return one form for singular and plural, British and American, first and 1st."""
     if word in ORDINALS or word in IRREGULAR:
         return ORDINALS.get(word) or IRREGULAR[word]
     if word[0].isdigit():
@@ -148,7 +188,7 @@ def _left_over(a: list[str], b: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _join_compounds(a: list[str], b: list[str]) -> tuple[list[str], list[str]]:
-    """Strike out each word of `a` that is two words of `b` written as one: birthplace, birth + place."""
+    """Remove each word of `a` that is two words of `b` written as one: birthplace, birth + place."""
     rest_a, rest_b = [], list(b)
     for word in a:
         pair = next((pair for pair in permutations(rest_b, 2) if pair[0] + pair[1] == word), None)
@@ -166,7 +206,7 @@ def _opposed(a: list[str], b: list[str]) -> bool:
 
 
 def _name_words(norm: str) -> list[str]:
-    """The words of a name without accents, signs and a leading "the"."""
+    """Return the words of a name without accents, signs and a leading "the"."""
     plain = "".join(sign for sign in unicodedata.normalize("NFD", norm) if unicodedata.category(sign) != "Mn")
     plain = plain.translate(LETTERS_BEYOND_ACCENTS).replace("'", "").replace("’", "")
     words = "".join(sign if sign.isalnum() else " " for sign in plain).split()
@@ -174,13 +214,13 @@ def _name_words(norm: str) -> list[str]:
 
 
 def _same_signs(asked: str, held: str) -> bool:
-    """Whether two names have the same signs in the same words: "C#" and "C", "A+" and "A-" are not the same."""
+    """Whether two names have the same signs in the same words: "C#" differs from "C", and "A+" from "A-"."""
     signed_a, signed_b = _signed_words(asked), _signed_words(held)
     return sorted(signed_a) == sorted(signed_b) or "".join(asked.split()) == "".join(held.split())
 
 
 def _signed_words(norm: str) -> list[str]:
-    """The words of a name that have a sign which is part of the name and no punctuation."""
+    """Return the words of a name with a sign that is part of the name, not punctuation."""
     if norm.isascii() and not _SIGNED.search(norm):
         return []
     signed = []
@@ -202,7 +242,7 @@ def _counts(word: str, at: int) -> bool:
 
 
 def _numerals(words: list[str]) -> list[str]:
-    """Everything that counts in a name: digits, numerals, ordinals, and the generations of a family."""
+    """Return everything that counts in a name: digits, numerals, ordinals, and the generations of a family."""
     found = []
     for word in words:
         if any(sign.isdigit() for sign in word):
@@ -233,7 +273,7 @@ def _misspelled_name(asked: list[str], held: list[str]) -> float:
 
 
 def _slips(asked: str, held: str) -> int:
-    """How many slips make one word of another; 0 where it is rather another word."""
+    """Return how many slips make one word of another; 0 if it is more likely another word."""
     if min(len(asked), len(held)) < _SHORTEST_MISSPELLED_WORD or asked[0] != held[0]:
         return 0
     from lamlam.kb.matching.words import is_word

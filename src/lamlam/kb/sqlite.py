@@ -1,205 +1,41 @@
-"""The SQLite file under a knowledge base: opening it, running statements, transactions, and erasing for good.
+"""The SQLite file under a knowledge base: its tables, erasing for good, and replacing the file.
 
-From the first write on, SQLite keeps a log beside the file (WAL), and readers and writers do not wait for each other.
-The last one to close puts the log away: a file at rest is whole by itself, is not changed by being read, and can be
-read where nothing can be written, by readers who see what is written elsewhere meanwhile. A connection whose file was
-removed or replaced refuses to go on.
-
-Every statement goes through `SQLiteDatabase`, which turns SQLite's errors into `LamLamError`. Where a file may be is
-left to `kb.place`, how free bytes are found in a page to `kb.pages`, and the search for what must be gone to `kb.scan`.
+Opening, statements and transactions are left to `kb.sqlite_connection`; finding free bytes and what must be gone to
+`kb.scan`.
 """
 
 import hashlib
 import os
-import secrets
 import shutil
 import sqlite3
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any
 
-from lamlam.errors import InputError, LamLamError, StoreError
+from lamlam.errors import StoreError
 from lamlam.files import sync_folder
-from lamlam.kb.database import Parameters
-from lamlam.kb.pages import blank_free_bytes
-from lamlam.kb.place import HeldFile, check_place, identity
-from lamlam.kb.scan import Scan, search
-from lamlam.kb.schema import APPLICATION_ID, INDEXES, TABLES, VERSION
-from lamlam.kb.sqlite_faults import OF_THE_DISK, PASSING, is_full, kind_of, reason_of
+from lamlam.kb.scan import Scan, blank_free_bytes, search
+from lamlam.kb.schema import INDEXES, TABLES
+from lamlam.kb.sqlite_connection import LOG_AWAY, WAIT_SECONDS, SQLiteConnection, is_full, tried
 
 __all__ = ["BESIDE", "SQLiteDatabase"]
 
-_WAIT_SECONDS = 10.0
-_PASSING_SECONDS = 5.0
-_PAUSE_SECONDS = 0.01
-_CACHE_KIB = 64 * 1024
 _CHUNK = 1 << 24
 _SIDE = ".import"  # where a bulk import builds
 _LOGS = ("-wal", "-journal", _SIDE, f"{_SIDE}-wal", f"{_SIDE}-journal")
 BESIDE = (*_LOGS, "-shm", f"{_SIDE}-shm")
 """The endings of the names of what is kept beside a knowledge base's file."""
-
 _SCHEMA = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'sqlite_sequence'"
-_FAULTS = (sqlite3.Error, UnicodeEncodeError, OverflowError)
-_APPLICATION_ID_AT = 68  # in the header
-_LOG_AWAY = "PRAGMA journal_mode = MEMORY"  # no file for the change of mode itself; only ever before closing, or a lock
 # In a file that is to be replaced: whoever waits for it must not write into it. Little is written, so that it all waits
 # in memory until it is committed, when the file is no longer at its path.
 _CONDEMN = "ALTER TABLE fact RENAME TO gone"
-_Result = TypeVar("_Result")
 
 
-class SQLiteDatabase:
-    """A connection to a file, or to a database in memory; to be used by the thread that opened it."""
+class SQLiteDatabase(SQLiteConnection):
+    """A knowledge base in a file, or in memory."""
 
-    def __init__(self, path: str | Path, *, create: bool = False) -> None:
-        """Open the file, or make it where `create` says so; ":memory:" is a database without a file.
-
-        Raises `InputError` when there is no such file, or it is not a knowledge base, or it is damaged, or others'
-        changes could not be seen where it is.
-        """
-        self.path = None if str(path) == ":memory:" else Path(path)
-        self.made = False  # whether this connection made the file
-        self.writable = True
-        self._place = Path(path).absolute()  # whatever the working folder is later
-        self._name = os.fspath(self._place)
-        self._create = create
-        self._logged = False  # whether SQLite keeps a log for this connection
-        self._held: HeldFile | None = None
-        self._holds = False
-        self._connection: sqlite3.Connection = None  # type: ignore[assignment] # until it is open
-        self._open()
-
-    @property
-    def broken(self) -> bool:
-        """Whether another file is at the path by now, or none."""
-        return self._held is not None and not self._held.in_place
-
-    def close(self) -> None:
-        # Where another file is at the path, the log is that file's.
-        again = self.writable and self._holds and not self.broken and not self._put_log_away()
-        self._connection.close()
-        if again:  # a statement that was never read to its end kept the log in use
-            with suppress(sqlite3.Error), closing(self._connect()) as other:
-                other.execute(_LOG_AWAY)
-        if self._held is not None:
-            self._held.close()
-        self._held, self._holds, self._logged = None, False, False
-
-    # Statements
-
-    def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
-        try:
-            return self._execute(sql, parameters).fetchall()
-        except _FAULTS as error:
-            raise self._told(error) from error
-
-    def one(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
-        try:
-            row: tuple[Any, ...] | None = self._execute(sql, parameters).fetchone()
-        except _FAULTS as error:
-            raise self._told(error) from error
-        return row
-
-    def scalar(self, sql: str, parameters: Parameters = ()) -> Any:
-        row = self.one(sql, parameters)
-        return row[0] if row else None
-
-    def run(self, sql: str, parameters: Parameters = ()) -> int:
-        try:
-            return self._execute(sql, parameters).rowcount
-        except _FAULTS as error:
-            raise self._told(error) from error
-
-    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        self._check_same()
-        try:
-            self._connection.executemany(sql, rows)
-        except _FAULTS as error:
-            raise self._told(error) from error
-
-    def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[tuple[Any, ...]]:
-        self.expect_writes()  # it may take long
-        try:
-            yield from self._execute(sql, parameters)
-        except _FAULTS as error:
-            raise self._told(error) from error
-
-    def _execute(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
-        if not self._connection.in_transaction:
-            self._check_same()
-        if self.writable:
-            return self._connection.execute(sql, parameters)
-        return self._patient(lambda: self._connection.execute(sql, parameters))
-
-    def _patient(self, act: Callable[[], _Result]) -> _Result:
-        """What `act` returns. Where the file cannot be written, writers elsewhere put their log up or away at times,
-        and for that moment it cannot be read: tried again for a while."""
-        deadline = None
-        while True:
-            try:
-                return act()
-            except sqlite3.OperationalError as error:
-                deadline = deadline or time.monotonic() + min(_PASSING_SECONDS, _WAIT_SECONDS)
-                if self.writable or kind_of(error) not in PASSING or time.monotonic() >= deadline:
-                    raise
-                time.sleep(_PAUSE_SECONDS)
-
-    def _check_same(self) -> None:
-        """What was erased in the file that took the place of an older one is still in the older one."""
-        if self._held is None:
-            return
-        if not self._holds:
-            self._hold()
-        if (now := identity(self._name)) != self._held.identity:
-            reason = "was removed since it was opened" if now is None else "was replaced since it was opened"
-            raise StoreError(self.path, f"{reason}: open it again")
-
-    def _hold(self) -> None:
-        """Keep others from replacing the file, or removing it; who waits for one that is, sees it at once."""
-        held = self._held
-        assert held is not None
-        if not _tried(lambda: held.share() or not held.in_place):
-            raise StoreError(self.path, "is being written to by another program")
-        self._holds = True
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        if not self.writable:
-            raise StoreError(self.path, "is read-only")
-        nested = self._connection.in_transaction
-        if not nested:
-            self._keep_log()
-        self.run("SAVEPOINT call" if nested else "BEGIN IMMEDIATE")
-        try:
-            if not nested:
-                self._check_same()  # it may have been replaced while others' writing was waited for
-            yield
-            self.run("RELEASE call" if nested else "COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                for statement in ("ROLLBACK TO call", "RELEASE call") if nested else ("ROLLBACK",):
-                    self.run(statement)
-            raise
-
-    @contextmanager
-    def snapshot(self, *, long: bool = False) -> Iterator[None]:
-        if self._connection.in_transaction:
-            yield
-            return
-        if long:
-            self.expect_writes()
-        self.run("BEGIN")
-        try:
-            yield
-        finally:
-            if self._connection.in_transaction:
-                self.run("COMMIT")
-
-    def expect_writes(self) -> None:
-        self._keep_log()
+    # Tables
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], last_id: int | None) -> None:
         self.run("PRAGMA defer_foreign_keys = ON")  # rows may point at later ones
@@ -226,7 +62,11 @@ class SQLiteDatabase:
         there = dict(self.rows(_SCHEMA))
         for name in expected.keys() | there.keys():
             if expected.get(name) != there.get(name):
-                yield f"{name} is no table or index of this version of the schema"
+                yield f"{name} is not a table or index of this version of the schema"
+
+    def is_blank(self) -> bool:
+        """Whether nothing was ever written."""
+        return not any(self.one(f"SELECT 1 FROM {table} LIMIT 1") for table in ("revision", "fact", "tombstone"))
 
     # Erasing
 
@@ -238,35 +78,33 @@ class SQLiteDatabase:
             full = is_full(self._place.parent)
             reason = "cannot be written: the disk is full" if full else "is being read by another program"
             raise StoreError(self.path, reason)
-        with self._files_told():
+        with self._reporting_files():
             self._discard_import()
         self.empty_log()
         self.run("PRAGMA wal_autocheckpoint = 0")
 
     def digest(self) -> str:
-        """SHA-256 of the file as it is on disk: what still stands in the log alone is not in it."""
+        """Return the SHA-256 of the file as it is on disk: what is in the log alone doesn't count."""
         digest = hashlib.sha256()
-        with self._files_told():
+        with self._reporting_files():
             for chunk in self._chunks(self._place if self.path else None):
                 digest.update(chunk)
         return digest.hexdigest()
-
-    def erased(self) -> bool:
-        return self.scalar("SELECT 1 FROM meta WHERE key = 'erasing'") is None
 
     def erase(self, strings: Iterable[str]) -> Scan:
         """Overwrite what deleted rows left in the file, empty the log, and search all files for `strings`.
 
         The rows were deleted under `secure_delete`, but pages keep copies of what was moved within them: all free bytes
-        are blanked. What is then found in the file stands in a row.
+        are blanked. What the search then finds in the file belongs to a row.
         """
         finished = self.finish_erasing()
-        with self._files_told():
+        with self._reporting_files():
             files = self._files()
             return search(files, strings, rows_only=list(files)[:1] if finished else ())
 
     def finish_erasing(self) -> bool:
-        """Empty the log and blank the free bytes of every page; False while another program's reading prevents it.
+        """Empty the log and blank the free bytes of every page; return False while another program's reading prevents
+        it.
 
         The mark "erasing" stays until it is done, and the next opening makes up for it.
         """
@@ -274,15 +112,15 @@ class SQLiteDatabase:
             self.run("VACUUM")
             self.run("DELETE FROM meta WHERE key = 'erasing'")
             return True
-        with self._files_told():
-            if not _tried(self._blank):
+        with self._reporting_files():
+            if not tried(self._blank):
                 return False
         self._reconnect()  # the cache holds pages as they were
         self._keep_log()
         return self.empty_log()
 
     def _blank(self) -> bool:
-        """Blank all free bytes; False where another program wrote, or reads, since the log was emptied."""
+        """Blank all free bytes; return False if another program wrote, or reads, since the log was emptied."""
         if not self.empty_log():
             return False
         with self.transaction():
@@ -295,123 +133,14 @@ class SQLiteDatabase:
             self.run("DELETE FROM meta WHERE key = 'erasing'")
         return True
 
-    def empty_log(self) -> bool:
-        """Move the write-ahead log into the file and cut it to nothing; False while another program reads.
-
-        SQLite waits for readers and writers, but not for another program that empties the log as well.
-        """
-        return _tried(lambda: not self.scalar("PRAGMA wal_checkpoint(TRUNCATE)"))
-
-    def serialized(self) -> bytes:
-        """The database as the bytes of its file; for one that has no file."""
-        return self._connection.serialize()
-
-    def back_up(self, path: Path) -> None:
-        """Copy the file as it stands, with what is in the log, to a place where there is none."""
-        try:
-            with closing(sqlite3.connect(path)) as target:
-                self._patient(lambda: self._connection.backup(target))
-        except sqlite3.Error as error:
-            raise self._told(error) from error
-
-    # Replacing
-
-    def take_alone(self, *, written: bool = False) -> bool:
-        """Lock everyone out, for `replacement`; False where another connection has the file open, or, unless `written`
-        lets that be, something was ever written into it."""
-        if self._held is None or not self.writable or self._connection.in_transaction:
-            return False
-        if self._held.take() and self._lock_others_out() and (written or self.is_blank()):
-            return True
-        if self._connection.in_transaction:
-            self.run("ROLLBACK")
-        self._hold()
-        return False
-
-    def _lock_others_out(self) -> bool:
-        """Whether no other connection uses the file, be it of a program that knows nothing of holding files."""
-        with suppress(sqlite3.OperationalError):
-            self._connection.execute("PRAGMA busy_timeout = 0")
-            # A log on disk would outlive the file that it belongs to, and be applied to the one that replaces it.
-            self._connection.execute(_LOG_AWAY)
-            self._reconnect()  # what others wrote to the log, SQLite does not look for in its cache after that
-            self._connection.execute("PRAGMA busy_timeout = 0")
-            self._connection.execute(_LOG_AWAY)
-            self._connection.execute("BEGIN EXCLUSIVE")
-        self._connection.execute(f"PRAGMA busy_timeout = {int(_WAIT_SECONDS * 1000)}")
-        mode = self._connection.execute("PRAGMA journal_mode").fetchone()[0]
-        return self._connection.in_transaction and mode == "memory" and not self.broken
-
-    def is_blank(self) -> bool:
-        """Whether nothing was ever written."""
-        return not any(self.one(f"SELECT 1 FROM {table} LIMIT 1") for table in ("revision", "fact", "tombstone"))
-
-    @contextmanager
-    def replacement(self) -> Iterator[Path]:
-        """A path beside the file; the database that the block makes there takes the file's place when it ends well.
-
-        To be called after `take_alone`. Nobody else can use the file meanwhile. Its settings (`meta`) stay.
-        """
-        assert self.path is not None
-        try:
-            file, side = self._place.resolve(), self._beside(_SIDE)  # a link stays one
-            yield side
-            with self._files_told():
-                self._hand_over(side, file)
-        except BaseException:
-            self._give_up()
-            raise
-        made = self.made
-        self.close()
-        self._open()
-        self.made = made
-
-    def _give_up(self) -> None:
-        """Let others have the file, and hold it again when it is used again."""
-        assert self._held is not None
-        self._reconnect()
-        self._held.let_go()
-        self._holds = False
-
-    def take_back(self) -> None:
-        """Remove the file if this connection made it, nobody wrote into it, and nobody else has it open."""
-        if not self.made or not self.take_alone():
-            return
-        self.run(_CONDEMN)
-        with suppress(OSError):  # Windows keeps what is open
-            self._place.resolve().unlink(missing_ok=True)
-            self.run("COMMIT")
-        if self._connection.in_transaction:
-            self.run("ROLLBACK")
-
     def _discard_import(self) -> None:
-        """Remove the file of an import that was given up: it holds facts, and can go on no more."""
+        """Remove the file of an import that was given up: it contains facts, and cannot continue."""
         if self.path is not None and self.one("SELECT 1 FROM revision LIMIT 1"):
             for ending in (ending for ending in BESIDE if ending.startswith(_SIDE)):
                 self._beside(ending).unlink(missing_ok=True)
 
-    def _hand_over(self, side: Path, file: Path) -> None:
-        settings = self.rows("SELECT key, value FROM meta")
-        with closing(sqlite3.connect(side, isolation_level=None)) as new:
-            new.execute("PRAGMA synchronous = FULL")
-            new.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", settings)
-        shutil.copymode(file, side)
-        self.run(_CONDEMN)
-        os.replace(side, file)
-        sync_folder(file.parent)
-        self.run("COMMIT")
-
-    def _log_is_empty(self) -> bool:
-        log = self._beside("-wal")
-        return not log.exists() or log.stat().st_size == 0
-
-    def _beside(self, ending: str) -> Path:
-        """What SQLite, or an import, keeps beside the file; beside the one that is meant, where the path is a link."""
-        file = self._place.resolve()
-        return file.with_name(file.name + ending)
-
     def _files(self) -> dict[str, Iterator[bytes]]:
-        """The knowledge base's files by name, each in chunks."""
+        """Return the knowledge base's files by name, each in chunks."""
         if self.path is None:
             return {":memory:": iter([self.serialized()])}
         beside = map(self._beside, _LOGS)
@@ -430,234 +159,89 @@ class SQLiteDatabase:
                 while chunk := file.read(_CHUNK):
                     yield chunk
 
-    @property
-    def _bytes(self) -> BinaryIO:
-        assert self._held is not None
-        return self._held.bytes
+    def serialized(self) -> bytes:
+        """Return the bytes that the file would have; for a database in memory."""
+        return self._connection.serialize()
+
+    def back_up(self, path: Path) -> None:
+        """Copy the file as it is, with what is in the log, to a path where there is none."""
+        with self._reporting(), closing(sqlite3.connect(path)) as target:
+            self._patient(lambda: self._connection.backup(target))
+
+    # Replacing
+
+    def take_alone(self, *, written: bool = False) -> bool:
+        """Lock everyone out, for `replacement`; return False if another connection has the file open, or, unless
+        `written` allows that, something was ever written into it."""
+        if self._held is None or not self.writable or self._connection.in_transaction:
+            return False
+        if self._held.take() and self._lock_others_out() and (written or self.is_blank()):
+            return True
+        if self._connection.in_transaction:
+            self.run("ROLLBACK")
+        self._hold()
+        return False
+
+    def _lock_others_out(self) -> bool:
+        """Whether no other connection uses the file, not even from a program that knows nothing of holding files."""
+        with suppress(sqlite3.OperationalError):
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            # A log on disk would outlive the file that it belongs to, and be applied to the one that replaces it.
+            self._connection.execute(LOG_AWAY)
+            self._reconnect()  # what others wrote to the log, SQLite does not look for in its cache after that
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            self._connection.execute(LOG_AWAY)
+            self._connection.execute("BEGIN EXCLUSIVE")
+        self._connection.execute(f"PRAGMA busy_timeout = {int(WAIT_SECONDS * 1000)}")
+        mode = self._connection.execute("PRAGMA journal_mode").fetchone()[0]
+        return self._connection.in_transaction and mode == "memory" and not self.broken
 
     @contextmanager
-    def _files_told(self) -> Iterator[None]:
-        """Tell faults of the system by which files are read and written."""
-        try:
-            yield
-        except OSError as error:
-            raise StoreError(self.path, f"cannot be read or written: {error.strerror}") from error
+    def replacement(self) -> Iterator[Path]:
+        """Yield a path beside the file; the database that the block makes there replaces the file when the block
+        succeeds.
 
-    # Opening
-
-    def _open(self) -> None:
-        deadline = time.monotonic() + _WAIT_SECONDS
-        while not self._opened():
-            if time.monotonic() >= deadline:
-                raise InputError("is being replaced again and again by another program", path=self.path)
-            time.sleep(_PAUSE_SECONDS)
-        self._create = False  # from now on it is the file that is there, or none
-
-    def _opened(self) -> bool:
-        """Open what is at the path, or make it; False where it was removed or replaced meanwhile."""
-        if self.path is None:
-            self._connection = self._connect()
-            self._make()
-            self._configure()
-            return True
-        self.writable = check_place(self.path, create=self._create)
+        Call `take_alone` first. Nobody else can use the file meanwhile. Its settings (`meta`) stay.
+        """
+        assert self.path is not None
         try:
-            self._held = HeldFile(self._place, writable=self.writable, create=self._create)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise InputError(f"cannot be opened ({error.strerror})", path=self.path) from error
-        try:
-            self._connection = self._connect()  # which reads nothing yet
-            self._hold()
-            if not self.broken:
-                self._begin()
-                return True
-        except (sqlite3.Error, LamLamError) as error:
-            if not self.broken:
-                self._remove_empty()
-                self._drop()
-                raise self._refusal(error) from error
+            file, side = self._place.resolve(), self._beside(_SIDE)  # a link stays one
+            yield side
+            with self._reporting_files():
+                self._hand_over(side, file)
         except BaseException:
-            self._remove_empty()
-            self._drop()
+            self._give_up()
             raise
-        self._drop()
-        return False
+        made = self.made
+        self.close()
+        self._open()
+        self.made = made
 
-    def _drop(self) -> None:
-        """Close what could not be opened."""
+    def _hand_over(self, side: Path, file: Path) -> None:
+        settings = self.rows("SELECT key, value FROM meta")
+        with closing(sqlite3.connect(side, isolation_level=None)) as new:
+            new.execute("PRAGMA synchronous = FULL")
+            new.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", settings)
+        shutil.copymode(file, side)
+        self.run(_CONDEMN)
+        os.replace(side, file)
+        sync_folder(file.parent)
+        self.run("COMMIT")
+
+    def _give_up(self) -> None:
+        """Let others have the file, and hold it again at the next use."""
         assert self._held is not None
-        if self._connection is not None:
-            self._connection.close()
-        self._held.close()
-        self._held, self._holds, self._logged = None, False, False
+        self._reconnect()
+        self._held.let_go()
+        self._holds = False
 
-    def _remove_empty(self) -> None:
-        """Remove a file that this connection made, and into which nothing came."""
-        assert self._held is not None
-        if self._held.created and self._held.take() and not os.fstat(self._bytes.fileno()).st_size and not self.broken:
-            with suppress(OSError):
-                self._place.unlink()
-
-    def _connect(self) -> sqlite3.Connection:
-        if self.path is None:
-            return sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
-        # Without `readonly_shm` a reader would make an index of a log that is elsewhere, or that writers then lack.
-        uri = f"{self._place.as_uri()}?mode={'rw' if self.writable else 'ro&readonly_shm=1'}"
-        return sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, cached_statements=512)
-
-    def _reconnect(self) -> None:
-        self._connection.close()
-        self._logged = False
-        self._connection = self._connect()
-        self._configure()
-
-    def _begin(self) -> None:
-        """Make the file a knowledge base where it is to be made, or see that it is one."""
-        self._configure()
-        try:
-            self._make_or_check()
-        except sqlite3.OperationalError as error:
-            if not self._lost_its_log(error):
-                raise
-            self._make_or_check()
-        if self.writable and not self.erased():
-            with suppress(StoreError):  # what is gone from the rows can be gone from the file later; `verify` tells
-                self.finish_erasing()
-
-    def _make_or_check(self) -> None:
-        execute = self._connection.execute
-        if self._create and execute("PRAGMA page_count").fetchone()[0] == 0:
-            self._make()
-        self._patient(self._check)
-
-    def _make(self) -> None:
-        """One transaction, which finds out whether another program was faster; a kill leaves nothing, or all of it."""
-        execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
-        try:
-            if execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
-                for pragma in (f"application_id = {APPLICATION_ID}", f"user_version = {VERSION}"):
-                    execute(f"PRAGMA {pragma}")
-                for statement in (*filter(str.strip, TABLES.split(";")), *INDEXES.values()):
-                    execute(statement)
-                execute("INSERT INTO meta VALUES ('tombstone_key', ?)", (secrets.token_bytes(32),))
-                self.made = True
-            execute("COMMIT")
-        except BaseException:
-            self.made = False
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
-            raise
-
-    def _check(self) -> None:
-        execute = self._connection.execute
-        if execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-            raise InputError("is an SQLite file, but not a knowledge base", path=self.path)
-        version = execute("PRAGMA user_version").fetchone()[0]
-        if version != VERSION:
-            raise InputError(f"has schema version {version}, this program reads {VERSION}", path=self.path)
-        for table in ("fact", "entity", "relation", "source", "tombstone", "revision", "meta"):
-            execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
-
-    def _configure(self) -> None:
-        """`secure_delete` overwrites what is deleted with zeros, at once."""
-        pragmas = ("foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL", "temp_store = MEMORY")
-        for pragma in (*pragmas, f"cache_size = -{_CACHE_KIB}"):
-            self._connection.execute(f"PRAGMA {pragma}")
-
-    # The log
-
-    def _keep_log(self) -> None:
-        """Have SQLite keep a log, and this connection count as one that uses it. Where somebody reads meanwhile, be it
-        this connection, or the disk is full, there is none for now."""
-        if self.path is None or not self.writable or self._logged or self._connection.in_transaction:
+    def take_back(self) -> None:
+        """Remove the file if this connection made it, nobody wrote into it, and nobody else has it open."""
+        if not self.made or not self.take_alone():
             return
-        execute = self._connection.execute
-        try:
-            if execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                # One number in the header changes, by one write: neither a journal nor waiting for the disk is needed.
-                for pragma in ("synchronous = OFF", "journal_mode = MEMORY", "journal_mode = WAL"):
-                    execute(f"PRAGMA {pragma}")
-            execute("SELECT 1 FROM meta").fetchone()
-            self._logged = execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-        except sqlite3.OperationalError as error:
-            if kind_of(error) in OF_THE_DISK and not self._lost_its_log(error):
-                raise
-        finally:
-            execute = self._connection.execute
-            if execute("PRAGMA journal_mode").fetchone()[0] == "memory":
-                execute("PRAGMA journal_mode = DELETE")
-            execute("PRAGMA synchronous = NORMAL")
-
-    def _put_log_away(self) -> bool:
-        """Move the log into the file, which is whole by itself then; left to others where they have it open."""
-        execute = self._connection.execute
-        try:
-            execute("PRAGMA busy_timeout = 0")
-            if execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                return True
-            if self._log_is_empty():
-                execute("PRAGMA synchronous = OFF")
-            execute(_LOG_AWAY)
-        except sqlite3.Error as error:
-            return kind_of(error) != sqlite3.SQLITE_ERROR
-        return True
-
-    def _lost_its_log(self, error: sqlite3.Error) -> bool:
-        """Whether the log could be put away without the memory that its users share, for which a full disk has no room;
-        the connection is another one then."""
-        if not self.writable or kind_of(error) not in OF_THE_DISK or not self._is_ours():
-            return False
-        self._connection.close()
-        try:
-            with closing(self._connect()) as alone:
-                alone.execute("PRAGMA locking_mode = EXCLUSIVE")
-                alone.execute(_LOG_AWAY)
-            return True
-        except sqlite3.Error:
-            return False
-        finally:
-            self._reconnect()
-
-    def _is_ours(self) -> bool:
-        """Whether the header says that it is a knowledge base."""
-        with suppress(OSError):
-            file = self._bytes
-            file.seek(_APPLICATION_ID_AT)
-            return file.read(4) == APPLICATION_ID.to_bytes(4, "big")
-        return False
-
-    # Faults
-
-    def _refusal(self, error: Exception) -> LamLamError:
-        """Why the file cannot be opened."""
-        if isinstance(error, sqlite3.Error):
-            return InputError(self._reason(error, "is damaged"), path=self.path)
-        if isinstance(error, StoreError):
-            return InputError(error.reason, path=self.path)
-        return error if isinstance(error, LamLamError) else LamLamError(str(error))
-
-    def _told(self, error: Exception) -> LamLamError:
-        if isinstance(error, UnicodeEncodeError):
-            return InputError("a text holds a lone surrogate, which is not valid Unicode")
-        if isinstance(error, OverflowError):
-            return InputError("a number is too large")
-        name = self.path or "the knowledge base"
-        if isinstance(error, sqlite3.ProgrammingError):
-            return StoreError(name, f"cannot be used so: {error}")
-        return StoreError(name, self._reason(error, "is damaged or cannot be written"))
-
-    def _reason(self, error: Exception, otherwise: str) -> str:
-        return reason_of(error, self._place, writable=self.writable, otherwise=otherwise)
-
-
-def _tried(act: Callable[[], bool]) -> bool:
-    """Whether it was done at last: tried again for as long as SQLite waits for a lock."""
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while not act():
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(_PAUSE_SECONDS)
-    return True
+        self.run(_CONDEMN)
+        with suppress(OSError):  # Windows keeps what is open
+            self._place.resolve().unlink(missing_ok=True)
+            self.run("COMMIT")
+        if self._connection.in_transaction:
+            self.run("ROLLBACK")

@@ -1,8 +1,7 @@
-"""What still tells of an entity when its own facts are gone: facts that name it, entities whose names look like its
-own, documents that are named after it.
+"""What still reveals an entity once its own facts are gone.
 
-Past facts count. Values, names and documents are all read once for this. What of it is erased with the entity is left
-to `kb.closure`.
+That is: facts that name it, entities whose names look like its own, and documents that are named after it; past facts
+count. Values, names and documents are all read once for this. `kb.closure` decides what of it is erased.
 """
 
 import re
@@ -11,20 +10,30 @@ from enum import StrEnum
 
 from lamlam.errors import InputError
 from lamlam.kb.database import Database
-from lamlam.kb.lexicon import CONFUSABLE
 from lamlam.kb.names import canonical, normalise
-from lamlam.kb.reader import Reader
+from lamlam.kb.reader import FactReader
 from lamlam.kb.similarity import name_similarity
 
-__all__ = ["INCLUDABLE", "Trace", "Traces", "included", "names_it", "skeleton"]
+__all__ = ["INCLUDABLE", "EntityTrace", "Traces", "included", "names_it", "skeleton"]
 
 _WORD = re.compile(r"[^\W_]+")
 _FEWEST_LETTERS = 4  # shorter names are within other words by chance
 _ALIKE = 60
+# Letters and figures that look like Latin ones, as in Unicode's list of confusables: Cyrillic, Greek, figures.
+_CONFUSABLE = str.maketrans(
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0405\u0406\u0408\u051a\u051c"
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0455\u0456\u0458\u0501\u051b\u051d\u04bb"
+    "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7"
+    "\u03b1\u03b9\u03bd\u03bf\u03c1\u03c5\u0585\u057d\u0261\u0131"
+    "Il1|0"
+    "\u2018\u2019\u02bc\u2032"
+    "\u2010\u2011\u2012\u2013\u2014\u2212",
+    "ABEKMHOPCTYXSlJQWaeopcyxsijdqwhABEZHlKMNOPTYXaivopuougillllo''''------",
+)
 
 
-class Trace(StrEnum):
-    """Why a fact tells of an entity that is another one's."""
+class EntityTrace(StrEnum):
+    """Why another entity's fact reveals an entity."""
 
     VALUE = "names it as its value"
     LOOKALIKE = "is of an entity whose name looks the same"
@@ -34,15 +43,15 @@ class Trace(StrEnum):
 
 
 INCLUDABLE = {
-    "values": Trace.VALUE,
-    "lookalikes": Trace.LOOKALIKE,
-    "documents": Trace.DOCUMENT,
-    "mentions": Trace.MENTION,
+    "values": EntityTrace.VALUE,
+    "lookalikes": EntityTrace.LOOKALIKE,
+    "documents": EntityTrace.DOCUMENT,
+    "mentions": EntityTrace.MENTION,
 }
 
 
-def included(names: Collection[str]) -> set[Trace]:
-    """The kinds of traces of these names. Raises `InputError` for a name that is none."""
+def included(names: Collection[str]) -> set[EntityTrace]:
+    """Return the kinds of traces with these names. Raises `InputError` for an unknown one."""
     for name in names:
         if name not in INCLUDABLE:
             raise InputError(f"unknown kind '{name}'; use {', '.join(INCLUDABLE)}", field="include")
@@ -50,24 +59,27 @@ def included(names: Collection[str]) -> set[Trace]:
 
 
 class Traces:
-    """Reads what stands now, past facts included."""
+    """Reads what is there now, past facts included."""
 
     def __init__(self, database: Database) -> None:
-        self._database, self._reader = database, Reader(database)
+        self._database, self._reader = database, FactReader(database)
 
-    def of(self, owner: int | None, names: Sequence[str], values: Collection[str], alike: float) -> dict[int, Trace]:
-        """The facts that tell of an entity, each with the first reason; `owner` is its number, None where it has none.
+    def of(
+        self, owner: int | None, names: Sequence[str], values: Collection[str], alike: float
+    ) -> dict[int, EntityTrace]:
+        """Return the facts that reveal an entity, each with the first reason; `owner` is its number, None if it has
+        none.
 
         `names` are its names as they are spelled, `values` the normalised ones that are the same as a value; from
         `alike` on, names count as spelled nearly the same.
         """
-        found: dict[int, Trace] = {}
+        found: dict[int, EntityTrace] = {}
         steps = (
-            (Trace.VALUE, self._naming(values)),
-            (Trace.LOOKALIKE, self._of_entities(self._lookalikes(names), owner)),
-            (Trace.DOCUMENT, self._read_in(self.documents(names))),
-            (Trace.MENTION, self._mentioning(names)),
-            (Trace.ALIKE, self._of_entities(self._spelled_alike(names, alike), owner)),
+            (EntityTrace.VALUE, self._naming(values)),
+            (EntityTrace.LOOKALIKE, self._of_entities(self._lookalikes(names), owner)),
+            (EntityTrace.DOCUMENT, self._read_in(self.documents(names))),
+            (EntityTrace.MENTION, self._mentioning(names)),
+            (EntityTrace.ALIKE, self._of_entities(self._spelled_alike(names, alike), owner)),
         )
         for trace, facts in steps:
             for fact in facts:
@@ -75,7 +87,7 @@ class Traces:
         return found
 
     def documents(self, names: Sequence[str]) -> dict[int, str]:
-        """The documents whose ids have one of the names in them, by number."""
+        """Return the documents, by number, whose ids contain one of the names."""
         rows = self._database.stream("SELECT id, name FROM document ORDER BY id")
         return {number: document for number, document in rows if any(names_it(document, name) for name in names)}
 
@@ -98,7 +110,7 @@ class Traces:
         return (row[0] for entity in others for row in self._database.rows(sql, (entity,)))
 
     def _lookalikes(self, names: Sequence[str]) -> set[int]:
-        """The entities with a name, or alias, that is one of these in its normalised form, or looks like one."""
+        """Return the entities with a name, or alias, that is one of these in its normalised form, or looks like one."""
         found = set()
         for name in names:
             sql = """
@@ -125,12 +137,12 @@ class Traces:
 
 
 def skeleton(name: str) -> str:
-    """Equal for names that look the same: letters of other alphabets, or figures, in place of Latin ones."""
-    return canonical(name).translate(CONFUSABLE).casefold()
+    """Equal for names that look the same: with letters of other alphabets, or figures, in place of Latin ones."""
+    return canonical(name).translate(_CONFUSABLE).casefold()
 
 
 def names_it(text: str, name: str) -> bool:
-    """Whether a text has the words of a name in it, one after the other."""
+    """Whether a text contains the words of a name, one after the other."""
     words = _words(name)
     return _is_telling(name) and f" {' '.join(words)} " in f" {' '.join(_words(text))} "
 

@@ -184,5 +184,5 @@ class _API:
         return dict(said)
 
     async def _inside(self, scope: Scope, receive: Receive, send: Send) -> None:
-        own = {INSIDE: True} | ({} if self._actor is None else {ACTOR: self._actor})
-        await self._app(scope | own, receive, send)
+        own: dict[str, Any] = {INSIDE: True} | ({} if self._actor is None else {ACTOR: self._actor})
+        await self._app({**scope, **own}, receive, send)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lamlam.engine import Engine
-from lamlam.kb.connect import is_url
+from lamlam.kb.database import is_url
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.checkpoint import Checkpoint
 from lamlam.serve.places import ServePaths

@@ -16,9 +16,8 @@ from pathlib import Path
 from lamlam.corpus.files import read_facts, read_probes
 from lamlam.corpus.lines import read_object
 from lamlam.errors import InputError, LamLamError
-from lamlam.kb.connect import connect, connected_to_fill
-from lamlam.kb.copy import copy_database
-from lamlam.kb.database import Database
+from lamlam.kb.database import Database, connect, connected_to_fill
+from lamlam.kb.files import copy_database
 from lamlam.kb.store import KnowledgeBase
 from lamlam.model.folder import check_ended, holds_checkpoint
 

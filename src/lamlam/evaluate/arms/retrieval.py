@@ -13,8 +13,8 @@ import numpy.typing as npt
 from lamlam.corpus import FactRecord
 from lamlam.corpus.prompts import fact_line
 from lamlam.errors import needs_extra
+from lamlam.evaluate.arms.encoder import load_encoder
 from lamlam.evaluate.arms.prompts import Prompt
-from lamlam.kb.folding.encoder import load_encoder
 from lamlam.kb.names import normalise
 
 __all__ = ["BM25", "AllOfEntity", "Dense", "Retriever", "has_wanted"]

@@ -1,6 +1,6 @@
 """CSV: the columns entity, relation and value, in any order, among others; propositions only.
 
-Between the fields are commas, semicolons or tabs, as the first line shows.
+Fields are separated by commas, semicolons or tabs, as the first line shows.
 """
 
 import csv
@@ -16,7 +16,7 @@ from lamlam.corpus.lines import opened
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.kb.fact import Fact
-from lamlam.kb.formats.row import InputFile, Reading, Rows, unread_field, vetted
+from lamlam.kb.formats.row import ImportContext, InputFile, Rows, unread_field, vetted
 
 if TYPE_CHECKING:
     from lamlam.kb.view import View
@@ -32,11 +32,11 @@ _LONGEST_FIELD = 1 << 28  # characters: what follows a quote that is never close
 _Fields = tuple[int, list[str]] | InputError
 
 
-def read_csv(file: InputFile, reading: Reading) -> Rows:
-    """The rows of a file. Raises `InputError` where the first line does not name the columns."""
+def read_csv(file: InputFile, reading: ImportContext) -> Rows:
+    """Yield the rows of a file. Raises `InputError` if the first line does not name the columns."""
     path = file.path
-    with opened(path, reading.seen) as raw:
-        # Bytes that are not UTF-8 come as surrogates, so that the reader can go on behind them.
+    with opened(path, reading.on_progress) as raw:
+        # Bytes that are not UTF-8 come as surrogates, so that the reader can continue behind them.
         rows = numbered_rows(io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline=""), path)
         columns = _columns(next(rows, (1, [])), path)
         width, places = len(columns), [columns.index(name) for name in _COLUMNS]
@@ -68,15 +68,15 @@ def _columns(first: _Fields, path: Path) -> list[str]:
 
 
 def numbered_rows(file: TextIO, path: Path | None = None) -> Iterator[_Fields]:
-    """The rows that are not blank, each with the line where it begins; the first one shows what is between fields."""
+    """Yield the rows that are not blank, each with the line where it begins; the first shows what separates fields."""
     csv.field_size_limit(_LONGEST_FIELD)  # of the whole process; 131,072 characters else, fewer than other formats take
     skipped = 0
     while (first := file.readline()).isspace():
         skipped += 1
-    told = _SEPARATOR.fullmatch(first)  # a line that spreadsheets put before the others
-    delimiter = told[1] if told else max(_DELIMITERS, key=_QUOTED.sub("", first).count)
-    reader = csv.reader(chain([] if told else [first], file), strict=True, delimiter=delimiter)
-    skipped += told is not None
+    separator = _SEPARATOR.fullmatch(first)  # a line that spreadsheets put before the others
+    delimiter = separator[1] if separator else max(_DELIMITERS, key=_QUOTED.sub("", first).count)
+    reader = csv.reader(chain([] if separator else [first], file), strict=True, delimiter=delimiter)
+    skipped += separator is not None
     while True:
         line = reader.line_num + 1 + skipped
         try:
@@ -84,7 +84,7 @@ def numbered_rows(file: TextIO, path: Path | None = None) -> Iterator[_Fields]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield InputError(f"is no CSV ({error})", path=path, line=line)
+            yield InputError(f"is not valid CSV ({error})", path=path, line=line)
             continue
         if _undecoded(fields):
             yield InputError("is not UTF-8", path=path, line=line)

@@ -11,8 +11,7 @@ from lamlam.corpus.files import fact_of, write_facts
 from lamlam.corpus.lines import Entry, once, opened, parse_line
 from lamlam.errors import InputError
 from lamlam.kb.fact import Fact
-from lamlam.kb.formats.records import records
-from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, unread_field, vetted
+from lamlam.kb.formats.row import ImportContext, InputFile, Row, Rows, records, unread_field, vetted
 
 if TYPE_CHECKING:
     from lamlam.kb.view import View
@@ -23,10 +22,10 @@ _QUOTED = (b'"entity"', b'"relation"', b'"value"')
 _decode = json.JSONDecoder().decode
 
 
-def read_jsonl(file: InputFile, reading: Reading) -> Rows:
-    """The facts of a file; a line that cannot be read is passed over, and told."""
+def read_jsonl(file: InputFile, reading: ImportContext) -> Rows:
+    """Yield the facts of a file; a line that cannot be read becomes an error in its place."""
     path = file.path
-    with opened(path, reading.seen) as lines:
+    with opened(path, reading.on_progress) as lines:
         for number, raw in enumerate(lines, start=1):
             try:
                 value = _decode(raw.decode())

@@ -30,7 +30,7 @@ class _Checked(BaseModel):
 
 
 class AliasRule(_Checked):
-    """Where other names of the entity stand; `split` is what stands between several. What is longer is no name."""
+    """Where other names of the entity are; `split` separates several. What is longer is not a name."""
 
     path: KeyPath
     split: Marks = ()
@@ -38,7 +38,7 @@ class AliasRule(_Checked):
 
 
 class SplitRule(_Checked):
-    """Whose values are lists in one text, and what stands between the items. Brackets hold an item together."""
+    """Whose values are lists in one text, and what separates the items. Brackets hold an item together."""
 
     path: KeyPath
     at: Marks
@@ -64,32 +64,32 @@ class Mapping(_Checked):
     source: Literal["path", "file"] = "path"
 
     def chooses(self, path: Path) -> bool:
-        """Whether a file of a folder is one to read; patterns are compared with the end of its path."""
+        """Whether a file of a folder should be read; patterns are compared with the end of its path."""
         return any(fnmatchcase(path.absolute().as_posix(), f"*/{pattern}") for pattern in self.files)
 
     def name_of(self, path: Path) -> str | None:
-        """The entity of a file whose name is given by the mapping."""
+        """Return the entity of a file that the mapping names; None for other files."""
         whole = path.absolute().as_posix()
         return next((name for file, name in self.names.items() if whole.endswith(f"/{file}")), None)
 
 
 def under(keys: tuple[str, ...], path: tuple[str, ...], *, exactly: bool = False) -> bool:
-    """Whether keys lead to a path or below it, or to just that one."""
+    """Whether keys lead to a path or below it, or, with `exactly`, to just that one."""
     if len(keys) < len(path) or (exactly and len(keys) != len(path)):
         return False
     return all(wanted in ("*", key.strip()) for wanted, key in zip(path, keys, strict=False))
 
 
 def load_mapping(path: str | Path) -> Mapping:
-    """The mapping of a YAML file. Raises `InputError` that names the field."""
+    """Load the mapping of a YAML file. Raises `InputError` that names the field."""
     try:
         return Mapping.model_validate(yaml.safe_load(read_text(path)))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise InputError("is no YAML that can be read", path=path, line=mark.line + 1 if mark else None) from error
+        raise InputError("is not valid YAML", path=path, line=mark.line + 1 if mark else None) from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or None
         raise InputError(first["msg"], path=path, field=field) from error
     except (ValueError, RecursionError) as error:
-        raise InputError("is no YAML that can be read", path=path) from error
+        raise InputError("is not valid YAML", path=path) from error

@@ -1,24 +1,94 @@
-"""Nested JSON, an object an entity: the keys that lead to a text are the relation (`mapping` says how)."""
+"""Nested JSON, an object an entity: the keys that lead to a text are the relation (`mapping` says how).
+
+Texts may be HTML: each line counts by itself, with the bold label in front of it, and no tag is left.
+"""
 
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from typing import Any
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.corpus.lines import once, opened
 from lamlam.errors import InputError
-from lamlam.kb.formats.html import Line, lines_of
 from lamlam.kb.formats.mapping import Mapping, under
-from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, vetted
+from lamlam.kb.formats.row import ImportContext, InputFile, Row, Rows, vetted
 from lamlam.kb.names import normalise
 
-__all__ = ["read_nested"]
+__all__ = ["Line", "lines_of", "read_nested"]
 
+_BREAKS = {"br", "p", "div", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", "h4", "h5", "h6"}
+_BOLD = {"b", "strong"}
+_HIDDEN = {"script", "style"}
+_LONGEST_LABEL = 60
 _Keys = tuple[str, ...]
 _REMARK = re.compile(r"\s*\([^()]*\)\s*$")
 _NOTE = re.compile(r"^note\s*\d*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of text. `label` is what was in bold before a colon at its start, as in **note:**; empty without one."""
+
+    text: str
+    label: str = ""
+
+
+def lines_of(html: str) -> list[Line]:
+    """Return the lines of a text that may contain HTML, without blank ones."""
+    if "<" not in html and "&" not in html and "\n" not in html:
+        return [Line(text)] if (text := " ".join(html.split())) else []
+    parser = _HtmlText()
+    parser.feed(html)
+    parser.close()
+    parser.end_line()
+    return parser.lines
+
+
+class _HtmlText(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.lines: list[Line] = []
+        self._pieces: list[tuple[str, bool]] = []  # text, and whether it is bold
+        self._bold = self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag in _BREAKS:
+            self.end_line()
+        self._bold += tag in _BOLD
+        self._hidden += tag in _HIDDEN
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _BREAKS:
+            self.end_line()
+        self._bold = max(0, self._bold - (tag in _BOLD))
+        self._hidden = max(0, self._hidden - (tag in _HIDDEN))
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self._pieces.append((data, self._bold > 0))
+
+    def end_line(self) -> None:
+        label, text = self._split()
+        self._pieces = []
+        if text:
+            self.lines.append(Line(text, label))
+
+    def _split(self) -> tuple[str, str]:
+        """Return the bold label before the first colon, and the text behind it."""
+        whole = " ".join("".join(piece for piece, _ in self._pieces).split())
+        label, colon, rest = whole.partition(":")
+        bold = ""
+        for piece, is_bold in self._pieces:
+            if piece.strip() and not is_bold:
+                break
+            bold += piece
+        bold = " ".join(bold.split())
+        if colon and label.strip() and len(label) <= _LONGEST_LABEL and bold.startswith(label.strip()):
+            return label.strip(), rest.strip()
+        return "", whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +100,8 @@ class _Leaf:
     text: str
 
 
-def read_nested(file: InputFile, reading: Reading) -> Rows:
-    """The facts of a file, which holds one object or a list of them. Raises `InputError` where it does not."""
+def read_nested(file: InputFile, reading: ImportContext) -> Rows:
+    """Yield the facts of a file, which contains one object or a list of them. Raises `InputError` if it does not."""
     if reading.mapping is None:
         raise InputError("is nested JSON, which needs a mapping", path=file.path)
     root = _load(file, reading)
@@ -41,11 +111,11 @@ def read_nested(file: InputFile, reading: Reading) -> Rows:
         if not isinstance(value, dict):
             yield InputError("is no JSON object", path=file.path, field=field)
             continue
-        yield from _Entity(file, reading, reading.mapping, value, f"/{index}" if many else "").rows(field)
+        yield from _JsonEntity(file, reading, reading.mapping, value, f"/{index}" if many else "").rows(field)
 
 
-def _load(file: InputFile, reading: Reading) -> Any:
-    with opened(file.path, reading.seen) as raw:
+def _load(file: InputFile, reading: ImportContext) -> Any:
+    with opened(file.path, reading.on_progress) as raw:
         content = raw.read()
     try:
         return json.loads(content.decode("utf-8-sig"), object_pairs_hook=once)
@@ -60,10 +130,12 @@ def _load(file: InputFile, reading: Reading) -> Any:
         raise InputError("is no JSON that can be read", path=file.path) from error
 
 
-class _Entity:
+class _JsonEntity:
     """One object and what it states."""
 
-    def __init__(self, file: InputFile, reading: Reading, mapping: Mapping, value: dict[str, Any], place: str) -> None:
+    def __init__(
+        self, file: InputFile, reading: ImportContext, mapping: Mapping, value: dict[str, Any], place: str
+    ) -> None:
         self._file, self._ignored, self._mapping = file, reading.ignored, mapping
         self._leaves = list(_leaves(value, place))
 
@@ -85,7 +157,7 @@ class _Entity:
         return given or next((line.text for path in self._mapping.entity for line in self._at(path)), None)
 
     def _aliases(self, entity: str) -> tuple[str, ...]:
-        """Other names, without the remark in brackets that says of which language one is."""
+        """Return other names, without the remark in brackets that says of which language one is."""
         names = (
             name
             for rule in self._mapping.aliases
@@ -126,7 +198,7 @@ class _Entity:
         return lines_of(text) if self._mapping.html else [Line(" ".join(text.split()))]
 
     def _spoken(self, keys: _Keys) -> _Keys:
-        """The keys, without those that only say that a text comes."""
+        """Return the keys, without those that only say that a text follows."""
         return tuple(key for key in keys if key not in self._mapping.text) or keys
 
     def _nothing(self, text: str) -> bool:
@@ -134,15 +206,16 @@ class _Entity:
 
 
 def _leaves(value: Any, place: str) -> Iterator[_Leaf]:
-    """The texts, numbers and truth values in an object, in its order. Not recursive: depth is the file's to choose."""
+    """Yield the texts, numbers and truth values in an object, in its order. Not recursive: the file chooses the
+    depth."""
     waiting: list[tuple[_Keys, str, Any]] = [((), place, value)]
     while waiting:
         keys, pointer, value = waiting.pop()
         if isinstance(value, dict):
-            below = [((*keys, key), f"{pointer}/{_escaped(key)}", each) for key, each in value.items()]
+            below = [((*keys, key), f"{pointer}/{_escaped(key)}", inner) for key, inner in value.items()]
             waiting += reversed(below)
         elif isinstance(value, list):
-            waiting += reversed([(keys, f"{pointer}/{index}", each) for index, each in enumerate(value)])
+            waiting += reversed([(keys, f"{pointer}/{index}", inner) for index, inner in enumerate(value)])
         elif value is not None and keys:
             yield _Leaf(keys, pointer, value if isinstance(value, str) else json.dumps(value))
 
@@ -152,7 +225,7 @@ def _escaped(key: str) -> str:
 
 
 def _relation(keys: _Keys) -> str:
-    """The keys in one phrase; a key that says again what stands above it stands for both."""
+    """Join the keys in one phrase; a key that repeats the one above it stands for both."""
     phrase: list[str] = []
     for key in (" ".join(key.split()) for key in keys):
         if phrase and f" {normalise(phrase[-1])} " in f" {normalise(key)} ":
@@ -163,15 +236,15 @@ def _relation(keys: _Keys) -> str:
 
 
 def _without_key(text: str, key: str) -> str:
-    """A text without the key, or the end of it, that it repeats before a colon."""
-    told, colon, rest = text.partition(":")
-    if colon and rest.strip() and normalise(told) in (normalise(key), normalise(key.rpartition(":")[2])):
+    """Return a text without the key, or the end of it, that it repeats before a colon."""
+    repeated, colon, rest = text.partition(":")
+    if colon and rest.strip() and normalise(repeated) in (normalise(key), normalise(key.rpartition(":")[2])):
         return rest.strip()
     return text
 
 
 def _split(text: str, marks: tuple[str, ...]) -> list[str]:
-    """The items of a list in a text, where one of `marks` stands outside of brackets."""
+    """Return the items of a list in a text, where one of `marks` separates them outside of brackets."""
     items, begin, depth, place = [], 0, 0, 0
     while place < len(text):
         depth += (text[place] in "([") - (text[place] in ")]")

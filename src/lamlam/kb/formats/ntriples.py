@@ -1,7 +1,7 @@
 """N-Triples, as Wikidata and DBpedia are published: IRIs become names, literals text, alternative labels aliases.
 
-Read twice: the first pass gathers what must be known beforehand (`survey`), and the second the facts. What has no label
-is called by its IRI's own letters (`terms`); a statement that has a time is a fact of whom it is about (`statements`).
+Files are read twice: the first pass gathers what must be known beforehand (`survey`), the second reads the facts. What
+has no label is named after its IRI (`terms`); a statement that has a time is a fact of whom it is about (`statements`).
 """
 
 from collections import Counter
@@ -9,11 +9,10 @@ from typing import Any
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError
-from lamlam.kb.formats.row import InputFile, Reading, Rows, vetted
+from lamlam.kb.formats.row import ImportContext, InputFile, Rows, vetted
 from lamlam.kb.formats.statements import WIKIBASE, Node, node_of, property_of
 from lamlam.kb.formats.survey import NAMING, TYPE, Survey, is_page
-from lamlam.kb.formats.terms import entity_name, literal_text, relation_name
-from lamlam.kb.formats.triples import parse, rdf_library
+from lamlam.kb.formats.terms import entity_name, literal_text, parse, rdf_library, relation_name
 
 __all__ = ["read_ntriples"]
 
@@ -23,8 +22,8 @@ _VOCABULARIES = (WIKIBASE, "http://www.w3.org/2002/07/owl#", "http://www.w3.org/
                  "http://www.w3.org/1999/02/22-rdf-syntax-ns#")  # fmt: skip
 
 
-def read_ntriples(file: InputFile, reading: Reading) -> Rows:
-    """The facts of a file; a subject's IRI is their source. Names in a file apart are found if it is imported along."""
+def read_ntriples(file: InputFile, reading: ImportContext) -> Rows:
+    """Yield the facts of a file; a subject's IRI is their source. Names may be in another file of the same import."""
     if reading.survey is None:
         reading.survey = Survey(reading)
     facts = _Facts(reading.survey, reading.ignored)
@@ -37,7 +36,7 @@ def read_ntriples(file: InputFile, reading: Reading) -> Rows:
 
 
 class _Facts:
-    """Turns triples into records, and counts those that are none."""
+    """Turns triples into records, and counts those that state no fact."""
 
     def __init__(self, survey: Survey, ignored: Counter[str]) -> None:
         self._labels, self._statements, self._ignored = survey.labels, survey.statements, ignored
@@ -61,7 +60,7 @@ class _Facts:
         return self._of_thing(subject.value, predicate, object, literal)
 
     def _no_fact(self, subject: Any, predicate: str, object: Any, literal: bool) -> str:
-        """Why a triple states nothing to keep; empty where it may."""
+        """Return why a triple states nothing to keep; empty if it may."""
         if not self._has_name(subject) or not (literal or self._has_name(object)):
             return "statements about things without a name"
         if predicate == _SAME:
@@ -93,7 +92,7 @@ class _Facts:
         return self._made(predicate, value)
 
     def _of_node(self, iri: str, node: Node, predicate: str, object: Any, literal: bool) -> FactRecord | None:
-        """What a statement with a time states, as a fact of its owner whose value says when."""
+        """Return what a statement with a time states, as a fact of its owner whose value says when."""
         if self._statements.is_time(predicate, literal):
             return None  # read with what holds then
         states = property_of(predicate)[1] == "statement/" if node.wikidata else predicate != TYPE
@@ -109,13 +108,14 @@ class _Facts:
         return self._made(predicate, f"{value} ({when})" if when else value)
 
     def _turn_to(self, subject: str) -> None:
-        """Take up a subject and its names. Triples of one mostly stand together; to take it up twice does no harm."""
+        """Take up a subject and its names. Triples of one subject are mostly together; taking it up twice does
+        no harm."""
         if subject != self._subject:
             self._subject, self._is_record = subject, self._labels.is_record(subject)
             self._entity, self._aliases = self._labels.entity(subject)
 
     def _made(self, predicate: str, value: str) -> FactRecord:
-        """A fact of the subject that was taken up; the first has its other names."""
+        """Return a fact of the subject that was taken up; the first has its other names."""
         kinds: list[str] = []
         relation = self._relations.get(predicate)
         if relation is None:

@@ -18,7 +18,7 @@ from lamlam.corpus.lines import opened
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.kb.fact import Fact
-from lamlam.kb.formats.row import InputFile, Reading, Rows, vetted
+from lamlam.kb.formats.row import ImportContext, InputFile, Rows, vetted
 
 if TYPE_CHECKING:
     from lamlam.kb.view import View
@@ -36,14 +36,14 @@ _ESCAPE = re.compile(rb"\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-
 _Events = Iterator[tuple[str, Any]]
 
 
-def read_paper(file: InputFile, reading: Reading) -> Rows:
-    """The triplets of a file. Raises `InputError`, with the line, where it is no whole JSON."""
+def read_paper(file: InputFile, reading: ImportContext) -> Rows:
+    """Yield the triplets of a file. Raises `InputError`, with the line, if it is not whole JSON."""
     try:
-        with opened(file.path, reading.seen) as raw:
+        with opened(file.path, reading.on_progress) as raw:
             blocks = _Blocks(raw)
             yield from _rows(ijson.basic_parse(blocks, buf_size=_CHUNK), blocks, file.path)
     except (ijson.JSONError, ValueError) as error:
-        reason, line = _broken(file.path) if file.path.is_file() else (_told(error), None)
+        reason, line = _broken(file.path) if file.path.is_file() else (_message(error), None)
         raise InputError(f"is no whole JSON ({reason})", path=file.path, line=line) from error
 
 
@@ -89,7 +89,7 @@ def _triplets(events: _Events, blocks: "_Blocks", path: Path) -> Rows:
 
 
 def _skip(events: _Events, event: str) -> None:
-    """Pass over a value whose first event was read already."""
+    """Skip a value whose first event was read already."""
     depth = 0
     while (depth := depth + event.startswith("start_") - event.startswith("end_")) > 0:
         event = next(events)[0]
@@ -103,20 +103,21 @@ def _wrong(index: int, path: Path, parts: list[str | None] | None = None) -> Inp
 
 
 def _broken(path: Path) -> tuple[str, int | None]:
-    """What the parser says of a broken file, and the line: read once more, a line at a time, which is slow."""
+    """Return what the parser says about a broken file, and the line: read once more, a line at a time, which is
+    slow."""
     with opened(path) as raw:
         lines = _Lines(raw)
         try:
             for _ in ijson.basic_parse(lines, buf_size=_CHUNK):
                 pass
         except (ijson.JSONError, ValueError) as error:
-            return _told(error), max(lines.line, 1)
+            return _message(error), max(lines.line, 1)
     return "it changed while it was read", None
 
 
-def _told(error: Exception) -> str:
-    told = str(error).removeprefix("b'").removeprefix('b"').splitlines()[0]
-    return told.partition("\\n")[0].split(": ", 1)[-1]
+def _message(error: Exception) -> str:
+    message = str(error).removeprefix("b'").removeprefix('b"').splitlines()[0]
+    return message.partition("\\n")[0].split(": ", 1)[-1]
 
 
 class _Blocks:
@@ -143,7 +144,8 @@ class _Blocks:
         return text[:sure]
 
     def _checked(self, text: bytes, sure: int) -> int:
-        """Look for halves up to a place behind which an escape may go on in the next block; that place, or further."""
+        """Look for halves up to a place behind which an escape may continue in the next block; return that place, or
+        one further."""
         for match in _ESCAPE.finditer(text) if b"\\u" in text else ():
             if match.start() >= sure:
                 break
@@ -153,7 +155,7 @@ class _Blocks:
 
 
 class _Lines:
-    """The bytes of a file for the parser at a line's pace, and the line's number."""
+    """The bytes of a file for the parser, a line at a time, and the line's number."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw, self._ended, self.line = raw, True, 0

@@ -14,8 +14,7 @@ from lamlam.corpus.tables import parquet_library, refuse_doubled
 from lamlam.errors import InputError
 from lamlam.files import atomic_write
 from lamlam.kb.fact import Fact
-from lamlam.kb.formats.records import records
-from lamlam.kb.formats.row import InputFile, Reading, Row, Rows, unread_field, vetted
+from lamlam.kb.formats.row import ImportContext, InputFile, Row, Rows, records, unread_field, vetted
 
 if TYPE_CHECKING:
     from lamlam.kb.view import View
@@ -29,11 +28,12 @@ _NEEDED = _TEXTS[:3]
 _BATCH = 1 << 14
 
 
-def read_parquet(file: InputFile, reading: Reading) -> Rows:
-    """The rows of a file, counted from 1 as lines are. Raises `InputError` where it is no Parquet of facts."""
+def read_parquet(file: InputFile, reading: ImportContext) -> Rows:
+    """Yield the rows of a file, counted from 1 as lines are. Raises `InputError` if it is not a Parquet file of
+    facts."""
     arrow, parquet = parquet_library()
     path = file.path
-    with opened(path, reading.seen) as raw:
+    with opened(path, reading.on_progress) as raw:
         try:
             table = parquet.ParquetFile(raw)
             columns = _columns(arrow, table.schema_arrow, path)
@@ -49,7 +49,7 @@ def read_parquet(file: InputFile, reading: Reading) -> Rows:
 
 
 def _columns(arrow: Any, schema: Any, path: Path) -> list[str]:
-    """The columns that are read, each of its kind."""
+    """Return the columns to read, each of the right kind."""
     types = arrow.types
     for name in _NEEDED:
         if name not in schema.names:
@@ -70,7 +70,7 @@ def _columns(arrow: Any, schema: Any, path: Path) -> list[str]:
 
 
 def _unread(names: list[str], path: Path) -> list[str]:
-    """The columns that are no part of a fact. Raises `InputError` for one that is a misspelt part of it."""
+    """Return the columns that are no part of a fact. Raises `InputError` for a misspelt part of it."""
     known = (*_TEXTS, *_SPAN, *_ALIASES)
     others = [name for name in dict.fromkeys(names) if name not in known]
     for name in others:
@@ -84,7 +84,7 @@ def _is_text(types: Any, kind: Any) -> bool:
 
 
 def _rows(batch: Any, columns: list[str]) -> Iterator[tuple[Any, ...]]:
-    """The values of each row; None in the place of what is no text."""
+    """Yield the values of each row; None in place of what is not text."""
     try:
         yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
     except UnicodeDecodeError:
@@ -112,7 +112,7 @@ def _row(values: dict[str, Any], path: Path, number: int) -> Row | InputError:
 
 
 def write_parquet(kb: "View", facts: Iterator[Fact], path: Path) -> None:
-    """Facts with sources and aliases: what is exported so comes back whole."""
+    """Write facts with sources and aliases, so that importing them restores all."""
     arrow, parquet = parquet_library()
     columns = [(name, arrow.string()) for name in _TEXTS] + [(name, arrow.int64()) for name in _SPAN]
     schema = arrow.schema(columns + [(name, arrow.list_(arrow.string())) for name in _ALIASES])

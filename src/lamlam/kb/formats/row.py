@@ -1,29 +1,31 @@
-"""What readers of files yield, what they are told, and what makes a row good.
+"""What readers of files yield, what they share, what makes a row good; and the records that facts make in a file.
 
-A reader yields a row that a knowledge base takes, or an `InputError` in the place of a bad one and goes on; where it
-can make out nothing more it raises. Whether bad rows stop an import or are passed over is left to `kb.files`.
+A reader yields a row, or an `InputError` in place of a bad one, and continues; it raises if it cannot read on. Whether
+a bad row stops an import or is skipped is left to `kb.files`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamlam.corpus.corpus import FactRecord
 from lamlam.errors import InputError
+from lamlam.kb.fact import Fact
 from lamlam.kb.names import checked
 
 if TYPE_CHECKING:
     from lamlam.kb.formats.mapping import Mapping
     from lamlam.kb.formats.survey import Survey
+    from lamlam.kb.view import View
 
-__all__ = ["InputFile", "Reading", "Row", "Rows", "unread_field", "vetted"]
+__all__ = ["ImportContext", "InputFile", "Row", "Rows", "records", "unread_field", "vetted"]
 
 Row = tuple[int | None, FactRecord]  # the line, from 1, where there are lines
 Rows = Iterator[Row | InputError]
 
-_FIELDS_TOLD = 20
+_FIELDS_NAMED = 20
 _LAST_CHARACTER = 2**63 - 1
 
 
@@ -37,30 +39,31 @@ class InputFile:
 
 
 @dataclass(slots=True)
-class Reading:
+class ImportContext:
     """What the readers of one import share. `ignored` counts what is well-formed but states no fact."""
 
     files: Sequence[InputFile] = ()
     mapping: "Mapping | None" = None
     language: str = "en"
-    seen: Callable[[int], object] = lambda read: None
+    on_progress: Callable[[int], object] = lambda read: None
     ignored: Counter[str] = field(default_factory=Counter)
     survey: "Survey | None" = None
 
     def close(self) -> None:
-        """Let go of what was kept for a second pass."""
+        """Drop what was kept for a second pass."""
         if self.survey is not None:
             self.survey.close()
 
 
 def unread_field(name: str, ignored: Counter[str]) -> str:
-    """How a field or column that is no part of a fact is called in `ignored`: by its name, the first ones of many."""
-    told = f"the field '{name}'" if name else "a field without a name"
-    return told if told in ignored or len(ignored) < _FIELDS_TOLD else "other fields"
+    """Return what `ignored` calls a field that is no part of a fact: its name, for the first ones of many."""
+    label = f"the field '{name}'" if name else "a field without a name"
+    return label if label in ignored or len(ignored) < _FIELDS_NAMED else "other fields"
 
 
 def vetted(path: Path, line: int | None, record: FactRecord, prefix: str = "") -> Row | InputError:
-    """A record as a row, or why a knowledge base would not take it; `prefix` leads to the fields of the error."""
+    """Return a record as a row, or the reason why a knowledge base would refuse it; `prefix` leads to the error's
+    fields."""
     try:
         checked(record.entity, "entity")
         checked(record.relation, "relation")
@@ -83,4 +86,23 @@ def _check_place(record: FactRecord) -> None:
     if (start is None) != (end is None):
         raise InputError("is missing: a span has both ends", field="source.end" if end is None else "source.start")
     if start is not None and end is not None and not 0 <= start <= end <= _LAST_CHARACTER:
-        raise InputError(f"is no span: {start} to {end}", field="source.end")
+        raise InputError(f"is not a valid span: {start} to {end}", field="source.end")
+
+
+def records(kb: "View", facts: Iterable[Fact]) -> Iterator[FactRecord]:
+    """Yield a record for each source of a fact, or one without; aliases go with the first record of what they name."""
+    aliases: dict[tuple[str, str], list[str]] = {}
+    for kind, alias, name in kb.aliases():
+        aliases.setdefault((kind, name), []).append(alias)
+    for fact in facts:
+        for source in fact.sources or (None,):
+            yield FactRecord(
+                fact.entity,
+                fact.relation,
+                fact.value,
+                document=source.document if source else None,
+                start=source.start if source else None,
+                end=source.end if source else None,
+                entity_aliases=tuple(aliases.pop(("entity", fact.entity), ())),
+                relation_aliases=tuple(aliases.pop(("relation", fact.relation), ())),
+            )

@@ -1,14 +1,22 @@
-"""RDF terms as people read them: names from IRIs, dates, numbers, coordinates."""
+"""Triples and terms of RDF as people read them: names from IRIs, dates, numbers, coordinates.
+
+The library that knows the grammar is optional: the extra `rdf` brings it.
+"""
 
 import calendar
 import re
+from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
+from lamlam.errors import InputError, LamLamError
 from lamlam.text import readable, spaced
 
-__all__ = ["date_text", "entity_name", "literal_text", "local_name", "relation_name"]
+__all__ = ["date_text", "entity_name", "literal_text", "local_name", "parse", "rdf_library", "relation_name"]
 
+_BLOCK = 1 << 17
 _XSD = "http://www.w3.org/2001/XMLSchema#"
 _NUMBERS = {"integer", "decimal", "double", "float", "int", "long", "short", "byte", "nonNegativeInteger",
             "positiveInteger", "nonPositiveInteger", "negativeInteger", "unsignedInt", "unsignedLong",
@@ -26,10 +34,57 @@ _PAGE = re.compile(r"[?=]|\.(?:html?|xhtml|php|aspx?|jsp|cgi|pdf|txt|xml|json|rd
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def local_name(iri: str) -> str:
-    """What tells an IRI from others of its kind: all behind `/resource/` or `#`, else behind the last `/`.
+def rdf_library() -> Any:
+    """Import `pyoxigraph`. Raises `LamLamError` if it is not installed."""
+    try:
+        import pyoxigraph
+    except ImportError as error:
+        raise LamLamError("N-Triples files need the extra 'rdf': pip install 'lamlam[rdf]'") from error
+    return pyoxigraph
 
-    Of an IRI without slashes, such as urn:isbn:0451450523, it is what follows the last colon. May be empty.
+
+def parse(lines: Iterable[bytes], path: Path) -> Iterator[tuple[int, Any] | InputError]:
+    """Yield the triples with their lines: by the block, for speed, and by the line if one is not a triple a line."""
+    library, rest = rdf_library(), iter(lines)
+    form = library.RdfFormat.N_TRIPLES
+    first = 1
+    while block := _block(rest):
+        try:
+            triples = list(library.parse(b"".join(block), format=form))
+        except SyntaxError:
+            triples = []
+        if len(triples) == len(block):
+            yield from enumerate(triples, first)
+        else:
+            yield from _by_line(block, first, path)
+        first += len(block)
+
+
+def _by_line(block: list[bytes], first: int, path: Path) -> Iterator[tuple[int, Any] | InputError]:
+    library = rdf_library()
+    for number, line in enumerate(block, first):
+        try:
+            for triple in library.parse(line, format=library.RdfFormat.N_TRIPLES):
+                yield number, triple
+        except SyntaxError as error:
+            reason = str(error.msg).splitlines()[0].partition(": ")[2] or "broken"
+            yield InputError(f"is not a valid N-Triple ({reason.removesuffix(' (line 1)')})", path=path, line=number)
+
+
+def _block(lines: Iterator[bytes]) -> list[bytes]:
+    block, size = [], 0
+    for line in lines:
+        block.append(line)
+        size += len(line)
+        if size >= _BLOCK:
+            break
+    return block
+
+
+def local_name(iri: str) -> str:
+    """Return what tells an IRI from others of its kind: all behind `/resource/` or `#`, else behind the last `/`.
+
+    Of an IRI without slashes, such as urn:isbn:0451450523, that is what follows the last colon. May be empty.
     """
     if found := _RESOURCE.fullmatch(iri):
         return found[1]
@@ -39,7 +94,8 @@ def local_name(iri: str) -> str:
 
 
 def entity_name(iri: str) -> str:
-    """A name from an IRI's own letters, with the spaces and signs that it had; an address that names nothing, whole."""
+    """Make a name from an IRI's own letters, with the spaces and signs that it had; return an address that names
+    nothing whole."""
     local = local_name(iri)
     if not _RESOURCE.fullmatch(iri):
         deep = "#" in iri or iri.count("/") > 3 or not iri.startswith(("http://", "https://"))
@@ -49,13 +105,13 @@ def entity_name(iri: str) -> str:
 
 
 def relation_name(iri: str) -> str:
-    """Words from a property's IRI: `birthPlace` is read as `birth place`."""
+    """Make words from a property's IRI: `birthPlace` is read as `birth place`."""
     local = local_name(iri).rpartition("/")[2]
     return readable(_decoded(local)) or iri
 
 
 def _decoded(text: str) -> str:
-    """Without percent-encoding, where that hides text."""
+    """Remove percent-encoding that hides text."""
     try:
         decoded = unquote(text, errors="strict")
     except UnicodeDecodeError:
@@ -64,7 +120,7 @@ def _decoded(text: str) -> str:
 
 
 def literal_text(text: str, datatype: str) -> str:
-    """A literal's text: a date in words, a number without signs that say nothing, a point as latitude and longitude."""
+    """Return a literal's text: a date in words, a number without redundant signs, a point as latitude and longitude."""
     kind = datatype.removeprefix(_XSD) if datatype.startswith(_XSD) else ""
     if kind in _NUMBERS:
         return _number(text)
@@ -89,10 +145,10 @@ def _number(text: str) -> str:
 
 
 def date_text(text: str, precision: int = _TIME) -> str:
-    """A date in words; text that is no date comes back as it is.
+    """Write a date in words; return text that is not a date as it is.
 
     `precision` is Wikidata's: 7 a century, 8 a decade, 9 a year, 10 a month, 11 a day, 14 a second. Years are those of
-    XSD 1.1: 0000 is 1 BC. A month or day of 00, as in older data of Wikidata, is not known.
+    XSD 1.1: 0000 is 1 BC. A month or day of 00, as in older data of Wikidata, is unknown.
     """
     match = _DATE.fullmatch(text.strip())
     if match is None:
@@ -113,7 +169,7 @@ def date_text(text: str, precision: int = _TIME) -> str:
 
 
 def _span(year: int, precision: int) -> str:
-    """The decade or the century of a year; the year where it is less exact still."""
+    """Return the decade or the century of a year; the year itself if it is less exact still."""
     if precision == _DECADE:
         return f"{year // 10 * 10}s"
     if precision != _CENTURY:
@@ -124,7 +180,7 @@ def _span(year: int, precision: int) -> str:
 
 
 def _is_day(year: int, month: int, day: int) -> bool:
-    """Whether there is such a day, or month, or year: 0 stands for what is not known."""
+    """Whether there is such a day, or month, or year; 0 stands for an unknown part."""
     if month == 0:
         return day == 0
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
@@ -132,7 +188,7 @@ def _is_day(year: int, month: int, day: int) -> bool:
 
 
 def _yearless(text: str) -> str:
-    """A day of every year, or a month."""
+    """Write a day of every year, or a month, in words."""
     match = _YEARLESS.fullmatch(text.strip())
     if match is None or not 1 <= int(match[1]) <= 12 or not _is_day(4, int(match[1]), int(match[2] or 0)):
         return text

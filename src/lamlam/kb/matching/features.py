@@ -1,24 +1,55 @@
-"""What speaks for and against two names of relations meaning the same, as numbers.
+"""Two names of relations as numbers: what speaks for and against their meaning the same.
 
-One name was asked for, the other is one that the entity has. Beside their words counts what facts say: the kind of the
-candidate's values, and the kind that the name asked for has with other entities. How the numbers are weighed is left
-to `kb.matching.matcher`.
+One name was asked for; the entity has the other. "Founding Year" and "Established In" are both about `found`; the first
+asks for a date, the second for a date or a place, and a fact's value says which. Besides words, the facts count: the
+kind of the candidate's values, and the kind that the name asked for has with other entities.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from rapidfuzz.fuzz import ratio
 
-from lamlam.kb.lexicon import OPPOSITES, QUALIFIERS
-from lamlam.kb.matching.phrase import Phrase, kind_of_value, parse
-from lamlam.kb.matching.words import nearness, phrase_vector, rarity, word_vector
-from lamlam.kb.similarity import relation_similarity, stem
+from lamlam.kb.matching.words import (
+    ANSWERS,
+    IDIOMS,
+    LIGHT,
+    SAME,
+    answer_of,
+    nearness,
+    phrase_vector,
+    rarity,
+    word_vector,
+)
+from lamlam.kb.similarity import FILLERS, OPPOSITES, ORDINALS, QUALIFIERS, relation_similarity, relation_words, stem
 
-__all__ = ["FEATURES", "Evidence", "features"]
+__all__ = ["FEATURES", "Evidence", "Phrase", "features", "kind_of_value", "parse"]
 
+# fmt: off
+_PREPOSITIONS = frozenset((
+    "by", "in", "on", "at", "from", "to", "with", "for", "as", "after", "before", "against", "over", "under", "into",
+    "during", "since", "until", "between", "through", "of", "near",
+))
+_SECOND_PARTS = frozenset(("place", "date", "year", "day", "time", "name", "town", "land", "work", "span"))
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)
+# fmt: on
+_DATE = re.compile(rf"\b(1\d\d\d|20\d\d)s?\b|\b({'|'.join(_MONTHS)})\b|\b(century|bc|bce|ad)\b", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"^\W*(about|around|over|nearly|approximately|more than|less than)?\s*\W*\d|percent|%", re.IGNORECASE
+)
+_COUNTS = re.compile(r"^(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|fifty)\b", re.I)
+_IDIOM = re.compile(rf"\b({'|'.join(sorted(IDIOMS, key=len, reverse=True))})\b")
+_FORMS = (("d", ""), ("ed", ""), ("ing", ""), ("ing", "e"), ("s", ""), ("es", ""), ("er", ""), ("r", ""), ("or", ""),
+          ("or", "e"), ("ion", ""), ("ion", "e"), ("ation", "e"), ("ment", ""))  # fmt: skip
+_SUFFIXES = ("ational", "ization", "ations", "ation", "ition", "ments", "ment", "ings", "ing", "ance", "ence", "ions",
+             "ion", "ists", "ist", "ers", "er", "ors", "or", "ed", "al", "ly", "es", "e", "y")  # fmt: skip
 FEATURES = (
     "same_words", "core_overlap", "core_equal", "asked_beyond", "held_beyond", "rarest_beyond", "aligned_asked",
     "aligned_held", "near_asked", "near_held", "weakest_link", "phrase_cosine", "core_cosine", "spelling",
@@ -26,6 +57,113 @@ FEATURES = (
     "kinds_agree", "kinds_differ", "value_fits", "value_misfits", "usual_agrees", "usual_differs",
     "prepositions_differ", "included", "bare_asked", "bare_held",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A relation's name taken apart.
+
+    `core` has the concepts of the words of content, in order, and `terms` a word for each. `wants` has the kinds of
+    answer that are asked for; empty if that is open.
+    """
+
+    text: str
+    words: tuple[str, ...]
+    core: tuple[str, ...]
+    terms: tuple[str, ...]
+    head: str
+    wants: frozenset[str]
+    numbers: frozenset[str]
+    prepositions: frozenset[str]
+    ending: str
+
+
+@lru_cache(maxsize=20_000)
+def parse(relation: str, thesaurus: bool = True) -> Phrase:
+    """Take a relation's name apart; without the thesaurus as if it knew none of the words."""
+    written = relation_words(relation)
+    text = " ".join(written)
+    words = _parted((_IDIOM.sub(lambda found: IDIOMS[found[0]], text) if thesaurus else text).split())
+    kept = [word for word in words if word not in FILLERS]
+    numbers = frozenset(ORDINALS.get(word, word) for word in kept if word[0].isdigit() or word in ORDINALS)
+    content = [word for word in kept if word not in _PREPOSITIONS and not word[0].isdigit() and word not in ORDINALS]
+    telling = [word for word in content if word not in LIGHT] or content
+    core = tuple(concept(word, thesaurus) for word in telling)
+    return Phrase(
+        " ".join(words),
+        tuple(kept),
+        core,
+        tuple(telling),
+        core[-1] if core else "",
+        _wants(words, content),
+        numbers,
+        frozenset(word for word in written if word in _PREPOSITIONS and word != "of"),
+        written[-1] if written and written[-1] in _PREPOSITIONS else "",
+    )
+
+
+@lru_cache(maxsize=20_000)
+def concept(word: str, thesaurus: bool = True) -> str:
+    """Return one form for words of one meaning: by the thesaurus, else by the stem."""
+    single = stem(word)
+    if thesaurus and (known := SAME.get(word) or SAME.get(single) or _inflected(word)):
+        return known
+    for suffix in _SUFFIXES:
+        if single.endswith(suffix) and len(single) - len(suffix) >= 4:
+            return single[: -len(suffix)]
+    return single
+
+
+def _inflected(word: str) -> str | None:
+    """Return what the thesaurus has for the word of which this is a form: titled, buildings."""
+    bases = (word[: -len(old)] + new for old, new in _FORMS if word.endswith(old) and len(word) - len(old) >= 3)
+    return next((SAME[base] for base in bases if base in SAME), None)
+
+
+@lru_cache(maxsize=20_000)
+def kind_of_value(value: str) -> str:
+    """Return the kind: "date", "number", "year" for a bare number that may be either, or "name" for anything else."""
+    text = value.strip()
+    if re.fullmatch(r"1\d\d\d|20\d\d", text):
+        return "year"
+    if len(text) > 60:
+        return "text"
+    if _DATE.search(text):
+        return "date" if len(_DATE.sub("", text)) < 25 else "name"
+    return "number" if _NUMBER.search(text) or _COUNTS.search(text) else "name"
+
+
+def _parted(words: list[str]) -> list[str]:
+    """Split compounds of which both parts are known: birthplace, deathdate."""
+    parted = []
+    for word in words:
+        at = next((at for at in range(3, len(word) - 2) if word[:at] in SAME and word[at:] in _SECOND_PARTS), None)
+        parted += [word] if at is None or word in SAME else [word[:at], word[at:]]
+    return parted
+
+
+def _wants(words: list[str], content: list[str]) -> frozenset[str]:
+    """Return which kinds of answer the wording asks for: by its head word, else by the preposition at its end."""
+    if not words:
+        return frozenset()
+    if "many" in words or words[:2] == ["number", "of"]:
+        return frozenset(("number",))
+    head = words[: words.index("of")] if "of" in words[1:-1] else words
+    telling = [word for word in head if word in content]
+    for word in (telling[-1:] + telling[:1]) if words[-1] not in _PREPOSITIONS else telling[:1]:
+        kinds = {kind for kind, known in ANSWERS.items() if word in known or stem(word) in known}
+        if kinds or (kinds := {kind for kind in (answer_of(word), answer_of(stem(word))) if kind}):
+            return frozenset(kinds)
+    ending = {
+        "in": ("date", "place"),
+        "on": ("date",),
+        "at": ("place",),
+        "by": ("person",),
+        "from": ("place", "person"),
+        "to": ("place", "person"),
+        "with": ("person",),
+    }
+    return frozenset(ending.get(words[-1], ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +175,7 @@ class Evidence:
 
 
 def features(asked: str, held: str, evidence: Evidence, thesaurus: bool = True) -> list[float]:
-    """The numbers of `FEATURES`, in their order; without the thesaurus as for words that it does not know."""
+    """Return the numbers of `FEATURES`, in their order; without the thesaurus as if it knew none of the words."""
     a, b = parse(asked, thesaurus), parse(held, thesaurus)
     only_a, only_b = _beyond(a, b), _beyond(b, a)
     weight_a, weight_b = _weight(a.terms), _weight(b.terms)
@@ -82,7 +220,7 @@ def features(asked: str, held: str, evidence: Evidence, thesaurus: bool = True) 
 
 
 def _beyond(a: Phrase, b: Phrase) -> list[str]:
-    """The terms of `a` whose concepts `b` lacks."""
+    """Return the terms of `a` whose concepts `b` lacks."""
     rest = Counter(b.core)
     beyond = []
     for concept, term in zip(a.core, a.terms, strict=True):
@@ -98,11 +236,11 @@ def _weight(words: Sequence[str]) -> float:
 
 
 def _aligned(words: Sequence[str], others: Sequence[str], near: Callable[[str, str], float]) -> float:
-    """How near the words come to the nearest of the others, by weight; 1.0 for no words."""
+    """Return how near the words come to the nearest of the others, by weight; 1.0 for no words."""
     if not words:
         return 1.0
     nearest = [max((near(word, other) for other in others), default=0.0) for word in words]
-    return sum(rarity(word) * each for word, each in zip(words, nearest, strict=True)) / _weight(words)
+    return sum(rarity(word) * near for word, near in zip(words, nearest, strict=True)) / _weight(words)
 
 
 def _best(word: str, others: Sequence[str]) -> float:
@@ -118,7 +256,7 @@ def _cosine(a: np.ndarray | None, b: np.ndarray | None) -> float:
 
 
 def _counts(phrase: Phrase) -> frozenset[str]:
-    """The numbers and ordinals of a phrase; "first" is often left unsaid."""
+    """Return the numbers and ordinals of a phrase; "first" is often left out."""
     return phrase.numbers - {"1"}
 
 
@@ -129,7 +267,7 @@ def _opposed(a: Phrase, b: Phrase) -> bool:
 
 
 def _fits(wants: frozenset[str], kinds: set[str]) -> bool | None:
-    """Whether values are of a kind that is asked for; None where that cannot be told."""
+    """Whether values are of a kind that is asked for; None if that is unknown."""
     if not wants or not kinds or kinds == {"text"}:
         return None
     possible = {"date": {"date", "year"}, "number": {"number", "year"}, "place": {"name"}, "person": {"name"}}
@@ -144,5 +282,5 @@ def _alike(a: set[str], b: set[str]) -> bool:
 
 
 def _content(phrase: Phrase) -> bool:
-    """Whether a phrase is about something, not only of a kind ("Date", "Located In")."""
+    """Whether a phrase is about something, and not just of a kind ("Date", "Located In")."""
     return any(word not in ("date", "locate", "number", "name", "count") for word in phrase.core)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from lamlam.kb import KnowledgeBase
-from lamlam.kb.listing import FactPage
+from lamlam.kb.view import FactPage
 from lamlam.serve.access import Editor, Reader
 from lamlam.serve.errors import Fault
 from lamlam.serve.facts.messages import TableReport, Why

@@ -1,23 +1,25 @@
-"""A sentence encoder as further evidence on names of relations; needs the extra `bench`, or a model by path."""
+"""A sentence encoder for retrieval; needs the extra `bench`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from lamlam.errors import InputError, LamLamError
-from lamlam.kb.folding.proposal import Encoder
 
-__all__ = ["load_encoder"]
+__all__ = ["Encoder", "load_encoder"]
+
+Encoder = Callable[[Sequence[str]], np.ndarray]
+"""Texts [N] to vectors of length 1 [N, D]."""
 
 _PACKAGED = "minilm"
 _BATCH = 256
 
 
 def load_encoder(name: str | Path) -> Encoder:
-    """The encoder in a folder, or `minilm`: all-MiniLM-L6-v2, whose weights come with a package.
+    """Return the encoder in a folder, or for `minilm` all-MiniLM-L6-v2, whose weights come with a package.
 
-    Raises `LamLamError` where sentence-transformers is not installed, `InputError` where a folder holds no encoder.
+    Raises `LamLamError` if sentence-transformers is not installed, `InputError` if the folder holds no encoder.
     """
     try:
         from sentence_transformers import SentenceTransformer
@@ -35,8 +37,8 @@ def load_encoder(name: str | Path) -> Encoder:
     except (OSError, ValueError, KeyError) as error:
         raise InputError("holds no sentence encoder", path=name) from error
 
-    def encode(names: Sequence[str]) -> np.ndarray:
-        vectors = model.encode(list(names), batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False)
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        vectors = model.encode(list(texts), batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(vectors)
 
     return encode
