@@ -65,7 +65,7 @@ class Reading(DecodingSequence):
 
     def next_given(self, number: int) -> list[int]:
         """Return the next `number` ids to read, or fewer; none inside a call."""
-        if self.state in (State.ENTITY, State.RELATION):
+        if self.is_in_call:
             return []
         return list(self._given[len(self.log_probs) : len(self.log_probs) + number])
 
