@@ -24,7 +24,7 @@ _IMPROBABLE = -5.0  # log-probability of the likeliest name below which the mode
 Relations = Callable[[str], Sequence[tuple[str, float]]]  # an entity's, each with the share of its values stated
 
 
-class CallSearch:
+class CallSearch(TokenTree):
     """The calls about some names, of `longest` tokens a field and `room` in all; `relations` tells those of each name.
 
     `found` is None where the model means none of the names, where the relations of the likeliest cannot be told, and
@@ -34,7 +34,7 @@ class CallSearch:
     def __init__(
         self, names: Iterable[str], relations: Relations, vocabulary: Vocabulary, longest: int, room: int
     ) -> None:
-        self.tree = TokenTree()
+        super().__init__()
         self.means_another = False
         self._relations, self._vocabulary, self._longest, self._room = relations, vocabulary, longest, room
         self._names: dict[Node, str] = {}
@@ -43,25 +43,23 @@ class CallSearch:
         for name in names:
             tokens = vocabulary.encode(" " + name)
             if len(tokens) <= min(longest, room - 1):
-                node = self.tree.add([*tokens, vocabulary.relation_id], weight=_ENTITY_WEIGHT)
+                node = self.add([*tokens, vocabulary.relation_id], weight=_ENTITY_WEIGHT)
                 node.grow = partial(self._add_relations, node)
                 self._names[node] = name
 
     @property
     def found(self) -> Node | None:
         """The last node of the best call, once the search has ended."""
-        return None if self.means_another or self._likeliest in self._untold else self.tree.best
+        return None if self.means_another or self._likeliest in self._untold else self.best
 
     def plan(self, most: int) -> list[Node]:
         """Choose at most so many nodes for the next pass to read; none when the search has ended."""
-        self.tree.reading = []
-        if self.means_another or self._likeliest in self._untold:
-            return []
-        return self.tree.plan(most)
+        self.reading = []
+        return [] if self.means_another or self._likeliest in self._untold else super().plan(most)
 
     def take(self, nodes: Sequence[Node], logits: Tensor) -> None:
         """Score what follows the nodes that were read, given the logits [K, V] after each."""
-        self.tree.take(nodes, logits)
+        super().take(nodes, logits)
         self._likeliest = self._likeliest or self._likeliest_name()
         if self._likeliest is not None and self._likeliest.score is not None:
             self.means_another = self._likeliest.score < _ENTITY_WEIGHT * _IMPROBABLE
@@ -70,7 +68,7 @@ class CallSearch:
         """The likeliest name's last node, once no other can be likelier."""
         scored = [node for node in self._names if node.score is not None]
         best = max(scored, key=lambda node: (node.score, [-place for place in node.rank]), default=None)
-        begun = (node for node in self.tree.unread if node.weight == _ENTITY_WEIGHT and node not in self._names)
+        begun = (node for node in self.unread if node.weight == _ENTITY_WEIGHT and node not in self._names)
         return best if best and all(node.score <= best.score for node in begun) else None  # type: ignore[operator]
 
     def _add_relations(self, node: Node) -> None:
@@ -80,7 +78,7 @@ class CallSearch:
         for relation, stated in relations:
             tokens = self._vocabulary.encode(" " + relation)
             if stated < 1 and len(tokens) <= min(self._longest, self._room - len(node.rank) - 1):
-                end = self.tree.add([*tokens, self._vocabulary.return_id], at=node)
+                end = self.add([*tokens, self._vocabulary.return_id], at=node)
                 end.penalty = _PARTLY_STATED if stated else 0.0
 
 

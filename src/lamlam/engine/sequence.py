@@ -23,6 +23,7 @@ from lamlam.engine.cache import Branches
 from lamlam.engine.call_search import CallSearch
 from lamlam.engine.constraint import CallConstraint, Names
 from lamlam.engine.control_tokens import ControlTokens
+from lamlam.engine.copying import Copy
 from lamlam.engine.detokenizer import Detokenizer
 from lamlam.engine.generation import (
     CallBegun,
@@ -38,7 +39,7 @@ from lamlam.engine.generation import (
 from lamlam.engine.prompt import Prompt
 from lamlam.engine.sampling import Sampler, token_log_probs
 from lamlam.engine.settings import DecodingSettings
-from lamlam.engine.token_tree import Node
+from lamlam.engine.token_tree import Node, TokenTree
 from lamlam.errors import LamLamError
 from lamlam.kb.fact import Resolution
 from lamlam.markup import UNKNOWN
@@ -52,7 +53,7 @@ class State(Enum):
 
     PROMPT = auto()  # not read yet
     TEXT = auto()
-    SEARCH = auto()  # for the likeliest call as a whole
+    SEARCH = auto()  # for the likeliest call as a whole, or the likeliest value
     ENTITY = auto()
     RELATION = auto()
     WAITING = auto()  # for the knowledge base
@@ -115,7 +116,7 @@ class DecodingSequence:
         self._mentioned = 0  # how many names the text had mentioned then
         self._logits_before_call: Tensor | None = None
         self._names: Names | None = None
-        self._search: CallSearch | None = None
+        self._search: TokenTree | None = None
         self._written = bytearray()  # of the running entity or relation
         self._field_tokens = 0
         self._entity = self._relation = ""
@@ -134,19 +135,19 @@ class DecodingSequence:
 
     @property
     def branches(self) -> Branches | None:
-        """What the next pass reads behind the pending ids to find the likeliest call."""
+        """How what the next pass reads for a search stands behind the pending ids."""
         nodes = self.searched
         return Branches(len(self.ids), [node.columns for node in nodes]) if nodes else None
 
     @property
     def searched(self) -> list[Node]:
         """The nodes that are these branches."""
-        return self._search.tree.reading if self._search else []
+        return self._search.reading if self._search else []
 
     @property
     def columns(self) -> int:
         """How many columns of the cache hold what was read of it, branches included."""
-        return self.read + (self._search.tree.columns - len(self.searched) if self._search else 0)
+        return self.read + (self._search.columns - len(self.searched) if self._search else 0)
 
     @property
     def wants_nearest(self) -> bool:
@@ -165,7 +166,7 @@ class DecodingSequence:
 
     @property
     def is_in_call(self) -> bool:
-        return self.state in (State.SEARCH, State.ENTITY, State.RELATION)
+        return self.state in (State.ENTITY, State.RELATION) or isinstance(self._search, CallSearch)
 
     @property
     def done(self) -> bool:
@@ -183,24 +184,24 @@ class DecodingSequence:
         as it would be without a draft, so that the draft changes nothing but the speed. Where it names the token that
         was chosen, the model has read that one already. Returns how often it did.
         """
-        searched = self.searched
         if self._search is not None:
-            self._search.take([*([self._search.tree.root] if self.pending else []), *searched], logits)
-        self.read = len(self.ids)
-        if self._search is not None:
+            self._search.take([*([self._search.root] if self.pending else []), *self.searched], logits)
+            self.read = len(self.ids)
             return 0
+        self.read, place = len(self.ids), 0
         if self.state in (State.PROMPT, State.VALUE):
             self.state = State.TEXT
-        for place, row in enumerate(logits):
-            token = self.choose(row, likeliest[place])
-            if place == len(drafted) or token != drafted[place]:
-                return place
-            self.read += 1
+        while True:
+            known = len(self.ids)
+            self.choose(logits[place], likeliest[place])
+            for token in self.ids[known:]:
+                if place == len(drafted) or token != drafted[place]:
+                    return place
+                self.read, place = self.read + 1, place + 1
             if self._search is not None:
-                self._search.take([self._search.tree.root], logits[place + 1 : place + 2])
-            if not self.is_ready or self._search is not None:
-                return place + 1
-        return len(drafted)
+                self._search.follow(drafted[place:], logits[place:])
+            if self._search is not None or not self.is_ready:
+                return place
 
     def plan(self, most: int) -> list[int]:
         """Choose at most so many nodes of a search for the next pass to read; if it has ended, write what it found.
@@ -211,21 +212,33 @@ class DecodingSequence:
         search = self._search
         if search is None or search.plan(most) or self.pending:
             return []
-        self._search, start = None, len(self.ids)
-        self.state = State.ENTITY
-        if search.found is None:
+        self._search = None
+        start, found = len(self.ids), search.found
+        self.state = State.ENTITY if isinstance(search, CallSearch) else State.TEXT
+        if found is not None:
+            self._write_found(found)
+        elif isinstance(search, CallSearch):
             self._begin_field(None if search.means_another else self._constraint.entities(self._context_text))
-            assert search.tree.root.logits is not None
-            self.choose(search.tree.root.logits)
-            return []
-        self._begin_field(None)
-        for node in search.found.path:
-            assert node.parent is not None
-            assert node.parent.logits is not None
-            self._tell_likelihood(node.parent.logits, node.token)
-            self.take(node.token, node.parent.logits)
-        self.read = start + len(search.found.columns)
-        return [start + column for column in search.found.columns]
+        columns = found.columns if found else []
+        self.read = start + len(columns)
+        if not self.pending and self.is_ready:
+            last = found or search.root
+            assert last.logits is not None
+            self.choose(last.logits)
+        return [start + column for column in columns]
+
+    def _write_found(self, found: Node) -> None:
+        """Write a call, or the rest of a value."""
+        if self.state is State.ENTITY:
+            self._begin_field(None)
+        else:
+            self._echo = [node.token for node in found.path]
+        for node in found.path:
+            if self.is_ready:
+                assert node.parent is not None
+                assert node.parent.logits is not None
+                self._tell_likelihood(node.parent.logits, node.token)
+                self.take(node.token, node.parent.logits)
 
     def score(self, logits: Tensor, start: int) -> None:
         """Tell how likely the tokens of the prompt are, given the logits [K, V] of the `unscored` ids from `start` on.
@@ -255,8 +268,11 @@ class DecodingSequence:
             token = likeliest
         else:
             token = self._sampler.choose(logits, self.allowed(logits), self.ids)
+        follows_value = self.state is State.TEXT and self.ids[-1] == self._vocabulary.end_id
         self._tell_likelihood(unbiased, token)
         self.take(token, unbiased)
+        if follows_value and self.state is State.TEXT:
+            self._begin_copy(token)
         return token
 
     def _tell_likelihood(self, logits: Tensor, token: int) -> None:
@@ -470,6 +486,13 @@ class DecodingSequence:
             self._end("stop" if stopped else "length")
         else:
             self._append(token, Kind.TEXT, then=State.TEXT, telling=not echoed)
+
+    def _begin_copy(self, first: int) -> None:
+        """Search for the rest of a value that was just looked up, if the token `first` begins one."""
+        room, values = self._context - len(self.ids), self._lookups[-1].resolution.values
+        copy = Copy(values if self._sampler.takes_likeliest else (), first, self._vocabulary, room)
+        if copy.is_possible:
+            self._search, self.state = copy, State.SEARCH
 
     def _begin_call(self, logits: Tensor) -> None:
         self._calls += 1

@@ -65,9 +65,14 @@ class TokenTree:
         self.root = Node(-1)
         self.reading: list[Node] = []
         self.best: Node | None = None  # the last node of the best sequence of those scored
-        self._best_score = -inf
+        self.best_score = -inf
         self.unread = [self.root]  # scored nodes with more behind them
         self.columns = 0  # nodes that were read or are being read
+
+    @property
+    def found(self) -> Node | None:
+        """The last node of the best sequence, once the search has ended."""
+        return self.best
 
     def add(self, tokens: Iterable[int], *, at: Node | None = None, weight: float = 1.0) -> Node:
         """Add tokens behind a node, the root by default, and return the last. A sequence ends there with a penalty."""
@@ -83,7 +88,7 @@ class TokenTree:
 
         What is behind an unread node is as likely, for all that is known, as its siblings.
         """
-        self.unread = [node for node in self.unread if _known(node) >= self._best_score]
+        self.unread = [node for node in self.unread if _known(node) >= self.best_score]
         heap = [(-_known(node), node.rank, node) for node in self.unread]
         heapify(heap)
         self.reading = []
@@ -121,13 +126,26 @@ class TokenTree:
                     self._end(child, 0.0)
             self._end(node, log1p(-min(continued, _SURE)))
 
+    def follow(self, tokens: Sequence[int], logits: Tensor) -> None:
+        """Take the logits [K, V] after the root and after `tokens` that were read behind it, as far as these are nodes.
+
+        They stand in the cache where the first nodes would.
+        """
+        self.take([node := self.root], logits[:1])
+        for token, row in zip(tokens, logits[1:], strict=False):
+            if token not in node.children or not node.children[token].children:
+                return
+            node = node.children[token]
+            node.column, self.columns = self.columns, self.columns + 1
+            self.take([node], row[None])
+
     def _end(self, node: Node, not_continued: float) -> None:
         """Compare the sequence that ends in a node, if one does, with the best."""
         if node.penalty is None:
             return
         score = _known(node) + not_continued - node.penalty
-        if self.best is None or (-score, node.rank) < (-self._best_score, self.best.rank):
-            self.best, self._best_score = node, score
+        if self.best is None or (-score, node.rank) < (-self.best_score, self.best.rank):
+            self.best, self.best_score = node, score
 
 
 def _known(node: Node) -> float:

@@ -90,6 +90,9 @@ class Reading(DecodingSequence):
     def surely_allows(self, token: int) -> bool:
         return self.state is not State.TEXT and super().surely_allows(token)
 
+    def _begin_copy(self, first: int) -> None:
+        """The text is given, its values too."""
+
     def take(self, token: int, logits: Tensor) -> None:
         if self.state is State.TEXT:
             if token == self._vocabulary.entity_id:
