@@ -8,6 +8,9 @@ Choosing tokens is the sampler's concern, running the model the batch's, looking
                 ^                                                                                    |
                 +------ dropped, or <|db_end|> behind the VALUE that entered ------------------------+
 
+Where all calls are known, SEARCH takes the place of ENTITY and RELATION: the likeliest call is found as a whole
+(`call_search`). The rest of a value that the text has begun is found likewise (`copying`).
+
 V is the width of the logits, K the number of places that were read with a wish for their logits.
 """
 
@@ -53,7 +56,7 @@ class State(Enum):
 
     PROMPT = auto()  # not read yet
     TEXT = auto()
-    SEARCH = auto()  # for the likeliest call as a whole, or the likeliest value
+    SEARCH = auto()  # for the likeliest call, or the rest of the likeliest value
     ENTITY = auto()
     RELATION = auto()
     WAITING = auto()  # for the knowledge base

@@ -35,7 +35,7 @@ __all__ = ["DynamicPerplexity", "Reader", "Reading", "dynamic_perplexity"]
 
 _CALLS_AT_ONE_PLACE = 4
 _LONGEST_DRAFT = 32
-_OF_CALLS = {"max_query_tokens", "max_value_tokens", "entities", "relations", "on_miss", "lookups"}
+_OF_CALLS = {"max_query_tokens", "max_value_tokens", "entities", "relations", "skip_stated", "on_miss", "lookups"}
 
 
 class Reading(DecodingSequence):
