@@ -11,7 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from fakes_engine import DictionaryFacts, engine_that_writes, planned, small_vocabulary
 from lamlam.engine import DecodingSettings, Engine
-from lamlam.engine.call_search import share_stated
+from lamlam.engine.call_search import Stated
 from lamlam.engine.token_tree import Node, TokenTree
 from lamlam.markup import Call
 from lamlam.model.likelihood import token_log_probs
@@ -201,7 +201,7 @@ def test_where_everything_is_stated_the_model_asks_as_it_likes() -> None:
 def test_a_value_is_stated_by_its_words_outside_of_the_entitys_name(
     values: list[str], text: str, names: list[str], share: float
 ) -> None:
-    assert share_stated(values, text, names) == share
+    assert Stated(text, names).share(values) == share
 
 
 def test_a_model_that_means_another_name_may_write_it() -> None:

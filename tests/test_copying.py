@@ -18,6 +18,7 @@ PROMPT = "Alan Turing worked at"
         ("Mahé, India", ["Mahé, India", "mahé, India", "Mahé", "mahé", "India", "india"]),
         ("1815-12-10", []),
         ("42 m", []),
+        ("long, " * 100, []),
     ],
 )
 def test_the_forms_in_which_a_name_may_be_written(value: str, written: list[str]) -> None:

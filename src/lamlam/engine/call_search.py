@@ -14,7 +14,7 @@ from torch import Tensor
 from lamlam.engine.token_tree import Node, TokenTree
 from lamlam.vocab import Vocabulary
 
-__all__ = ["CallSearch", "share_stated"]
+__all__ = ["CallSearch", "Stated"]
 
 _ENTITY_WEIGHT = 0.5  # of the entity's log-probability beside the relation's
 _PARTLY_STATED = 2.0  # log-probability that a call loses if the text states one of its values
@@ -82,17 +82,22 @@ class CallSearch(TokenTree):
                 end.penalty = _PARTLY_STATED if stated else 0.0
 
 
-def share_stated(values: Iterable[str], text: str, names: Iterable[str]) -> float:
-    """The share of `values` that are words of `text`, apart from where it has one of the `names`; 0 without values."""
-    words = _plain(text)
-    for name in names:
-        words = words.replace(_plain(name), " | ")
-    distinct = {_plain(value) for value in values}
-    return sum(value in words for value in distinct) / len(distinct) if distinct else 0.0
+class Stated:
+    """What a text states, apart from where it has one of some `names`."""
+
+    def __init__(self, text: str, names: Iterable[str] = ()) -> None:
+        self._words = _plain(text)
+        for name in names:
+            self._words = self._words.replace(_plain(name), " | ")
+
+    def share(self, values: Iterable[str]) -> float:
+        """The share of some values that are words of the text; 0 without values."""
+        distinct = {_plain(value) for value in values}
+        return sum(value in self._words for value in distinct) / len(distinct) if distinct else 0.0
 
 
 def _plain(text: str) -> str:
-    """Its words in lower case without diacritics, a space around each."""
+    """Its words in lower case without accents, a space around each."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(character for character in decomposed if not unicodedata.combining(character))
     return " " + " ".join(_WORD.findall(bare)) + " "

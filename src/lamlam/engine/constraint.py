@@ -11,7 +11,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from lamlam.engine.call_search import CallSearch, share_stated
+from lamlam.engine.call_search import CallSearch, Stated
 from lamlam.engine.control_tokens import ControlTokens
 from lamlam.engine.mentions import Mentions
 from lamlam.engine.settings import DecodingSettings
@@ -90,8 +90,8 @@ class CallConstraint:
         if not self._settings.skip_stated:
             return [(name, 0.0) for name in names]
         found = self._kb.lookup_many([(entity, name) for name in names]) if names else ()
-        own = {entity, *(fact.entity for resolution in found for fact in resolution.facts)}
-        return [(name, share_stated(each.values, context, own)) for name, each in zip(names, found, strict=True)]
+        stated = Stated(context, {entity, *(fact.entity for resolution in found for fact in resolution.facts)})
+        return [(name, stated.share(each.values)) for name, each in zip(names, found, strict=True)]
 
     def relations(self, entity: str) -> Names | None:
         """The relations for a call about `entity`; None where any text may be written."""

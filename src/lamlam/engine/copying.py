@@ -13,14 +13,14 @@ from lamlam.vocab import Vocabulary
 __all__ = ["Copy", "forms"]
 
 _IMPROBABLE = -6.0  # log-probability of the rest of the likeliest value below which the model writes something else
-
+_LONGEST = 200  # characters of a name
 _QUALIFIER = re.compile(r"\s*\([^()]*\)$")
 
 
 def forms(value: str) -> list[str]:
     """How a text may write a name: whole, without the brackets at its end, one of its parts between commas; and each
-    with a small first letter. Nothing for what has a digit in it."""
-    if any(character.isdigit() for character in value):
+    with a small first letter. None for what has a digit in it, or is too long for a name."""
+    if len(value) > _LONGEST or any(character.isdigit() for character in value):
         return []
     whole = [value, *(part.strip() for part in value.split(","))]
     bare = [_QUALIFIER.sub("", form) for form in whole]
@@ -35,8 +35,10 @@ class Copy(TokenTree):
 
     def __init__(self, values: Iterable[str], first: int, vocabulary: Vocabulary, room: int) -> None:
         super().__init__()
-        written = dict.fromkeys(space + form for value in values for form in forms(value) for space in (" ", ""))
-        for token, *rest in map(vocabulary.encode, written):
+        begun = vocabulary.token_bytes()[first]
+        written = (space + form for value in values for form in forms(value) for space in (" ", ""))
+        begin_so = dict.fromkeys(form for form in written if form.encode().startswith(begun))
+        for token, *rest in map(vocabulary.encode, begin_so):
             if token == first and len(rest) <= room:
                 self.add(rest).penalty = 0.0
 
