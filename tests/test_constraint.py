@@ -123,16 +123,16 @@ GARBLED = planned("Ada Lovelace was born in", Call("Ada Loveless", "Birth Plays"
     ],
 )
 def test_a_garbled_query_is_put_right_by_the_constraint(entities: str, relations: str, query: tuple[str, str]) -> None:
-    # The model goes on garbling in spite of what it was made to write.
+    # The model goes on garbling in spite of what it was made to write; what is right it likes second best.
     def script(seen: list[int]) -> list[int]:
-        wanted = [VOCABULARY.encode(" Ada Loveless"), VOCABULARY.encode(" Birth Plays")]
-        for start, end, field in (
-            (VOCABULARY.entity_id, VOCABULARY.relation_id, wanted[0]),
-            (VOCABULARY.relation_id, VOCABULARY.return_id, wanted[1]),
+        for start, end, *fields in (
+            (VOCABULARY.entity_id, VOCABULARY.relation_id, " Ada Loveless", " Ada Lovelace"),
+            (VOCABULARY.relation_id, VOCABULARY.return_id, " Birth Plays", " Birth Place"),
         ):
             if start in seen and end not in seen:
                 index = len(seen) - seen.index(start) - 1
-                return [*field[index : index + 1], end]
+                tokens = [token for field in fields for token in VOCABULARY.encode(field)[index : index + 1]]
+                return list(dict.fromkeys([*tokens, end]))
         return [VOCABULARY.entity_id] if VOCABULARY.end_id not in seen else []
 
     engine = engine_that_writes(GARBLED, kb=KB, vocabulary=VOCABULARY)

@@ -198,8 +198,7 @@ def test_lookups_that_end_in_one_step_are_asked_for_together() -> None:
 
 
 def test_a_call_can_be_forced_and_all_calls_forbidden() -> None:
-    plan = planned(PROMPT + " London.")
-    engine = engine_that_writes(plan, kb=KB, vocabulary=VOCABULARY)
+    engine = engine_that_writes(planned(PROMPT + " London."), ADA, kb=KB, vocabulary=VOCABULARY)
     [forced] = engine.generate([PROMPT], DecodingSettings(force_call=True, relations="known", max_tokens=3))
     assert forced.ids[len(VOCABULARY.encode(opened(PROMPT))) + 1] == VOCABULARY.entity_id
     assert [lookup.value for lookup in forced.lookups] == ["London"]

@@ -16,7 +16,7 @@ from torch._dynamo.exc import BackendCompilerFailed
 from torch.nn.functional import pad
 from transformers import PreTrainedModel
 
-from lamlam.engine.cache import Layout, SlotCache, use_slot_cache
+from lamlam.engine.cache import Branches, Layout, SlotCache, use_slot_cache
 from lamlam.errors import LamLamError
 
 __all__ = ["Batch"]
@@ -39,14 +39,20 @@ class Batch:
 
     @torch.no_grad()
     def read(
-        self, slots: Sequence[int], pieces: Sequence[Sequence[int]], starts: Sequence[int], wanted: Sequence[int]
+        self,
+        slots: Sequence[int],
+        pieces: Sequence[Sequence[int]],
+        starts: Sequence[int],
+        wanted: Sequence[int],
+        branches: Sequence[Branches | None] = (),
     ) -> Tensor:
-        """Read a piece of at least one token in each of some slots, from position `starts` on.
+        """Read a piece of at least one token in each of some slots, from column `starts` on.
 
-        Returns the logits [sum of wanted, V] of each piece's last `wanted` places, one piece after the other.
+        The last tokens of a piece may be `branches` of a tree. Returns the logits [sum of wanted, V] of each piece's
+        last `wanted` places, one piece after the other.
         """
         lengths = [len(piece) for piece in pieces]
-        layout = Layout.of(slots, lengths, starts, dtype=self._model.dtype, device=self._device)
+        layout = Layout.of(slots, lengths, starts, dtype=self._model.dtype, device=self._device, branches=branches)
         self._cache.layout = layout
         ends = accumulate(lengths)
         places = [place for end, count in zip(ends, wanted, strict=True) for place in range(end - count, end)]
@@ -54,7 +60,7 @@ class Batch:
             output = self._run(
                 input_ids=self._padded(self._tensor([token for piece in pieces for token in piece]))[None],
                 attention_mask=self._no_mask,
-                position_ids=self._padded(layout.column)[None],
+                position_ids=self._padded(layout.position)[None],
                 use_cache=False,
                 logits_to_keep=self._padded(self._tensor(places)),
                 slot_cache=self._cache.number,
@@ -67,6 +73,10 @@ class Batch:
     def move(self, source: int, target: int, columns: int) -> None:
         """Let the row in one slot, of so many tokens, stand in another slot."""
         self._cache.move(source, target, columns)
+
+    def gather(self, slot: int, columns: Sequence[int], start: int) -> None:
+        """Let the tokens of some columns of a slot stand one after another, from `start` on."""
+        self._cache.gather(slot, columns, start)
 
     def _tensor(self, values: Sequence[int]) -> Tensor:
         return torch.tensor(values, device=self._device)

@@ -20,7 +20,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-__all__ = ["Layout", "SlotCache", "use_slot_cache"]
+__all__ = ["Branches", "Layout", "SlotCache", "use_slot_cache"]
 
 ATTENTION = "lamlam"  # attention over a slot cache; without one it is the library's own
 _COLUMNS_AT_FIRST = 256
@@ -29,8 +29,21 @@ _PADDING = 2.0  # rows attend together where that makes of their tokens no more 
 
 
 @dataclass(frozen=True, slots=True)
+class Branches:
+    """The last tokens of a piece as nodes of a tree, whose columns begin at `base`.
+
+    `paths` has the columns, from `base` on, of the nodes that lead to each and of its own: beside all columns before
+    `base` it sees these.
+    """
+
+    base: int
+    paths: list[list[int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the tokens of one pass stand: slot and column of each token [N]; slots, lengths and starts of the rows [B].
+    """Where the tokens of one pass stand: slot, column and position of each token [N]; slots, lengths and starts of the
+    rows [B].
 
     `mask` [B, 1, Q, W] is 0 where a place of a row sees a column, else minus infinity. `grid` has row and place of
     each token [N], where the rows attend together.
@@ -41,6 +54,7 @@ class Layout:
     starts: list[int]
     slot: Tensor
     column: Tensor
+    position: Tensor
     mask: Tensor
     grid: tuple[Tensor, Tensor] | None
 
@@ -53,8 +67,12 @@ class Layout:
         *,
         dtype: torch.dtype,
         device: torch.device,
+        branches: Sequence[Branches | None] = (),
     ) -> "Layout":
-        """Pieces of some lengths in some slots, from `starts` on; each place sees all columns up to its own."""
+        """Pieces of some lengths in some slots, from `starts` on; each place sees all columns up to its own.
+
+        Where a piece has `branches`, the position of their tokens is told by their depth, and so is what they see.
+        """
         longest, tokens = max(lengths), sum(lengths)
         width = max(start + length for start, length in zip(starts, lengths, strict=True))
         width += -width % _WIDTH_STEP
@@ -64,10 +82,19 @@ class Layout:
         place = torch.tensor([place for length in lengths for place in range(length)], device=device)
         positions = torch.tensor(starts, device=device)[:, None] + torch.arange(longest, device=device)  # [B, Q]
         unseen = torch.arange(width, device=device) > positions[:, None, :, None]  # [B, 1, Q, W]
+        column = start + place
+        position = column.clone()
+        for number, tree in enumerate(branches):
+            if tree is not None:
+                first, end = lengths[number] - len(tree.paths), sum(lengths[: number + 1])
+                position[end - len(tree.paths) : end] = torch.tensor([tree.base + len(path) - 1 for path in tree.paths])
+                unseen[number, 0, first : lengths[number], tree.base :] = True
+                seen = [(first + at, tree.base + own) for at, path in enumerate(tree.paths) for own in path]
+                unseen[number, 0, *torch.tensor(seen, device=device).T] = False
         mask = torch.zeros(unseen.shape, dtype=dtype, device=device).masked_fill_(unseen, -torch.inf)
         together = longest > 1 and len(slots) * longest <= _PADDING * tokens
         grid = (row, place) if together else None
-        return cls(list(slots), list(lengths), list(starts), slot, start + place, mask, grid)
+        return cls(list(slots), list(lengths), list(starts), slot, column, position, mask, grid)
 
     @property
     def width(self) -> int:
@@ -151,6 +178,12 @@ class SlotCache:
         for layer in self._layers.values():
             for kept in layer:
                 kept[target, :, :columns] = kept[source, :, :columns]
+
+    def gather(self, slot: int, columns: Sequence[int], start: int) -> None:
+        """Let the tokens of some columns of a slot stand one after another, from `start` on."""
+        for layer in self._layers.values():
+            for kept in layer:
+                kept[slot, :, start : start + len(columns)] = kept[slot][:, list(columns)]
 
 
 def _widened(kept: Tensor, width: int) -> Tensor:

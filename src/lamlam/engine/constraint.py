@@ -6,10 +6,12 @@ begin a name. What the grammar of calls allows is `Sequence`'s concern.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from torch import Tensor
 
+from lamlam.engine.call_search import CallSearch, Stated
 from lamlam.engine.control_tokens import ControlTokens
 from lamlam.engine.mentions import Mentions
 from lamlam.engine.settings import DecodingSettings
@@ -69,6 +71,27 @@ class CallConstraint:
     def mentioned(self, context: str) -> list[str]:
         """The names that `context` mentions, in the order of their first mention; none where that is not asked."""
         return self._mentions.update(context) if self._settings.entities == "context" else []
+
+    def calls(self, context: str, room: int) -> CallSearch | None:
+        """A search among the calls of at most `room` tokens that may follow `context`; None if none can be listed."""
+        if not self.lists_calls or not (names := self.mentioned(context)):
+            return None
+        relations = partial(self._relations_left, context)
+        return CallSearch(names, relations, self._control_tokens.vocabulary, self._settings.max_query_tokens, room)
+
+    @property
+    def lists_calls(self) -> bool:
+        """Whether calls are about names of the context, in relations that these have."""
+        return self._settings.entities == "context" and self._settings.relations == "known"
+
+    def _relations_left(self, context: str, entity: str) -> list[tuple[str, float]]:
+        """The relations of an entity, each with the share of its values that `context` states."""
+        names = self._kb.relations_of(entity)
+        if not self._settings.skip_stated:
+            return [(name, 0.0) for name in names]
+        found = self._kb.lookup_many([(entity, name) for name in names]) if names else ()
+        stated = Stated(context, {entity, *(fact.entity for resolution in found for fact in resolution.facts)})
+        return [(name, stated.share(each.values)) for name, each in zip(names, found, strict=True)]
 
     def relations(self, entity: str) -> Names | None:
         """The relations for a call about `entity`; None where any text may be written."""

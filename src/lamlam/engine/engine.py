@@ -33,13 +33,18 @@ __all__ = ["Engine"]
 _TOKENS_A_PASS = {"cpu": 16}  # as many tokens take as long to read as a pass takes that reads none
 _TOKENS_A_PASS_ELSEWHERE = 256
 _SCORED_AT_ONCE = 256
+_SEARCHED, _LEAST_SEARCHED = 64, 16  # nodes of all searches that a pass reads, and of each at least
 
 
 @dataclass(slots=True)
 class Counters:
-    """What the engine did: passes of the model, tokens it read, tokens drafted, and drafted ones that were right."""
+    """What the engine did: passes of the model, tokens it read, tokens drafted, and drafted ones that were right.
+
+    `call_passes` are those in which a sequence was in a call, its value left out, once for each sequence.
+    """
 
     passes: int = 0
+    call_passes: int = 0
     tokens: int = 0
     guesses: Counter[Guess] = field(default_factory=Counter)  # drafted ones by kind
     right: Counter[Guess] = field(default_factory=Counter)  # of which so many were right
@@ -186,7 +191,7 @@ class Engine:
         """Free a slot; the last sequence takes its place, so that slots are used from the first on."""
         last = len(self._running) - 1
         if slot != last:
-            self._batch.move(last, slot, self._running[last].read)
+            self._batch.move(last, slot, self._running[last].columns)
             self._running[slot] = self._running[last]
         self._running.pop()
 
@@ -211,7 +216,7 @@ class Engine:
 
     def _draft(self, sequence: DecodingSequence, ready: int) -> Draft:
         """Guesses for one of `ready` sequences; a right one saves its part of a pass, a wrong one is read in vain."""
-        if self._drafter is None:
+        if self._drafter is None or sequence.state is State.SEARCH:
             return Draft()
         saved = self._tokens_a_pass / ready + 1
         try:
@@ -222,13 +227,22 @@ class Engine:
     def _read(self, slots: list[int], drafts: list[Draft]) -> None:
         """Run the model on what these sequences have not read yet, and on what they may go on with."""
         running = [self._running[slot] for slot in slots]
-        pieces = [[*sequence.pending, *draft.tokens] for sequence, draft in zip(running, drafts, strict=True)]
-        wanted = [1 + len(draft.tokens) for draft in drafts]
-        logits = self._batch.read(slots, pieces, [sequence.read for sequence in running], wanted)
+        guesses = [
+            [*draft.tokens, *(node.token for node in sequence.searched)]
+            for sequence, draft in zip(running, drafts, strict=True)
+        ]
+        pieces = [[*sequence.pending, *tokens] for sequence, tokens in zip(running, guesses, strict=True)]
+        wanted = [bool(sequence.pending) + len(tokens) for sequence, tokens in zip(running, guesses, strict=True)]
+        branches = [sequence.branches for sequence in running]
+        logits = self._batch.read(slots, pieces, [sequence.columns for sequence in running], wanted, branches)
         likeliest = iter(logits.argmax(-1).tolist())
-        for sequence, draft, rows in zip(running, drafts, logits.split(wanted), strict=True):
+        for slot, sequence, draft, rows in zip(slots, running, drafts, logits.split(wanted), strict=True):
             try:
+                self.counters.call_passes += sequence.is_in_call
                 accepted = sequence.advance(rows, draft.tokens, list(islice(likeliest, len(rows))))
+                start = len(sequence.ids)
+                if columns := sequence.plan(max(_LEAST_SEARCHED, _SEARCHED // len(slots))):
+                    self._batch.gather(slot, columns, start)
             except (LamLamError, RuntimeError) as error:  # of the knowledge base, about names; of sampling
                 sequence.fail(error if isinstance(error, LamLamError) else LamLamError(f"no token: {error}"))
                 accepted = 0

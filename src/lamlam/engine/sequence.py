@@ -8,6 +8,9 @@ Choosing tokens is the sampler's concern, running the model the batch's, looking
                 ^                                                                                    |
                 +------ dropped, or <|db_end|> behind the VALUE that entered ------------------------+
 
+Where all calls are known, SEARCH takes the place of ENTITY and RELATION: the likeliest call is found as a whole
+(`call_search`). The rest of a value that the text has begun is found likewise (`copying`).
+
 V is the width of the logits, K the number of places that were read with a wish for their logits.
 """
 
@@ -19,8 +22,11 @@ from itertools import takewhile
 import torch
 from torch import Tensor
 
+from lamlam.engine.cache import Branches
+from lamlam.engine.call_search import CallSearch
 from lamlam.engine.constraint import CallConstraint, Names
 from lamlam.engine.control_tokens import ControlTokens
+from lamlam.engine.copying import Copy
 from lamlam.engine.detokenizer import Detokenizer
 from lamlam.engine.generation import (
     CallBegun,
@@ -36,6 +42,7 @@ from lamlam.engine.generation import (
 from lamlam.engine.prompt import Prompt
 from lamlam.engine.sampling import Sampler, token_log_probs
 from lamlam.engine.settings import DecodingSettings
+from lamlam.engine.token_tree import Node, TokenTree
 from lamlam.errors import LamLamError
 from lamlam.kb.fact import Resolution
 from lamlam.markup import UNKNOWN
@@ -49,6 +56,7 @@ class State(Enum):
 
     PROMPT = auto()  # not read yet
     TEXT = auto()
+    SEARCH = auto()  # for the likeliest call, or the rest of the likeliest value
     ENTITY = auto()
     RELATION = auto()
     WAITING = auto()  # for the knowledge base
@@ -111,6 +119,7 @@ class DecodingSequence:
         self._mentioned = 0  # how many names the text had mentioned then
         self._logits_before_call: Tensor | None = None
         self._names: Names | None = None
+        self._search: TokenTree | None = None
         self._written = bytearray()  # of the running entity or relation
         self._field_tokens = 0
         self._entity = self._relation = ""
@@ -128,6 +137,22 @@ class DecodingSequence:
         return self.ids[self.read :]
 
     @property
+    def branches(self) -> Branches | None:
+        """How what the next pass reads for a search stands behind the pending ids."""
+        nodes = self.searched
+        return Branches(len(self.ids), [node.columns for node in nodes]) if nodes else None
+
+    @property
+    def searched(self) -> list[Node]:
+        """The nodes that are these branches."""
+        return self._search.reading if self._search else []
+
+    @property
+    def columns(self) -> int:
+        """How many columns of the cache hold what was read of it, branches included."""
+        return self.read + (self._search.columns - len(self.searched) if self._search else 0)
+
+    @property
     def wants_nearest(self) -> bool:
         """Whether a miss is to be answered with the nearest fact."""
         return self._settings.on_miss == "nearest"
@@ -141,6 +166,10 @@ class DecodingSequence:
     def is_ready(self) -> bool:
         """Whether the model can read on in it."""
         return self.state not in (State.WAITING, State.DONE)
+
+    @property
+    def is_in_call(self) -> bool:
+        return self.state in (State.ENTITY, State.RELATION) or isinstance(self._search, CallSearch)
 
     @property
     def done(self) -> bool:
@@ -158,17 +187,61 @@ class DecodingSequence:
         as it would be without a draft, so that the draft changes nothing but the speed. Where it names the token that
         was chosen, the model has read that one already. Returns how often it did.
         """
-        self.read = len(self.ids)
+        if self._search is not None:
+            self._search.take([*([self._search.root] if self.pending else []), *self.searched], logits)
+            self.read = len(self.ids)
+            return 0
+        self.read, place = len(self.ids), 0
         if self.state in (State.PROMPT, State.VALUE):
             self.state = State.TEXT
-        for place, row in enumerate(logits):
-            token = self.choose(row, likeliest[place])
-            if place == len(drafted) or token != drafted[place]:
+        while True:
+            known = len(self.ids)
+            self.choose(logits[place], likeliest[place])
+            for token in self.ids[known:]:
+                if place == len(drafted) or token != drafted[place]:
+                    return place
+                self.read, place = self.read + 1, place + 1
+            if self._search is not None:
+                self._search.follow(drafted[place:], logits[place:])
+            if self._search is not None or not self.is_ready:
                 return place
-            self.read += 1
-            if self.state in (State.WAITING, State.DONE):
-                return place + 1
-        return len(drafted)
+
+    def plan(self, most: int) -> list[int]:
+        """Choose at most so many nodes of a search for the next pass to read; if it has ended, write what it found.
+
+        Returns the columns in which its tokens stand in the cache, as far as they were read; they are to be moved to
+        those right behind the ids that there were.
+        """
+        search = self._search
+        if search is None or search.plan(most) or self.pending:
+            return []
+        self._search = None
+        start, found = len(self.ids), search.found
+        self.state = State.ENTITY if isinstance(search, CallSearch) else State.TEXT
+        if found is not None:
+            self._write_found(found)
+        elif isinstance(search, CallSearch):
+            self._begin_field(None if search.means_another else self._constraint.entities(self._context_text))
+        columns = found.columns if found else []
+        self.read = start + len(columns)
+        if not self.pending and self.is_ready:
+            last = found or search.root
+            assert last.logits is not None
+            self.choose(last.logits)
+        return [start + column for column in columns]
+
+    def _write_found(self, found: Node) -> None:
+        """Write a call, or the rest of a value."""
+        if self.state is State.ENTITY:
+            self._begin_field(None)
+        else:
+            self._echo = [node.token for node in found.path]
+        for node in found.path:
+            if self.is_ready:
+                assert node.parent is not None
+                assert node.parent.logits is not None
+                self._tell_likelihood(node.parent.logits, node.token)
+                self.take(node.token, node.parent.logits)
 
     def score(self, logits: Tensor, start: int) -> None:
         """Tell how likely the tokens of the prompt are, given the logits [K, V] of the `unscored` ids from `start` on.
@@ -198,10 +271,17 @@ class DecodingSequence:
             token = likeliest
         else:
             token = self._sampler.choose(logits, self.allowed(logits), self.ids)
-        if self._settings.log_probs:
-            [self._log_probs[len(self.ids)]] = token_log_probs(unbiased[None], [token], self._settings.top_log_probs)
+        follows_value = self.state is State.TEXT and self.ids[-1] == self._vocabulary.end_id
+        self._tell_likelihood(unbiased, token)
         self.take(token, unbiased)
+        if follows_value and self.state is State.TEXT:
+            self._begin_copy(token)
         return token
+
+    def _tell_likelihood(self, logits: Tensor, token: int) -> None:
+        """Keep how likely the next token is by its logits [V], where that is asked for."""
+        if self._settings.log_probs:
+            [self._log_probs[len(self.ids)]] = token_log_probs(logits[None], [token], self._settings.top_log_probs)
 
     def _biased(self, logits: Tensor) -> Tensor:
         """Logits [V] with the settings' bias on beginning a call."""
@@ -226,6 +306,8 @@ class DecodingSequence:
 
         It is the name that the text has mentioned last, if that is new and no value, else the one asked for last.
         """
+        if self._constraint.lists_calls and self._sampler.takes_likeliest:
+            return []  # it is searched for
         mentioned = self._constraint.mentioned(self._context_text)[self._mentioned :]
         values = {lookup.value for lookup in self._lookups}
         fresh = [name for name in mentioned if name not in values]
@@ -408,6 +490,13 @@ class DecodingSequence:
         else:
             self._append(token, Kind.TEXT, then=State.TEXT, telling=not echoed)
 
+    def _begin_copy(self, first: int) -> None:
+        """Search for the rest of a value that was just looked up, if the token `first` begins one."""
+        room, values = self._context - len(self.ids), self._lookups[-1].resolution.values
+        copy = Copy(values if self._sampler.takes_likeliest else (), first, self._vocabulary, room)
+        if copy.is_possible:
+            self._search, self.state = copy, State.SEARCH
+
     def _begin_call(self, logits: Tensor) -> None:
         self._calls += 1
         self._calls_in_a_row += 1
@@ -415,8 +504,11 @@ class DecodingSequence:
         self._call_start, self._call_start_in_trail = len(self.ids), len(self.trail)
         self._logits_before_call = logits.clone() if self._settings.on_miss == "drop" else None
         self._events.append(CallBegun())
-        self._begin_field(self._constraint.entities(self._context_text))
-        self._append(self._vocabulary.entity_id, Kind.CONTROL, then=State.ENTITY)
+        if self._sampler.takes_likeliest:
+            self._search = self._constraint.calls(self._context_text, self._context - len(self.ids) - 1)
+        if self._search is None:
+            self._begin_field(self._constraint.entities(self._context_text))
+        self._append(self._vocabulary.entity_id, Kind.CONTROL, then=State.SEARCH if self._search else State.ENTITY)
 
     def _take_in_call(self, token: int) -> None:
         if token == self._vocabulary.relation_id:

@@ -51,6 +51,9 @@ class DecodingSettings(BaseModel):
     relations: Literal["known", "free"] = Field(
         default="free", description="relations that the entity has or had, or any"
     )
+    skip_stated: bool = Field(
+        default=True, description="with context and known: look up no fact whose values the text states already"
+    )
     on_miss: Literal["unknown", "drop", "nearest"] = Field(
         default="unknown", description="enter the word, undo the call, or take the nearest fact"
     )

@@ -35,7 +35,7 @@ __all__ = ["DynamicPerplexity", "Reader", "Reading", "dynamic_perplexity"]
 
 _CALLS_AT_ONE_PLACE = 4
 _LONGEST_DRAFT = 32
-_OF_CALLS = {"max_query_tokens", "max_value_tokens", "entities", "relations", "on_miss", "lookups"}
+_OF_CALLS = {"max_query_tokens", "max_value_tokens", "entities", "relations", "skip_stated", "on_miss", "lookups"}
 
 
 class Reading(DecodingSequence):
@@ -65,7 +65,7 @@ class Reading(DecodingSequence):
 
     def next_given(self, number: int) -> list[int]:
         """Return the next `number` ids to read, or fewer; none inside a call."""
-        if self.state in (State.ENTITY, State.RELATION):
+        if self.is_in_call:
             return []
         return list(self._given[len(self.log_probs) : len(self.log_probs) + number])
 
@@ -89,6 +89,9 @@ class Reading(DecodingSequence):
 
     def surely_allows(self, token: int) -> bool:
         return self.state is not State.TEXT and super().surely_allows(token)
+
+    def _begin_copy(self, first: int) -> None:
+        """The text is given, its values too."""
 
     def take(self, token: int, logits: Tensor) -> None:
         if self.state is State.TEXT:

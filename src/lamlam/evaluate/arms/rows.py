@@ -13,7 +13,7 @@ from lamlam.engine.settings import DecodingSettings
 from lamlam.evaluate.answers import gives
 from lamlam.evaluate.arms.prompts import Prompt
 from lamlam.evaluate.completion import Generator
-from lamlam.evaluate.outcome import Outcome, outcome, shares
+from lamlam.evaluate.outcome import Asked, Outcome, outcome, shares
 from lamlam.evaluate.results import Proportion
 from lamlam.kb.names import normalise
 
@@ -36,7 +36,8 @@ class Row:
     and of values. `strict` is whether the text starts with an answer letter for letter (`answers`), `called` whether a
     call was made, `asked` whether the first thing at the prompt's end was one. Of the first call, `entity_right` and
     `relation_right` are whether its query named the prompt's, `found` whether facts came back, and `returned` whether
-    the wanted value was among them: for an arm without calls, among what was retrieved into the prompt.
+    the wanted value was among them: for an arm without calls, among what was retrieved into the prompt. `copied` is
+    whether the value that the text states behind that call is one of those found, by meaning; None if it states none.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Row:
     relation_right: bool = False
     found: bool = False
     returned: bool = False
+    copied: bool | None = None
     query: tuple[str, str] | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -119,8 +121,14 @@ def row_of(prompt: Prompt, generation: Generation, *, retrieved: bool = False) -
         relation_right=normalise(first.relation) == normalise(prompt.relation),
         found=first.resolution.found,
         returned=any(normalise(answer) in values for answer in prompt.answers),
+        copied=_copied(generation.text[first.start :], first.resolution.values),
         query=(first.entity, first.relation),
     )
+
+
+def _copied(text: str, values: tuple[str, ...]) -> bool | None:
+    judged = outcome(text, Asked(values)) if values else Outcome.NONE
+    return None if judged is Outcome.NONE else judged is Outcome.RIGHT
 
 
 def figures(rows: Sequence[Row]) -> dict[str, Any]:
@@ -147,5 +155,6 @@ def _of_group(rows: Sequence[Row]) -> dict[str, Any]:
         "right_or_other": Proportion.of([row.outcome in _TRUE for row in rows]).as_json("share"),
         "calls": {name: share.as_json("share") for name, share in told.items()},
         "right_if_returned": Proportion.of(right_if_returned).as_json("share"),
+        "copied_if_stated": Proportion.of([row.copied for row in rows if row.copied is not None]).as_json("share"),
         "tokens": round(sum(row.tokens for row in rows) / len(rows), 1) if rows else None,
     }
