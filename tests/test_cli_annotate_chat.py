@@ -69,7 +69,7 @@ def test_a_dry_run_asks_nothing_and_leaves_nothing(source: Path, tmp_path: Path)
     ran = annotate(source, None, "--dry-run", "--price-in", "2.5", "--price-out", "10")
     assert ran.exit_code == 0, ran.output
     told = {cells[1].strip(): cells[2].strip() for line in ran.output.splitlines() if len(cells := line.split("│")) > 3}
-    assert told["requests to make"] == "12"
+    assert told["requests to send"] == "12"
     assert float(told["price"]) > 0
     assert [path.name for path in tmp_path.iterdir()] == ["plain.jsonl"]
 

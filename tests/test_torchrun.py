@@ -53,7 +53,7 @@ def test_two_processes_have_the_losses_of_one(tmp_path, alone, fsdp):
     assert ran.returncode == 0, ran.stderr[-2000:]
     assert losses(folder) == pytest.approx(losses(alone), abs=1e-4)
     assert len(losses(folder)) > 10
-    assert ran.stdout.count("The checkpoint stands in") == 1
+    assert ran.stdout.count("The checkpoint is in") == 1
     weights, single = load_file(folder / "model.safetensors"), load_file(alone / "model.safetensors")
     assert weights.keys() == single.keys()
     assert all(torch.allclose(weights[name], single[name], atol=1e-3) for name in single)

@@ -1,4 +1,4 @@
-"""`lamlam annotate clean`: drop calls that are likely wrong, and tell which and why."""
+"""`lamlam annotate clean`: drop calls that are likely wrong, and report which and why."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +16,7 @@ _WIDE = 60
 
 
 class Score(StrEnum):
-    """What a model says of a call."""
+    """How a model scores a call."""
 
     LOSS = "loss"
     CONTEXT = "context"
@@ -28,27 +28,25 @@ def register(app: typer.Typer) -> None:
         source: Annotated[
             Path, typer.Argument(metavar="IN", help="Annotated documents (.jsonl or the paper's .json).")
         ],
-        out: Annotated[Path | None, typer.Option(help="Where to write what is left (JSON Lines).")] = None,
+        out: Annotated[Path | None, typer.Option(help="Output file (JSON Lines).")] = None,
         model: Annotated[
-            Path | None, typer.Option(help="A causal model that scores calls: a run's folder, or a Hugging Face one.")
+            Path | None, typer.Option(help="A causal model to score calls: a run or a Hugging Face folder.")
         ] = None,
-        drop: Annotated[
-            float, typer.Option(help="The share of the calls left by the rules that the model drops.")
-        ] = 0.1,
+        drop: Annotated[float, typer.Option(help="Share of the remaining calls that the model drops.")] = 0.1,
         score: Annotated[
-            Score, typer.Option(help="loss: as the paper; context: less the loss that a call has by itself.")
+            Score, typer.Option(help="loss: as in the paper; context: minus the loss of the call alone.")
         ] = Score.LOSS,
         skip: Annotated[
             list[str] | None,
-            typer.Option(help="A rule not to ask: malformed, duplicate, self, leak, value, entity, specific."),
+            typer.Option(help="A rule to skip: malformed, duplicate, self, leak, value, entity, specific; repeatable."),
         ] = None,
-        report: Annotated[Path | None, typer.Option(help="Where to write counts and samples (JSON).")] = None,
-        sample: Annotated[int, typer.Option(min=0, help="How many dropped calls of each reason to keep there.")] = 10,
-        seed: Annotated[int, typer.Option(help="Which ones.")] = 0,
-        device: Annotated[str, typer.Option(help="Where the model computes.")] = "cpu",
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be dropped.")] = False,
+        report: Annotated[Path | None, typer.Option(help="Write counts and samples here (JSON).")] = None,
+        sample: Annotated[int, typer.Option(min=0, help="Dropped calls to sample for each reason.")] = 10,
+        seed: Annotated[int, typer.Option(help="Random seed of the samples.")] = 0,
+        device: Annotated[str, typer.Option(help="Device to run the model on.")] = "cpu",
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be dropped.")] = False,
     ) -> None:
-        """Drop calls that break a rule, and those that a model finds least likely; texts stay as they are."""
+        """Drop calls that break a rule, and those that a model finds least likely. The text stays unchanged."""
         from lamlam.annotate.clean import Cleaner, Tally
         from lamlam.annotate.clean.report import write_cleaning_report
         from lamlam.cli.kb_options import progress

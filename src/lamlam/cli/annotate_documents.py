@@ -21,7 +21,7 @@ _REFUSED_SHOWN = 5
 
 
 class Engine(StrEnum):
-    """Who does the work."""
+    """What runs the workers."""
 
     LOCAL = "local"
     RAY = "ray"
@@ -34,36 +34,42 @@ def register(app: typer.Typer) -> None:
             str,
             typer.Argument(
                 metavar="IN",
-                help="A file (.jsonl, .parquet, .json, .txt, .md), a folder, a pattern in quotes, or hf:NAME[:SPLIT].",
+                help="A file (.jsonl, .parquet, .json, .txt, .md), a folder, a quoted glob, or hf:NAME[:SPLIT].",
             ),
         ],
         with_: Annotated[
             str, typer.Option("--with", callback=_known, help="The annotator: align, tagger, chat or causal.")
         ],
-        out: Annotated[Path, typer.Option(help="Where to write: a file (.jsonl, .jsonl.gz, .parquet) or a folder.")],
+        out: Annotated[Path, typer.Option(help="Output file (.jsonl, .jsonl.gz, .parquet) or folder.")],
         facts: Annotated[
-            Path | None, typer.Option(help="align: facts to look for; not needed where texts come with triples.")
+            Path | None, typer.Option(help="align: the facts to find; optional if the documents include triples.")
         ] = None,
-        model: Annotated[str | None, typer.Option(help="The model's folder or name.")] = None,
-        server: Annotated[str | None, typer.Option(help="The address of a server that has the model.")] = None,
-        set: Annotated[list[str] | None, typer.Option(help="A further setting of the annotator, KEY=VALUE.")] = None,
+        model: Annotated[str | None, typer.Option(help="The model's folder, or its name on the server.")] = None,
+        server: Annotated[str | None, typer.Option(help="chat: the address of an OpenAI-compatible server.")] = None,
+        set: Annotated[list[str] | None, typer.Option(help="An annotator setting, KEY=VALUE; repeatable.")] = None,
         cache: Annotated[
-            Path | None, typer.Option(help="chat: the file of answers.  [default: OUT.answers.sqlite]")
+            Path | None, typer.Option(help="chat: the answer cache.  [default: OUT.answers.sqlite]")
         ] = None,
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", help="chat: only estimate requests, tokens and price.")
+            bool, typer.Option("--dry-run", help="chat: only estimate requests, tokens and cost.")
         ] = False,
-        price_in: Annotated[float | None, typer.Option(min=0, help="Price of a million tokens read.")] = None,
-        price_out: Annotated[float | None, typer.Option(min=0, help="Price of a million tokens written.")] = None,
-        kb: Annotated[str | None, typer.Option(help="A knowledge base to add the facts to, with their places.")] = None,
-        text_column: Annotated[str, typer.Option(help="The field or column that holds the text.")] = "text",
-        id_column: Annotated[str, typer.Option(help="The one that holds the id.")] = "id",
-        title_column: Annotated[str, typer.Option(help="The one that holds the title.")] = "title",
-        workers: Annotated[int, typer.Option(min=1, help="Processes that annotate.")] = 1,
-        engine: Annotated[Engine, typer.Option(help="local: this machine; ray: the machines of Ray.")] = Engine.LOCAL,
-        anew: Annotated[bool, typer.Option("--anew", help="Make again what is made already.")] = False,
+        price_in: Annotated[
+            float | None, typer.Option(min=0, help="Price per million input tokens, for --dry-run.")
+        ] = None,
+        price_out: Annotated[
+            float | None, typer.Option(min=0, help="Price per million output tokens, for --dry-run.")
+        ] = None,
+        kb: Annotated[
+            str | None, typer.Option(help="A knowledge base to add the facts to, with their sources.")
+        ] = None,
+        text_column: Annotated[str, typer.Option(help="Field or column with the text.")] = "text",
+        id_column: Annotated[str, typer.Option(help="Field or column with the id.")] = "id",
+        title_column: Annotated[str, typer.Option(help="Field or column with the title.")] = "title",
+        workers: Annotated[int, typer.Option(min=1, help="Number of worker processes.")] = 1,
+        engine: Annotated[Engine, typer.Option(help="local: this machine; ray: a Ray cluster.")] = Engine.LOCAL,
+        anew: Annotated[bool, typer.Option("--anew", help="Discard existing output and start over.")] = False,
     ) -> None:
-        """Annotate documents: insert a lookup call where a text states a fact. A run that was cut off goes on."""
+        """Insert a lookup call wherever a text states a fact. Rerun the command to resume an interrupted run."""
         from lamlam.annotate.corpus import annotate_corpus
         from lamlam.annotate.registry import Options, make_annotator
         from lamlam.annotate.shards import find_shards
@@ -75,12 +81,12 @@ def register(app: typer.Typer) -> None:
         cache = _cache(with_, cache, out)
         if dry_run:
             if with_ != "chat":
-                raise InputError("only requests to a chat model are estimated", field="dry-run")
+                raise InputError("only --with chat can be estimated", field="dry-run")
             documents = (document for shard in shards for document in shard.read())
             print_estimate(documents, model, cache, pairs(set or []), _prices(price_in, price_out))
             return
         if price_in is not None or price_out is not None:
-            raise InputError("prices are for --dry-run")
+            raise InputError("--price-in and --price-out need --dry-run")
         options = Options(facts=facts, model=model, server=server, cache=cache, settings=pairs(set or []))
         annotator = make_annotator(with_, options, shards)
         with _progress(sum(shard.bytes for shard in shards)) as progress:
@@ -103,7 +109,7 @@ def _known(name: str) -> str:
     from lamlam.annotate.registry import ANNOTATORS
 
     if name not in ANNOTATORS:
-        raise typer.BadParameter(f"there is no annotator '{name}': choose among {', '.join(ANNOTATORS)}")
+        raise typer.BadParameter(f"unknown annotator '{name}'; use one of {', '.join(ANNOTATORS)}")
     return name
 
 
@@ -111,12 +117,12 @@ def _prices(price_in: float | None, price_out: float | None) -> tuple[float, flo
     if price_in is None and price_out is None:
         return None
     if price_in is None or price_out is None:
-        raise InputError("a price needs both --price-in and --price-out")
+        raise InputError("give both --price-in and --price-out")
     return price_in, price_out
 
 
 def _cache(name: str, given: Path | None, out: Path) -> Path | None:
-    """The file of answers: beside the output where none is named and the annotator asks for answers."""
+    """Return the answer cache: the given path, or a default beside the output if the annotator uses one."""
     from lamlam.annotate.registry import ANNOTATORS
 
     beside = out.with_name(f"{out.name}.answers.sqlite")
@@ -125,14 +131,14 @@ def _cache(name: str, given: Path | None, out: Path) -> Path | None:
 
 @contextmanager
 def _progress(size: int) -> "Iterator[Progress]":
-    """A bar on standard error: documents and documents a second, and, by the bytes read, the time left."""
+    """Show a progress bar on standard error: documents, documents per second, and the time left."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     from lamlam.annotate.shardwork import Progress
 
-    told = TextColumn("{task.fields[documents]:,} documents, {task.fields[rate]:,.1f} a second")
+    told = TextColumn("{task.fields[documents]:,} documents, {task.fields[rate]:,.1f} per second")
     times = TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
     name, console = TextColumn("{task.description}"), Console(stderr=True)
     with Bar(name, BarColumn(), told, *times, console=console, transient=True) as bar:
@@ -158,8 +164,8 @@ def _print(tally: "Tally", out: Path) -> None:
     rows = {"words": counts.words, "calls": counts.calls}
     rows |= {name.replace("_", " "): count for name, count in counts.notes.most_common()}
     if report := tally.knowledge_base:
-        rows |= {"new in the knowledge base": report.added, "known there, or stated again": report.known}
-        rows |= {"refused, as they were forgotten": len(report.refused)}
+        rows |= {"facts added to the knowledge base": report.added, "facts already known": report.known}
+        rows |= {"facts refused: forgotten": len(report.refused)}
     for name, count in rows.items():
         table.add_row(name, f"{count:,}")
     Console().print(table)

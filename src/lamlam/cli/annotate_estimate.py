@@ -1,4 +1,4 @@
-"""`lamlam annotate IN --with chat --dry-run`: what a run would ask for and cost."""
+"""`lamlam annotate IN --with chat --dry-run`: estimate the requests and cost of a run."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ def print_estimate(
     settings: Mapping[str, str],
     prices: tuple[float, float] | None,
 ) -> None:
-    """Print the estimate for documents with a chat model; nothing is sent, and no cache is made."""
+    """Print the estimate. Sends nothing and creates no cache."""
     from rich.console import Console
     from rich.table import Table
 
@@ -27,11 +27,11 @@ def print_estimate(
     from lamlam.annotate.chat.opening import open_client
 
     if model is None:
-        raise InputError("chat needs --model, the model's name on the server", field="model")
+        raise InputError("--with chat needs --model, the model's name on the server", field="model")
     told = estimate(documents, open_client(model, None, cache if cache and cache.exists() else None, settings))
     table = Table("", "number", title=f"{told.documents:,} documents for {model}, estimated")
     table.columns[1].justify = "right"
-    rows = {"words": told.words, "answers in the cache": told.known, "requests to make": told.requests}
+    rows = {"words": told.words, "cached answers": told.known, "requests to send": told.requests}
     rows |= {"tokens in": told.tokens_in, "tokens out": told.tokens_out}
     for name, count in rows.items():
         table.add_row(name, f"{count:,}")

@@ -1,4 +1,4 @@
-"""`lamlam annotate score`: how good annotations are, held against a gold annotation."""
+"""`lamlam annotate score`: compare annotations with a gold annotation."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +16,7 @@ __all__ = ["register"]
 
 
 class Part(StrEnum):
-    """Which documents of the gold count."""
+    """A part of the gold documents."""
 
     TRAIN = "train"
     CALIBRATION = "calibration"
@@ -30,13 +30,13 @@ _MEASURES = {
     "entity": "  entity",
     "relation_exact": "  relation",
     "relation_meaning": "  relation's meaning",
-    "call_exact": "call, all the same",
+    "call_exact": "call, exact",
     "call_meaning": "  by meaning",
-    "fact": "fact, anywhere",
+    "fact": "fact, at any place",
 }
 _RATES = {
-    "unplaced": "calls whose value stands nowhere",
-    "early": "calls before their entity is known",
+    "unplaced": "calls whose value isn't in the text",
+    "early": "calls before their entity is mentioned",
 }
 _LAST_OF_GROUP = ("relation_meaning", "call_meaning")
 
@@ -44,16 +44,17 @@ _LAST_OF_GROUP = ("relation_meaning", "call_meaning")
 def register(app: typer.Typer) -> None:
     @app.command()
     def score(
-        gold: Annotated[Path, typer.Option(help="The gold annotation (.jsonl, or .json as the paper has it).")],
-        pred: Annotated[Path, typer.Option(help="The annotation to be scored; documents are matched by id.")],
-        split: Annotated[Part, typer.Option(help="Which part of the gold counts, by a hash of titles.")] = Part.TEST,
-        json: Annotated[Path | None, typer.Option(help="Where to write all figures as JSON.")] = None,
+        gold: Annotated[Path, typer.Option(help="The gold annotation (.jsonl, or the paper's .json).")],
+        pred: Annotated[Path, typer.Option(help="The annotation to score; documents are matched by id.")],
+        split: Annotated[Part, typer.Option(help="Part of the gold to score, split by a hash of titles.")] = Part.TEST,
+        json: Annotated[Path | None, typer.Option(help="Write all figures here as JSON.")] = None,
         threshold: Annotated[
-            float | None, typer.Option(help="From this likeness on relations mean the same. [default: as in lookups]")
+            float | None,
+            typer.Option(help="Similarity at which two relations count as the same. [default: as in lookups]"),
         ] = None,
-        seed: Annotated[int, typer.Option(help="Of the documents drawn for intervals.")] = 0,
+        seed: Annotated[int, typer.Option(help="Random seed of the bootstrap.")] = 0,
     ) -> None:
-        """Score annotations: precision, recall and F1 of places, entities, relations and whole calls."""
+        """Score annotations: precision, recall and F1 of spans, entities, relations and whole calls."""
         from lamlam.annotate.gold import Split
         from lamlam.annotate.score import ScoreSettings
         from lamlam.annotate.score.files import score_files
@@ -61,7 +62,9 @@ def register(app: typer.Typer) -> None:
         chosen = ScoreSettings(seed=seed) if threshold is None else ScoreSettings(seed=seed, threshold=threshold)
         wanted = None if split is Part.ALL else Split(split.value)
         if split in (Part.TRAIN, Part.ALL):
-            typer.echo("lamlam: these figures are no result: annotators learn from this part of the gold", err=True)
+            typer.echo(
+                "lamlam: warning: annotators train on this part of the gold; don't report these figures", err=True
+            )
         _print(score_files(gold, pred, split=wanted, settings=chosen, out=json), split)
 
 
@@ -90,17 +93,17 @@ def _measures(score: "Score", split: Part) -> "Table":
         shares = _percent(measure.precision), _percent(measure.recall), _with_interval(measure.f1)
         counts = (f"{count:,}" for count in (measure.hits, measure.predicted, measure.gold))
         table.add_row(told, *shares, *counts, end_section=name in _LAST_OF_GROUP)
-    table.caption = f"relations mean the same from a likeness of {score.settings.threshold:g} on"
+    table.caption = f"relations count as the same at a similarity of {score.settings.threshold:g} or more"
     return table
 
 
 def _rates(score: "Score") -> "Table":
-    table = _table("The annotations by themselves", "given", "gold")
+    table = _table("Annotation statistics", "given", "gold")
     densities = (each["density"] for each in (score.predicted, score.gold))
-    table.add_row("calls a hundred words", *(f"{each.figure.value:.1f} ({each.count:,} calls)" for each in densities))
+    table.add_row("calls per hundred words", *(f"{each.figure.value:.1f} ({each.count:,} calls)" for each in densities))
     for name, told in _RATES.items():
         table.add_row(told, _of(score.predicted[name]), _of(score.gold[name]))
-    table.add_row("documents whose text is untouched", _of(score.untouched), "")
+    table.add_row("documents with unchanged text", _of(score.untouched), "")
     for told, count in (("documents not annotated", score.missing), ("documents not in the gold", score.beyond)):
         if count:
             table.add_row(told, f"{count:,}", "")
@@ -118,5 +121,5 @@ def _with_interval(figure: "Figure") -> str:
 
 
 def _percent(figure: "Figure") -> str:
-    """A dash where there was nothing to divide by."""
+    """Format a percentage; a dash if it is undefined."""
     return f"{100 * figure.value:.1f}" if figure.value == figure.value else "-"

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _FIGURES = {
-    "span_exact": "values, same place",
-    "span_overlap": "values, overlapping",
-    "entity": "entity of those",
-    "relation_exact": "relation of those, same name",
-    "relation_meaning": "relation of those, same meaning",
+    "span_exact": "values, exact span",
+    "span_overlap": "values, overlapping span",
+    "entity": "their entity",
+    "relation_exact": "their relation, exact",
+    "relation_meaning": "their relation, by meaning",
     "call_exact": "whole calls, exact",
     "call_meaning": "whole calls, by meaning",
 }
@@ -25,19 +25,20 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def train(
         gold: Annotated[
-            list[Path], typer.Argument(help="Annotated documents to learn from (.jsonl, .json); the first file leads.")
+            list[Path],
+            typer.Argument(help="Annotated documents to train on (.jsonl, .json); the first file sets the style."),
         ],
-        out: Annotated[Path, typer.Option(help="The folder that the tagger is left in.")],
+        out: Annotated[Path, typer.Option(help="Output folder for the tagger.")],
         encoder: Annotated[
-            str | None, typer.Option(help="A Hugging Face encoder, by its folder or name.  [default: MiniLM]")
+            str | None, typer.Option(help="A Hugging Face encoder: folder or name.  [default: MiniLM]")
         ] = None,
-        epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the gold at most.")] = None,
-        seed: Annotated[int | None, typer.Option(help="Fixes the training.")] = None,
+        epochs: Annotated[int | None, typer.Option(min=1, help="Maximum number of epochs.")] = None,
+        seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
         set_: Annotated[
-            list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as batch=32.")
+            list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. batch=32.")
         ] = None,
     ) -> None:
-        """Train a tagger; training that was cut off goes on from its last pass. Test documents are left out."""
+        """Train a tagger on annotated documents, except the test split. Rerun to resume after the last epoch."""
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -62,7 +63,7 @@ def _table(record: dict[str, Any], out: Path) -> "Table":
     from rich.table import Table
 
     scores = record["calibration"]
-    table = Table("F1 on the calibration split", *scores, title=f"The tagger stands in {out}.")
+    table = Table("F1 on the calibration split", *scores, title=f"The tagger is in {out}.")
     for name, label in _FIGURES.items():
         found = [score[name]["f1"]["value"] for score in scores.values()]
         table.add_row(label, *("-" if value is None else f"{value:.3f}" for value in found))

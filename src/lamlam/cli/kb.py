@@ -1,6 +1,6 @@
 """`lamlam kb`: import, export and copy knowledge bases, and read them.
 
-Changing them is left to `kb_changes`, the matching of names to `kb_matching`, how things are shown to `kb_tables`.
+`kb_changes` changes facts, `kb_matching` tunes relation matching, `kb_tables` formats output.
 """
 
 from collections.abc import Iterator
@@ -21,17 +21,15 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Format = Annotated[
-    str | None, typer.Option(help="jsonl, csv, json (the paper's) or parquet; as the file's ending says by default.")
-]
+Format = Annotated[str | None, typer.Option(help="jsonl, csv, json (the paper's) or parquet.  [default: by extension]")]
 ReadFormat = Annotated[
     str | None,
-    typer.Option("--format", help="jsonl, csv, json (the paper's), parquet or nt; as endings say by default."),
+    typer.Option("--format", help="jsonl, csv, json (the paper's), parquet or nt.  [default: by extension]"),
 ]
 
 
 def register(app: typer.Typer) -> None:
-    kb = typer.Typer(no_args_is_help=True, help="Read, edit and erase facts; import and export them.")
+    kb = typer.Typer(no_args_is_help=True, help="Read, edit, forget, import and export facts.")
     app.add_typer(kb, name="kb")
     for group in (_register_files, _register_reading, kb_changes.register, kb_matching.register, kb_relations.register):
         group(kb)
@@ -43,19 +41,19 @@ def _register_files(kb: typer.Typer) -> None:
         file: File,
         sources: Annotated[
             list[Path],
-            typer.Argument(metavar="FACTS", help="Files, and folders of files: .jsonl, .csv, .json, .parquet, .nt."),
+            typer.Argument(metavar="FACTS", help="Files or folders: .jsonl, .csv, .json, .parquet, .nt."),
         ],
         format: ReadFormat = None,
-        on_error: Annotated[str, typer.Option(help="What a bad row does: stop (nothing is kept) or skip.")] = "stop",
-        map: Annotated[Path | None, typer.Option(help="YAML that says how nested JSON is read.")] = None,
-        language: Annotated[str, typer.Option(help="Of texts in several languages, the one to read.")] = "en",
+        on_error: Annotated[str, typer.Option(help="On a bad row: stop (and import nothing) or skip.")] = "stop",
+        map: Annotated[Path | None, typer.Option(help="YAML mapping for nested JSON.")] = None,
+        language: Annotated[str, typer.Option(help="Language to read from multilingual N-Triples.")] = "en",
         allow: Allow = False,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Add the facts of files; FILE is made where missing. A bad row is told, and by default nothing is kept.
+        """Import facts into FILE, which is created if missing. By default a bad row stops the import.
 
-        A large import that was cut off goes on where it was when it is given again.
+        Rerun the command to resume an interrupted large import.
         """
         from lamlam.cli.kb_tables import print_import
         from lamlam.kb import KnowledgeBase
@@ -72,10 +70,10 @@ def _register_files(kb: typer.Typer) -> None:
     @kb.command()
     def export(
         file: File,
-        out: Annotated[Path, typer.Argument(metavar="OUT", help="Where to write: .jsonl, .csv, .json or .parquet.")],
+        out: Annotated[Path, typer.Argument(metavar="OUT", help="Output file: .jsonl, .csv, .json or .parquet.")],
         format: Format = None,
     ) -> None:
-        """Write the facts that hold into a file; .jsonl and .parquet have their sources and aliases too."""
+        """Export the current facts; .jsonl and .parquet include sources and aliases."""
         from lamlam.kb import KnowledgeBase
         from lamlam.kb.files import export_file
 
@@ -85,10 +83,12 @@ def _register_files(kb: typer.Typer) -> None:
 
     @kb.command()
     def copy(
-        source: Annotated[str, typer.Argument(metavar="SOURCE", help="A knowledge base: a file, or postgresql://…")],
-        target: Annotated[str, typer.Argument(metavar="TARGET", help="Where to: made where missing, else empty.")],
+        source: Annotated[
+            str, typer.Argument(metavar="SOURCE", help="Knowledge base to copy: a file or postgresql://…")
+        ],
+        target: Annotated[str, typer.Argument(metavar="TARGET", help="Target; created if missing, must be empty.")],
     ) -> None:
-        """Copy a knowledge base whole, between files and PostgreSQL: ids, history, aliases, tombstones, all."""
+        """Copy a whole knowledge base between files and PostgreSQL, with ids, history, aliases and tombstones."""
         from lamlam.kb.connect import connect, connected_to_fill
         from lamlam.kb.copy import copy_database
 
@@ -98,16 +98,16 @@ def _register_files(kb: typer.Typer) -> None:
             progress("copying rows") as seen,
         ):
             count = copy_database(whole, empty, seen=seen)
-        typer.echo(f"{count:,} rows were copied.")
+        typer.echo(f"{count:,} rows copied.")
 
 
 def _register_reading(kb: typer.Typer) -> None:
     @kb.command()
     def stats(
         file: File,
-        digest: Annotated[bool, typer.Option("--digest", help="Read all facts, and show a digest of them.")] = False,
+        digest: Annotated[bool, typer.Option("--digest", help="Also read all facts and show their digest.")] = False,
     ) -> None:
-        """Count what FILE holds."""
+        """Show counts and the most frequent relations."""
         from lamlam.cli.kb_tables import print_stats
         from lamlam.kb import KnowledgeBase
 
@@ -117,20 +117,20 @@ def _register_reading(kb: typer.Typer) -> None:
     @kb.command()
     def lookup(
         file: File,
-        entity: Annotated[str | None, typer.Argument(help="Whose fact.")] = None,
-        relation: Annotated[str | None, typer.Argument(help="Which one.")] = None,
+        entity: Annotated[str | None, typer.Argument(help="The entity.")] = None,
+        relation: Annotated[str | None, typer.Argument(help="The relation.")] = None,
         jsonl: Annotated[
             str | None,
-            typer.Option(metavar="FILE", help='Queries as JSON Lines {"entity", "relation"}, - for standard input.'),
+            typer.Option(metavar="FILE", help='Read queries from JSON Lines {"entity", "relation"} (- for stdin).'),
         ] = None,
-        at: Annotated[int | None, typer.Option(help="As it stood after this revision.")] = None,
+        at: Annotated[int | None, typer.Option(help="Use the state as of this revision.")] = None,
     ) -> None:
-        """Look up a fact, or many with --jsonl: each line comes back with status, values, facts and score."""
+        """Look up a fact; with --jsonl, many: adds status, values, facts and score to each line."""
         from lamlam.cli.kb_tables import print_resolution
         from lamlam.kb import KnowledgeBase
 
         if (jsonl is None) == (entity is None or relation is None) or (jsonl is not None and entity is not None):
-            raise InputError("give an entity and a relation, or --jsonl with a file of them")
+            raise InputError("give either ENTITY and RELATION, or --jsonl FILE")
         with KnowledgeBase.open(file) as facts:
             view = facts if at is None else facts.at(at)
             if jsonl is None:
@@ -142,7 +142,7 @@ def _register_reading(kb: typer.Typer) -> None:
 
     @kb.command()
     def log(file: File) -> None:
-        """List all writes, the oldest first."""
+        """List all revisions, oldest first."""
         from lamlam.cli.kb_tables import print_log
         from lamlam.kb import KnowledgeBase
 
@@ -151,7 +151,7 @@ def _register_reading(kb: typer.Typer) -> None:
 
     @kb.command()
     def verify(file: File) -> None:
-        """Check that FILE is sound; exits with 1 where it is not."""
+        """Check FILE's integrity; exits with 1 if it is damaged."""
         from lamlam.kb import KnowledgeBase
 
         with KnowledgeBase.open(file) as facts:
@@ -160,11 +160,11 @@ def _register_reading(kb: typer.Typer) -> None:
             typer.echo(problem)
         if problems:
             raise typer.Exit(1)
-        typer.echo(f"{file} is sound.")
+        typer.echo(f"{file} is intact.")
 
 
 def _read_queries(name: str) -> Iterator[dict[str, Any]]:
-    """Objects with an entity and a relation; what else they hold comes back with them."""
+    """Yield the query objects; their other fields are passed through."""
     from lamlam.corpus.lines import parse_entries, read_entries
 
     entries = parse_entries(typer.get_binary_stream("stdin"), "standard input") if name == "-" else read_entries(name)

@@ -1,4 +1,4 @@
-"""The verbs of `lamlam kb` that change facts and names, take changes back, and forget."""
+"""The `lamlam kb` commands that change, undo and forget."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-FactId = Annotated[int, typer.Argument(metavar="ID", help="The fact's id, as lookup shows it.")]
-Document = Annotated[str | None, typer.Option("--source", help="The document that states it.")]
+FactId = Annotated[int, typer.Argument(metavar="ID", help="The fact's id, as shown by lookup.")]
+Document = Annotated[str | None, typer.Option("--source", help="The document that states the fact.")]
 
 
 def register(kb: typer.Typer) -> None:
@@ -29,23 +29,23 @@ def _register_changes(kb: typer.Typer) -> None:
     @kb.command()
     def add(
         file: File,
-        entity: Annotated[str, typer.Argument(help="Whose fact.")],
-        relation: Annotated[str, typer.Argument(help="Which one.")],
-        value: Annotated[str, typer.Argument(help="Its value.")],
+        entity: Annotated[str, typer.Argument(help="The entity.")],
+        relation: Annotated[str, typer.Argument(help="The relation.")],
+        value: Annotated[str, typer.Argument(help="The value.")],
         source: Document = None,
         allow: Allow = False,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Add a fact; FILE is made where it is missing."""
+        """Add a fact. FILE is created if missing."""
         from lamlam.kb import KnowledgeBase
 
         with KnowledgeBase.open_to_fill(file) as facts:
             record, origin = (entity, relation, value), _source(source)
             report = facts.add([record], source=origin, allow=allow, actor=actor, reason=reason)
         if report.refused:
-            raise LamLamError("this fact is refused: it, or the document that states it, was forgotten")
-        typer.echo("The fact is added." if report.added else "The fact was known already.")
+            raise LamLamError("the fact is refused: it or its source document was forgotten")
+        typer.echo("Fact added." if report.added else "The fact is already known.")
 
     @kb.command()
     def edit(
@@ -56,7 +56,7 @@ def _register_changes(kb: typer.Typer) -> None:
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Give a fact another value. The old one stays in the history."""
+        """Change a fact's value. The history keeps the old one."""
         from lamlam.cli.kb_tables import print_facts
         from lamlam.kb import KnowledgeBase
 
@@ -66,7 +66,7 @@ def _register_changes(kb: typer.Typer) -> None:
 
     @kb.command()
     def retract(file: File, fact: FactId, actor: Actor = "", reason: Reason = "") -> None:
-        """End a fact. It stays in the history: to erase it, use forget."""
+        """End a fact but keep it in the history. To erase it, use forget."""
         from lamlam.kb import KnowledgeBase
 
         with KnowledgeBase.open(file) as facts:
@@ -76,104 +76,106 @@ def _register_changes(kb: typer.Typer) -> None:
     @kb.command()
     def alias(
         file: File,
-        name: Annotated[str, typer.Argument(help="Another name.")],
-        entity: Annotated[str | None, typer.Option(help="The entity that it names.")] = None,
-        relation: Annotated[str | None, typer.Option(help="The relation that it names.")] = None,
-        value: Annotated[str | None, typer.Option(help="The value that it is as well.")] = None,
+        name: Annotated[str, typer.Argument(help="The new name.")],
+        entity: Annotated[str | None, typer.Option(help="The entity it names.")] = None,
+        relation: Annotated[str | None, typer.Option(help="The relation it names.")] = None,
+        value: Annotated[str | None, typer.Option(help="The value it is equivalent to.")] = None,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Give an entity, a relation or a value another name."""
+        """Add an alias of an entity, a relation or a value."""
         from lamlam.kb import KnowledgeBase
 
         with KnowledgeBase.open(file) as facts:
             new = facts.alias(name, entity=entity, relation=relation, value=value, actor=actor, reason=reason)
-        typer.echo("The alias is added." if new else "The alias was known already.")
+        typer.echo("Alias added." if new else "The alias is already known.")
 
     @kb.command()
     def inverse(
         file: File,
         relation: Annotated[str, typer.Argument(help="A relation.")],
-        other: Annotated[str, typer.Argument(help="The one that says the same the other way round.")],
+        other: Annotated[str, typer.Argument(help="Its inverse.")],
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Declare two relations inverse, so that a fact is forgotten in both directions."""
+        """Declare two relations inverse: forgetting a fact then also forgets its inverse."""
         from lamlam.kb import KnowledgeBase
 
         with KnowledgeBase.open(file) as facts:
             new = facts.inverse(relation, other, actor=actor, reason=reason)
-        typer.echo("They are inverse now." if new else "They were known to be inverse.")
+        typer.echo("The relations are now inverse." if new else "The relations are already inverse.")
 
 
 def _register_revisions(kb: typer.Typer) -> None:
     @kb.command()
     def undo(
         file: File,
-        revision: Annotated[int, typer.Argument(help="Which one, as log shows it.")],
+        revision: Annotated[int, typer.Argument(help="The revision, as shown by log.")],
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Revert an edit, a retraction or another change, by a new revision. Forgetting cannot be undone."""
+        """Undo a revision, such as an edit or a merge, with a new one. Forgetting can't be undone."""
         from lamlam.kb import KnowledgeBase
 
         with KnowledgeBase.open(file) as facts:
             changed = facts.undo(revision, actor=actor, reason=reason)
-        typer.echo(f"Revision {revision} is undone: {changed:,} facts or names changed.")
+        typer.echo(f"Revision {revision} undone: {changed:,} facts or names changed.")
 
     @kb.command()
     def merge(
         file: File,
-        entity: Annotated[str, typer.Argument(help="The entity that is no other than")],
-        into: Annotated[str, typer.Option(help="this one, which gets its facts and its name.")],
+        entity: Annotated[str, typer.Argument(help="The duplicate entity.")],
+        into: Annotated[str, typer.Option(help="The entity that takes over its facts and names.")],
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Make two entities one."""
+        """Merge an entity into another."""
         from lamlam.kb import KnowledgeBase
 
         with KnowledgeBase.open(file) as facts:
             moved = facts.merge(entity, into=into, actor=actor, reason=reason)
-        typer.echo(f"{moved:,} facts are those of {into} now.")
+        typer.echo(f"Facts moved to {into}: {moved:,}.")
 
     @kb.command()
     def split(
         file: File,
-        entity: Annotated[str, typer.Argument(help="The entity that was merged into another.")],
+        entity: Annotated[str, typer.Argument(help="The merged entity.")],
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Take a merger back: the entity gets its own facts again, as they stand now."""
+        """Undo a merge: the entity gets its facts back, including later edits."""
         from lamlam.kb import KnowledgeBase
 
         with KnowledgeBase.open(file) as facts:
             moved = facts.split(entity, actor=actor, reason=reason)
-        typer.echo(f"{moved:,} facts are those of {entity} again.")
+        typer.echo(f"Facts moved back to {entity}: {moved:,}.")
 
 
 def _register_forget(kb: typer.Typer) -> None:
     @kb.command()
     def forget(
         file: File,
-        id: Annotated[int | None, typer.Option(help="One fact.")] = None,
-        entity: Annotated[str | None, typer.Option(help="All facts of this entity,")] = None,
-        relation: Annotated[str | None, typer.Option(help="in this relation,")] = None,
-        value: Annotated[str | None, typer.Option(help="of this value.")] = None,
-        source: Annotated[str | None, typer.Option(help="What this document, and no other, states.")] = None,
+        id: Annotated[int | None, typer.Option(help="The fact with this id.")] = None,
+        entity: Annotated[
+            str | None, typer.Option(help="Facts of this entity; narrow with --relation and --value.")
+        ] = None,
+        relation: Annotated[str | None, typer.Option(help="Facts in this relation.")] = None,
+        value: Annotated[str | None, typer.Option(help="Facts with this value.")] = None,
+        source: Annotated[str | None, typer.Option(help="Facts that only this document states.")] = None,
         include: Annotated[
             list[str] | None,
             typer.Option(
                 metavar="values|mentions|lookalikes|documents",
-                help="With an entity, also the facts of others that tell of it, as --dry-run lists them; repeatable.",
+                help="With --entity: also erase other entities' facts about it, as listed by --dry-run; repeatable.",
             ),
         ] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be erased.")] = False,
-        yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-        certificate: Annotated[Path | None, typer.Option(help="Write the certificate here, as JSON.")] = None,
+        yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
+        certificate: Annotated[Path | None, typer.Option(help="Write the certificate here (JSON).")] = None,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Erase facts for good, from FILE and its history, and search FILE for what is left of them."""
+        """Erase facts from FILE and its history for good, then search FILE for traces."""
         from lamlam.cli.kb_tables import print_certificate, print_closure
         from lamlam.kb import KnowledgeBase
 
@@ -200,7 +202,7 @@ def _source(document: str | None) -> "Source | None":
 
 @contextmanager
 def _written_to(path: Path | None) -> Iterator[Callable[[dict[str, Any]], object]]:
-    """What writes a certificate, if it is asked for: whether it can be written shows before anything is erased."""
+    """Yield a function that writes the certificate. An unwritable path fails before anything is erased."""
     from lamlam.files import atomic_write
 
     if path is None:

@@ -1,4 +1,4 @@
-"""The verbs of `lamlam kb` that fit the matching of relations to one's own data."""
+"""The `lamlam kb` commands that adapt relation matching to your data."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,23 +11,21 @@ __all__ = ["register"]
 
 
 def register(kb: typer.Typer) -> None:
-    rewordings = Annotated[
-        Path | None, typer.Option(help="A table of names of relations that mean the same, a meaning a line.")
-    ]
+    rewordings = Annotated[Path | None, typer.Option(help="Table of equivalent relation names, one meaning per line.")]
 
     @kb.command()
     def calibrate(
         file: File,
-        rate: Annotated[float, typer.Option(help="The share of what is not there that may be answered.")] = 0.03,
+        rate: Annotated[float, typer.Option(help="Maximum share of absent facts that may be answered.")] = 0.03,
         rewordings: rewordings = None,
-        matcher: Annotated[Path | None, typer.Option(help="A classifier of `train`, to be used from now on.")] = None,
-        entities: Annotated[int, typer.Option(min=1, help="How many entities to try.")] = 4_000,
-        seed: Annotated[int, typer.Option(help="Which ones.")] = 0,
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be kept.")] = False,
+        matcher: Annotated[Path | None, typer.Option(help="A classifier from `train` to use from now on.")] = None,
+        entities: Annotated[int, typer.Option(min=1, help="Number of entities to try.")] = 4_000,
+        seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the result; don't save it.")] = False,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Find, from FILE's own facts, from which likeness on a reworded relation is answered; keep it in FILE."""
+        """Set FILE's similarity threshold for reworded relations, based on its own facts."""
         from lamlam.cli.kb_tables import print_calibration
         from lamlam.kb import KnowledgeBase
 
@@ -40,14 +38,12 @@ def register(kb: typer.Typer) -> None:
 
     @kb.command()
     def train(
-        sources: Annotated[
-            list[Path], typer.Argument(metavar="FACTS...", help="Files of facts, as import reads them.")
-        ],
-        out: Annotated[Path, typer.Option(help="Where to write the classifier.")],
+        sources: Annotated[list[Path], typer.Argument(metavar="FACTS...", help="Fact files, as for import.")],
+        out: Annotated[Path, typer.Option(help="Output file for the classifier.")],
         rewordings: rewordings = None,
-        seed: Annotated[int, typer.Option(help="For the questions that are drawn.")] = 0,
+        seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     ) -> None:
-        """Train a classifier of relations on facts; `calibrate --matcher` puts it into a knowledge base."""
+        """Train a relation classifier on facts; `calibrate --matcher` installs it in a knowledge base."""
         from lamlam.kb import KnowledgeBase
         from lamlam.kb.files import import_file
         from lamlam.kb.matching.rewordings import read_rewordings

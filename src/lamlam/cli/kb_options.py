@@ -1,4 +1,4 @@
-"""What the verbs of `lamlam kb` share: their common options, and progress on standard error."""
+"""Options shared by the `lamlam kb` commands, and progress bars on standard error."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,16 +8,16 @@ import typer
 
 __all__ = ["Actor", "Allow", "File", "Reason", "bytes_read", "progress"]
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="The knowledge base: a file, or postgresql://…")]
-Actor = Annotated[str, typer.Option(help="Who does it, for the log.")]
+File = Annotated[str, typer.Argument(metavar="FILE", help="The knowledge base: a file or postgresql://…")]
+Actor = Annotated[str, typer.Option(help="Who made the change, for the log.")]
 Reason = Annotated[str, typer.Option(help="Why, for the log.")]
-Allow = Annotated[bool, typer.Option("--allow", help="Let in what was forgotten, too.")]
-_SHOWN = 200  # rows from one showing of the counter to the next
+Allow = Annotated[bool, typer.Option("--allow", help="Also accept forgotten facts.")]
+_SHOWN = 200  # rows between updates
 
 
 @contextmanager
 def progress(label: str) -> Iterator[Callable[..., None]]:
-    """A counter on standard error, and what makes it count: one, or as many as it is told."""
+    """Show a counter on standard error; yield the function that advances it."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -37,7 +37,7 @@ def progress(label: str) -> Iterator[Callable[..., None]]:
 
 @contextmanager
 def bytes_read(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, and what moves it: the bytes that are read, and all there are."""
+    """Show a bar on standard error; yield the function that takes the bytes read and their total."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 

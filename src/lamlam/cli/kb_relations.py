@@ -1,4 +1,4 @@
-"""`lamlam kb relations`: find names of relations that are one, and make them aliases once they are decided on."""
+"""`lamlam kb relations`: propose equivalent relation names, and apply the decisions as aliases."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,20 +14,20 @@ def register(kb: typer.Typer) -> None:
     @kb.command()
     def relations(
         file: File,
-        decisions: Annotated[Path, typer.Option(help="The file of decisions (JSON Lines), to be written or replayed.")],
+        decisions: Annotated[Path, typer.Option(help="The decision file (JSON Lines), written or replayed.")],
         apply: Annotated[
-            bool, typer.Option("--apply", help="Make what the file accepts aliases; a file that is there is replayed.")
+            bool, typer.Option("--apply", help="Turn accepted pairs into aliases; an existing file is replayed.")
         ] = False,
-        report: Annotated[Path | None, typer.Option(help="A page to review the decisions on, .html or .md.")] = None,
+        report: Annotated[Path | None, typer.Option(help="Write a review page, .html or .md.")] = None,
         encoder: Annotated[
-            str | None, typer.Option(help="A sentence encoder as further evidence: minilm, or a folder.")
+            str | None, typer.Option(help="A sentence encoder as extra evidence: minilm or a folder.")
         ] = None,
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Propose which names of relations in FILE are one, for people to decide on; --apply makes them aliases.
+        """Propose equivalent relation names in FILE for review; --apply turns accepted pairs into aliases.
 
-        What the file of decisions holds already stays as it is, and only other pairs are added.
+        Existing decisions are kept; only new pairs are added.
         """
         from lamlam.kb import KnowledgeBase
         from lamlam.kb.folding.decisions import apply_decisions, merged, read_decisions, write_decisions
@@ -43,14 +43,14 @@ def register(kb: typer.Typer) -> None:
                     found = propose(facts.statements, matcher=facts.matcher(), encoder=near, seen=seen)
                 decided = merged(decided, found.foldings)
                 write_decisions(decided, decisions)
-                typer.echo(f"{found.names:,} names were read and {found.compared:,} pairs compared.")
+                typer.echo(f"{found.names:,} names read, {found.compared:,} pairs compared.")
             told = [sum(each.decision == kind for each in decided) for kind in ("accept", "pending", "reject")]
-            typer.echo("{:,} pairs are accepted, {:,} pending, {:,} rejected in {}.".format(*told, decisions))
+            typer.echo("{:,} pairs accepted, {:,} pending, {:,} rejected in {}.".format(*told, decisions))
             if report is not None:
                 write_folding_report(decided, report)
             if apply:
                 done = apply_decisions(facts, decided, actor=actor, reason=reason)
                 typer.echo(
-                    f"{done.added:,} aliases are added, {done.known:,} were known; "
-                    f"{done.absent:,} pairs concern relations that are not here."
+                    f"{done.added:,} aliases added, {done.known:,} already known; "
+                    f"{done.absent:,} pairs skipped: no such relations."
                 )

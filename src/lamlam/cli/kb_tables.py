@@ -1,4 +1,4 @@
-"""What `lamlam kb` prints. Names and values are shown as they are: no markup, and no control characters."""
+"""What `lamlam kb` prints. Names and values are printed as plain text, with control characters escaped."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -29,28 +29,28 @@ _PLACES = 3
 
 
 def print_import(report: "ImportReport") -> None:
-    """The counts of an import, and the first of the rows that were refused, or passed over."""
+    """Print the counts of an import and the first refused or skipped rows."""
     refused = len(report.refused)
-    counts = {"added": report.added, "known already": report.known, "refused, as they were forgotten": refused}
-    counts |= {"let in, though they were forgotten": report.allowed} if report.allowed else {}
-    counts |= {"bad rows, passed over": report.skipped} if report.skipped else {}
-    counts |= {f"left out: {kind}": count for kind, count in report.ignored.items()}
+    counts = {"added": report.added, "already known": report.known, "refused: forgotten": refused}
+    counts |= {"added though forgotten": report.allowed} if report.allowed else {}
+    counts |= {"bad rows skipped": report.skipped} if report.skipped else {}
+    counts |= {f"skipped: {kind}": count for kind, count in report.ignored.items()}
     Console().print(_counts(counts, "Facts imported"))
     if refused:
         rows = [(fact.entity, fact.relation, fact.value) for fact in report.refused[:_SHOWN]]
         Console().print(_table(("entity", "relation", "value"), rows, _some("Refused", refused)))
     if report.skipped:
-        Console().print(_plain("Bad rows, passed over" + (", the first:" if report.skipped > len(report.bad) else ":")))
+        Console().print(_plain("Bad rows skipped" + (", the first:" if report.skipped > len(report.bad) else ":")))
         for error in report.bad:
             Console().print(_plain(str(error)), soft_wrap=True)
     if report.namesakes:
-        told = "These were born, or died, at two times: they may be several of one name, which are one entity now"
+        told = "Entities with two birth or death dates: possibly namesakes, now a single entity"
         names = [(each.entity, each.relation, "; ".join(each.values)) for each in report.namesakes[:_SHOWN]]
         Console().print(_table(("entity", "relation", "values"), names, _some(told, len(report.namesakes))))
 
 
 def print_stats(stats: "Stats", digest: str | None = None) -> None:
-    """Counts, and the digest of the content where it was asked for."""
+    """Print counts, and the content digest if given."""
     counts = {
         "facts": stats.facts,
         "past facts": stats.past,
@@ -63,7 +63,7 @@ def print_stats(stats: "Stats", digest: str | None = None) -> None:
         "tombstones": stats.tombstones,
         "bytes": stats.bytes,
     }
-    Console().print(_counts(counts, "What it holds"))
+    Console().print(_counts(counts, "Contents"))
     if stats.frequent:
         Console().print(_counts(dict(stats.frequent), "Most frequent relations"))
     if digest is not None:
@@ -71,7 +71,7 @@ def print_stats(stats: "Stats", digest: str | None = None) -> None:
 
 
 def print_resolution(found: "Resolution") -> None:
-    """A lookup's status and score, and its facts or candidates."""
+    """Print a lookup's status and score, and its facts or candidates."""
     score = f", score {found.score:g}" if found.facts else ""
     Console().print(f"{found.status}{score}", highlight=False)
     if found.facts:
@@ -81,7 +81,7 @@ def print_resolution(found: "Resolution") -> None:
 
 
 def print_facts(facts: Sequence["Fact"], title: str) -> None:
-    """Facts with their ids, revisions and sources; the first ones of many."""
+    """Print the first facts, with ids, revisions and sources."""
     rows = [
         (
             str(fact.id),
@@ -98,7 +98,7 @@ def print_facts(facts: Sequence["Fact"], title: str) -> None:
 
 
 def print_log(revisions: Iterable["Revision"]) -> None:
-    """One row for each write."""
+    """Print one row per revision."""
     rows = [
         (
             str(each.id),
@@ -112,14 +112,14 @@ def print_log(revisions: Iterable["Revision"]) -> None:
         for each in revisions
     ]
     headings = ("revision", "time (UTC)", "action", "actor", "reason", "began", "ended")
-    Console().print(_table(headings, rows, "Writes"))
+    Console().print(_table(headings, rows, "Revisions"))
 
 
 def print_closure(kb: "KnowledgeBase", certificate: "Certificate") -> None:
-    """What a forgetting would erase, and the facts that stay but tell of it, and why each."""
+    """Print the facts that would be erased and the related facts that would stay, each with the reason."""
     reasons = dict(zip(certificate.facts, certificate.reasons, strict=True))
     reasons |= dict(zip(certificate.related, certificate.related_reasons, strict=True))
-    groups = {"To be erased": certificate.facts, "Not erased, though it tells of what is": certificate.related}
+    groups = {"To be erased": certificate.facts, "Related facts that stay": certificate.related}
     for title, numbers in groups.items():
         shown = [kb.fact(number) for number in numbers[:_SHOWN]]
         rows = [
@@ -132,27 +132,27 @@ def print_closure(kb: "KnowledgeBase", certificate: "Certificate") -> None:
 
 
 def print_certificate(certificate: "Certificate") -> None:
-    """What went, and whether anything of it was found in the files."""
+    """Print what was erased, and what the search of the files found."""
     title = "Would be erased" if certificate.dry_run else f"Erased in revision {certificate.revision}"
     counts = {name: count for name, count in certificate.erased.items() if count or name == "fact"}
     Console().print(_counts(counts, title))
     if certificate.left:
-        Console().print(_counts(certificate.left, "Facts left, though they tell of what is erased"))
+        Console().print(_counts(certificate.left, "Related facts that stay"))
     if found := certificate.scan:
-        told = f"{found.searched:,} erased strings were searched for in {', '.join(found.files)}: "
-        left = f"{found.left_over:,} are left over" if found.left_over else "none is left over"
-        shared = f"; {found.shared:,} stand in what remains" if found.shared else ""
+        told = f"Searched {', '.join(found.files)} for {found.searched:,} erased strings: "
+        left = f"{found.left_over:,} left" if found.left_over else "none left"
+        shared = f"; {found.shared:,} still used by remaining rows" if found.shared else ""
         unsearched = f"; not searched: {', '.join(found.unsearched)}" if found.unsearched else ""
         Console().print(_plain(told + left + shared + unsearched + "."), soft_wrap=True)
 
 
 def print_calibration(found: "Calibration", kept: bool) -> None:
-    """The threshold, and what it comes to on the entities that it was not chosen on."""
-    told = [(f"not there: {kind}", "answered", *counts) for kind, counts in sorted(found.answered.items())]
-    told += [(f"there: {kind}", "answered rightly", *counts) for kind, counts in sorted(found.right.items())]
+    """Print the threshold and its accuracy on held-out entities."""
+    told = [(f"absent: {kind}", "answered", *counts) for kind, counts in sorted(found.answered.items())]
+    told += [(f"present: {kind}", "answered correctly", *counts) for kind, counts in sorted(found.right.items())]
     rows = [(asked, what, f"{hits:,} of {n:,}", f"{hits / n:.1%}") for asked, what, hits, n in told]
-    Console().print(_table(("question", "counted", "number", "share"), rows, "On entities held out"))
-    state = f"kept; {found.pairs:,} pairs of relations were seen often enough to tell" if kept else "not kept"
+    Console().print(_table(("question", "counted", "number", "share"), rows, "Held-out entities"))
+    state = f"saved; {found.pairs:,} relation pairs seen often enough to compare" if kept else "not saved"
     Console().print(f"relation threshold {found.settings.relation:g}, {state}", highlight=False, soft_wrap=True)
 
 
@@ -176,11 +176,11 @@ def _some(title: str, number: int) -> str:
 
 
 def places(sources: Sequence["Source"]) -> str:
-    """Where a fact was read: the first few places of many, and how many more there are."""
+    """Format a fact's first few sources, and how many more there are."""
     first = ", ".join(str(source) for source in sources[:_PLACES])
     return first + (f" and {len(sources) - _PLACES:,} more" if len(sources) > _PLACES else "")
 
 
 def _plain(text: str) -> Text:
-    """Text that cannot steer a terminal: what is not printable is shown as an escape."""
+    """Return text that can't control the terminal: unprintable characters are escaped."""
     return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
