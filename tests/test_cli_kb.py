@@ -105,7 +105,7 @@ def test_facts_are_added_edited_and_ended(file: Path) -> None:
 
 def test_revisions_are_undone_and_entities_merged_and_split(file: Path) -> None:
     _done("retract", file, 2)
-    assert _done("undo", file, 2, "--reason", "a slip").startswith("Revision 2 is undone: 1 fact")
+    assert _done("undo", file, 2, "--reason", "a slip").startswith("Revision 2 undone. Facts and names changed: 1")
     assert "physics" in _done("lookup", file, "Marie Curie", "Field")
     _done("add", file, "Maria Sklodowska", "Prize", "Nobel")
     assert _done("merge", file, "Maria Sklodowska", "--into", "Marie Curie") == "Facts moved to Marie Curie: 1."
@@ -151,7 +151,7 @@ def test_bad_rows_are_passed_over_and_told_where_asked_to(file: Path, tmp_path: 
     assert "added │ 1" in told
     assert "bad rows skipped │ 1" in told
     assert "a.csv:3: has 2 fields, not 3" in told
-    assert "left out: texts in other languages │ 1" in told
+    assert "skipped: texts in other languages │ 1" in told
     assert "added │ 1" in _done("import", file, folder / "b.nt", "--language", "de")
     assert "stop or skip" in str(_call("import", file, folder, "--on-error", "shrug").exception)
 

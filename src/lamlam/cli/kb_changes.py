@@ -119,7 +119,7 @@ def _register_revisions(kb: typer.Typer) -> None:
 
         with KnowledgeBase.open(file) as facts:
             changed = facts.undo(revision, actor=actor, reason=reason)
-        typer.echo(f"Revision {revision} undone: {changed:,} facts or names changed.")
+        typer.echo(f"Revision {revision} undone. Facts and names changed: {changed:,}.")
 
     @kb.command()
     def merge(
