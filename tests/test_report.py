@@ -245,7 +245,7 @@ def test_what_was_measured_besides_is_drawn_and_listed(run: Path) -> None:
     for name in ("offloading", "audit", "counterfact", "tofu", "language"):
         assert f'<figure id="{name}"' in page
     assert "What the weights learn about values" in page
-    assert "left out" in page
+    assert "skipped" in page
     assert "<script" not in page
 
 

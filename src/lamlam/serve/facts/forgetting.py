@@ -63,7 +63,7 @@ async def show_certificate(revision: Number, state: StateOf, _: Reader) -> JSONR
     """Download the certificate of a revision."""
     certificate = await state.knowledge.read(lambda kb: kb.certificate(revision))
     if certificate is None:
-        raise Fault(404, f"revision {revision} has no certificate")
+        raise Fault(404, f"there is no certificate for revision {revision}")
     name = f"certificate-{revision}.json"
     return JSONResponse(certificate, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 

@@ -57,5 +57,5 @@ async def undo_revision(revision: Number, state: StateOf, actor: Editor, asked: 
 def _entry(kb: KnowledgeBase, revision: int) -> LogEntry:
     found = kb.log_page(revision + 1, 1)
     if not found or found[0].id != revision:
-        raise Fault(404, f"no revision {revision}")
+        raise Fault(404, f"there is no revision {revision}")
     return LogEntry.model_validate(found[0], from_attributes=True)

@@ -76,7 +76,7 @@ async def look_up(
 
     def ask(kb: KnowledgeBase) -> Resolution:
         if revision is not None and revision > kb.revision:
-            raise Fault(404, f"no revision {revision}", field="revision")
+            raise Fault(404, f"there is no revision {revision}", field="revision")
         found = (kb if revision is None else kb.at(revision)).lookup(entity, relation)
         return Resolution(
             entity=found.entity,

@@ -171,7 +171,7 @@ function closureView({ certificate, facts, related }) {
       make(
         "summary",
         {},
-        `${plural(certificate.related.length, "fact")} related to it would stay`,
+        `${plural(certificate.related.length, "related fact")} would stay`,
       ),
       make("ul", { class: "facts" }, related.map(line)),
     ),
