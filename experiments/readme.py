@@ -12,22 +12,22 @@ from lamlam.files import atomic_write
 ROOT = Path(__file__).parents[1]
 _SIZES = {
     "import_seconds": "import, seconds",
-    "facts_imported_a_second": "facts imported a second",
-    "import_peak_MB": "memory of the import, MB",
-    "GB_on_disk": "on disk, GB",
-    "opening_ms": "opening, ms",
+    "facts_imported_a_second": "facts imported per second",
+    "import_peak_MB": "peak memory of the import, MB",
+    "GB_on_disk": "size on disk, GB",
+    "opening_ms": "time to open, ms",
     "lookup_median_us": "exact lookup, median, µs",
     "lookup_p99_ms": "exact lookup, 99th percentile, ms",
-    "lookups_a_second_64_at_once": "lookups a second, 64 at once",
-    "fuzzy_median_ms": "lookup of a misspelt name, median, ms",
-    "forget_visible_ms": "forgetting: gone from lookups, ms",
-    "forget_erased_seconds": "forgetting: gone from the file and searched for, seconds",
+    "lookups_a_second_64_at_once": "lookups per second, 64 at once",
+    "fuzzy_median_ms": "misspelled-name lookup, median, ms",
+    "forget_visible_ms": "forgetting: time until lookups no longer find it, ms",
+    "forget_erased_seconds": "forgetting: time until the file is erased and searched, seconds",
 }
 _QUESTIONS = {
-    "as_written": "names as written: right",
-    "perturbed": "misspelt or rearranged names: right",
+    "as_written": "exact names: right",
+    "perturbed": "misspelled or rearranged names: right",
     "reworded": "reworded relations: right",
-    "absent": "facts that are not there, or were deleted: answered, which is wrong",
+    "absent": "absent or deleted facts: answered (wrong)",
 }
 SPEED = ROOT / "docs/results/speed.md"
 BEGIN, END = "<!-- figures:begin -->\n", "<!-- figures:end -->"
@@ -43,32 +43,32 @@ def main() -> None:
 
 
 def with_figures(text: str) -> str:
-    """The README with the table of claims that the result files give."""
+    """Return the README with its table of claims rebuilt from the result files."""
     before, rest = text.split(BEGIN)
     return before + BEGIN + claims() + END + rest.split(END)[1]
 
 
 def speed() -> str:
     """The page of speeds and sizes."""
-    head = ["# Speed and sizes", "", "As `make bench` measured them, on a shared machine with two cores.", ""]
+    head = ["# Speed and sizes", "", "Measured by `make bench` on a shared two-core machine.", ""]
     return "\n".join([*head, *_knowledge_base(), "", *_engine(), ""])
 
 
 def claims() -> str:
-    """Each claim of the paper, its own figure, ours, and whether ours shows it."""
+    """Each claim of the paper with its figure, ours, and whether ours supports it."""
     demo, webnlg, evidence, full, conversion = (
         _result(name) for name in ("demo", "webnlg", "evidence", "full-size", "conversion")
     )
     rows = [*_invented(demo, evidence["lmlm"], evidence["standard"], full["lmlm"]), *_real(webnlg)]
     rows += _converted(conversion) if conversion else []
-    table = ["| claim | the paper | LamLam | measured on | |", "|---|---|---|---|---|"]
+    table = ["| claim | the paper | LamLam | measured on | result |", "|---|---|---|---|---|"]
     return "\n".join([*table, *(f"| {' | '.join(row)} |" for row in rows), "", LEGEND, ""])
 
 
 Row = tuple[str, str, str, str, str]
 LEGEND = """\
-Arrows lead from the standard model to the LMLM. *Invented*: the demo's world, models of 2.2M parameters. *Converted*:
-the adapter above. [All results](docs/results/README.md), with seeds, counts and intervals; most are of one seed."""
+Arrows go from the standard model to the LMLM. *Invented*: the demo's world, models of 2.2M parameters. Most results
+come from a single seed; [all results](docs/results/README.md) lists seeds, counts and intervals."""
 _INVENTED = "[invented](docs/results/demo.json)"
 _EVIDENCE = "[invented](docs/results/evidence.json)"
 
@@ -81,42 +81,42 @@ def _invented(demo: dict[str, Any], lmlm: dict[str, Any], standard: dict[str, An
     quality = lmlm["tofu"]["figures"]["forget_quality"]["forget"]
     return [
         (
-            "perplexity falls (dynamic / normalized)",
+            "lower perplexity (dynamic / normalized)",
             "14.1 → 12.2 / 8.5",
             f"{theirs['perplexity']:.1f} → {bits['dynamic']:.1f} / {bits['normalized']:.1f}",
             _INVENTED,
             "shown",
         ),
         (
-            "more facts right: entities never trained on",
+            "factual accuracy, entities never trained on",
             "",
             f"{_percent(theirs['unseen'])} → {_percent(ours['unseen'])}",
             _INVENTED,
             "shown",
         ),
         (
-            "facts aren't in the weights: lookups off",
+            "factual accuracy without lookups",
             "FActScore −19 points",
             _percent(ours["db_off"]),
             _INVENTED,
             "shown",
         ),
         (
-            "more offloading, lower perplexity: 0 → 100%",
+            "perplexity with 0% → 100% of facts offloaded",
             "yes",
             f"{none:.1f} → {every:.1f}",
             "[invented](docs/results/full-size.json)",
             "shown",
         ),
         (
-            "edits take effect; the rest stays",
+            "edits: success; locality",
             "",
             f"{edit['success']:.0%}; {edit['locality']:.0%}",
             _INVENTED,
             "shown",
         ),
         (
-            "forgetting: still said / wrong answers / others lost",
+            "forgetting: survival / wrong answers / collateral",
             "",
             " / ".join(f"{forget[key]:.0%}" for key in ("survival", "wrong_answer", "collateral")),
             _INVENTED,
@@ -145,13 +145,13 @@ def _invented(demo: dict[str, Any], lmlm: dict[str, Any], standard: dict[str, An
             "not shown",
         ),
         (
-            "language stays: BLiMP",
+            "grammar: BLiMP",
             "parity",
             f"{standard['blimp']['figures']['text']:.1%} → {lmlm['blimp']['figures']['text']:.1%}",
             _EVIDENCE,
             "both near chance",
         ),
-        ("TOFU: forget quality by deleting rows", "p > 0.05", f"p = {quality:.1e}", _EVIDENCE, "not shown"),
+        ("TOFU: forget quality after deleting rows", "p > 0.05", f"p = {quality:.1e}", _EVIDENCE, "not shown"),
     ]
 
 
@@ -169,7 +169,7 @@ def _real(webnlg: dict[str, Any]) -> list[Row]:
     resolution = _benchmark("resolution")["figures"]
     return [
         (
-            "perplexity and facts, subjects never read of",
+            "perplexity; factual accuracy, unseen subjects",
             "",
             f"{standard['perplexity']['normalized']:.0f} → {lmlm['perplexity']['normalized']:.0f};"
             f" {standard['completion']:.0%} → {lmlm['completion']:.0%}",
@@ -177,14 +177,14 @@ def _real(webnlg: dict[str, Any]) -> list[Row]:
             "shown",
         ),
         (
-            "lookups of absent facts that are answered all the same",
+            "absent facts answered anyway",
             f"{resolution['paper_absent']:.0%} (its retriever)",
             f"{resolution['ours_absent']:.1%}",
             "[real facts](docs/results/resolution.md)",
-            "honest misses",
+            "better",
         ),
         (
-            "reworded relations that are found",
+            "reworded relations resolved",
             f"{resolution['paper_reworded']:.0%} (its retriever)",
             f"{resolution['ours_reworded']:.0%}",
             "[real facts](docs/results/resolution.md)",
@@ -201,7 +201,7 @@ def _result(name: str) -> dict[str, Any]:
 
 def _knowledge_base() -> list[str]:
     """Sizes, speeds and what lookups find, each with its aim where it has one."""
-    head = "The knowledge base (`make bench`; one shared machine with two cores, so that times are rough):"
+    head = "The knowledge base (times are rough, since the machine was shared):"
     five, full, resolution = (_benchmark(name) for name in ("knowledge-base", "full-size", "resolution"))
     rows = ["| | 5 million facts | the paper's 54.6 million | aim |", "|---|---|---|---|"]
     for figure, told in _SIZES.items():
@@ -215,7 +215,7 @@ def _knowledge_base() -> list[str]:
         aim = resolution["aims"][f"ours_{kind}"].split()
         asked.append(f"| {told} | {' | '.join(shares)} | {aim[0]} {float(aim[1]):.0%} |")
     speed = resolution["figures"]["speed"]
-    asked.append(f"| a lookup of names as written, median | {speed['ours_us']} µs | {speed['paper_ms']} ms | |")
+    asked.append(f"| lookup by exact name, median | {speed['ours_us']} µs | {speed['paper_ms']} ms | |")
     return [
         head,
         "",
@@ -223,12 +223,12 @@ def _knowledge_base() -> list[str]:
         "",
         *asked,
         "",
-        "What was asked, and what fails: [resolution](resolution.md).",
+        "[resolution.md](resolution.md) describes the queries and the failures.",
     ]
 
 
 def _engine() -> list[str]:
-    """How fast the engine writes, beside prefilling anew and beside no lookups; as `make bench` measured it."""
+    """Decoding speed, compared with prefilling again and with no lookups."""
     dense, sparse = _benchmark("engine"), _benchmark("engine-sparse")
     models = {"demo": "the demo's model", "135m_float32": "135M, float32", "135m_bfloat16": "135M, bfloat16"}
     there = [model for model in models if model in dense["figures"]]
@@ -237,20 +237,20 @@ def _engine() -> list[str]:
         "|---" * (len(there) + 2) + "|",
     ]
     for found, figure, told in (
-        (dense, "reprefill.times_for_1_prompt", "times as fast as prefilling anew at each call: 1 prompt"),
+        (dense, "reprefill.times_for_1_prompt", "speedup over prefilling again at each call: 1 prompt"),
         (dense, "reprefill.times_for_32_prompts", "the same, 32 prompts"),
         (dense, "reprefill.times_for_1_prompt_compiled", "the same, compiled: 1 prompt"),
         (dense, "reprefill.times_for_32_prompts_compiled", "compiled, 32 prompts"),
-        (dense, "lookups.ratio_batch_1", "speed with lookups to speed without, a call for every fact: batch 1"),
+        (dense, "lookups.ratio_batch_1", "speed with lookups relative to without, a call per fact: batch 1"),
         (dense, "lookups.ratio_batch_16", "the same, batch 16"),
-        (sparse, "lookups.ratio_batch_1", "speed with lookups to speed without, a call for every fourth fact: batch 1"),
+        (sparse, "lookups.ratio_batch_1", "speed with lookups relative to without, a call per four facts: batch 1"),
         (sparse, "lookups.ratio_batch_16", "the same, batch 16"),
-        (dense, "share_outside_the_model_batch_16", "share of time outside of the model, batch 16"),
+        (dense, "share_outside_the_model_batch_16", "share of time outside the model, batch 16"),
     ):
         cells = [_nested(found.get("figures", {}), f"{model}.{figure}") for model in there]
         aim = next((found["aims"][f"{m}.{figure}"] for m in there if f"{m}.{figure}" in found.get("aims", {})), "")
         rows.append(f"| {told} | {' | '.join(cells)} | {aim} |")
-    return ["The engine (processor time of one core; texts steered, as `benchmarks/engine.py` says):", "", *rows]
+    return ["The engine (CPU time of one core; `benchmarks/engine.py` explains how texts are steered):", "", *rows]
 
 
 def _nested(figures: dict[str, Any], path: str) -> str:

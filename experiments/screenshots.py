@@ -47,7 +47,7 @@ def take_all(browser: Browser, start: str, value: str, out: Path) -> None:
         take(page, out / "facts.png")
         ask_to_forget(page, -1)  # the corrected one, which takes its past along
         take(page, out / "forget.png")
-        page.get_by_role("button", name="Keep it").click()
+        page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
         ask_to_forget(page, 0)
         page.locator("dialog .danger").click()
         page.locator(".seal").wait_for()
@@ -71,8 +71,8 @@ def opened(browser: Browser, start: str) -> Iterator[Page]:
 def correct(page: Page, value: str) -> None:
     panel = page.locator("aside")
     panel.get_by_role("button", name="Correct").first.click()
-    panel.get_by_label("The right value").fill(value)
-    panel.get_by_label("Why").fill("the register says so")
+    panel.get_by_label("Correct value").fill(value)
+    panel.get_by_label("Reason").fill("the register says so")
     panel.get_by_role("button", name="Save").click()
     panel.locator(".value", has_text=value).wait_for()
 

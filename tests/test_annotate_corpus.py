@@ -401,7 +401,7 @@ def run(app: typer.Typer, *words: object) -> str:
 def test_the_command_prints_counts_and_reasons(app: typer.Typer, tmp_path: Path, plain: Path, facts: Path) -> None:
     out = tmp_path / "o.jsonl"
     told = run(app, plain, "--with", "align", "--facts", facts, "--out", out, "--kb", tmp_path / "kb.sqlite")
-    for part in ("3 documents", "calls", "value not found", "before entity", "new in the knowledge base"):
+    for part in ("3 documents", "calls", "value not found", "before entity", "facts added to the knowledge base"):
         assert part in told
     assert len(list(read_documents(out))) == 3
 

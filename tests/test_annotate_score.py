@@ -333,4 +333,4 @@ def test_the_command_prints_a_table_and_writes_the_figures(
 def test_a_part_that_annotators_learn_from_comes_with_a_warning(
     app: typer.Typer, files: tuple[Path, Path], part: str
 ) -> None:
-    assert "these figures are no result" in run(app, "--gold", files[0], "--pred", files[1], "--split", part)
+    assert "don't report these figures" in run(app, "--gold", files[0], "--pred", files[1], "--split", part)

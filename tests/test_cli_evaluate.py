@@ -101,7 +101,7 @@ def test_an_arm_for_which_no_task_was_asked_has_no_results_and_is_no_fault(run: 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--task", "everything"], "no task 'everything'"),
+        (["--task", "everything"], "unknown task 'everything'"),
         (["--kb", "gone.sqlite"], "gone.sqlite"),
         (["--corpus", "gone"], "gone"),
         (["--entities", "some"], "field 'entities'"),

@@ -127,15 +127,15 @@ def test_a_server_writes_with_the_tokenizer_of_a_run(run: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("arguments", "stdin", "reason"),
     [
-        ([], None, "give prompts"),
-        (["x", "--jsonl", "-"], "", "give prompts"),
+        ([], None, "give either prompts"),
+        (["x", "--jsonl", "-"], "", "give either prompts"),
         (["--jsonl", "-"], '{"prompt": "a"}\n{"promp', "standard input:2"),
         (["--jsonl", "-"], '{"text": "a"}\n', "field 'prompt'"),
         (["x", "--entities", "all"], None, "field 'entities'"),
         (["x", "--top-k", "3"], None, "temperature above 0"),
         (["x", "--temperature", "nan"], None, "field 'temperature'"),
         (["x", "--kb", "nowhere.sqlite"], None, "nowhere.sqlite"),
-        (["x", "--model", "small"], None, "give --server too"),
+        (["x", "--model", "small"], None, "needs --server"),
         (["x", "--server", "localhost:8000"], None, "must begin with http"),
         (["word " * 300], None, "leave no room in the model's context of 200"),
     ],

@@ -85,18 +85,18 @@ def test_json_lines_go_in_and_out(file: Path, tmp_path: Path) -> None:
 
 
 def test_facts_are_added_edited_and_ended(file: Path) -> None:
-    assert _done("add", file, "Ada", "Field", "logic", "--source", "doc-9") == "The fact is added."
-    assert _done("add", file, "Ada", "Field", "logic") == "The fact was known already."
+    assert _done("add", file, "Ada", "Field", "logic", "--source", "doc-9") == "Fact added."
+    assert _done("add", file, "Ada", "Field", "logic") == "The fact is already known."
     told = _done("edit", file, 3, "poetry", "--actor", "me", "--reason", "a poet")
     assert "logic" in told
     assert "poetry" in told
     assert _done("retract", file, 4) == "Fact 4 ended with revision 5."
-    assert _done("alias", file, "Countess", "--entity", "Ada") == "The alias is added."
+    assert _done("alias", file, "Countess", "--entity", "Ada") == "Alias added."
     assert "logic" in _done("lookup", file, "Ada", "Field", "--at", 2)
     told = _done("log", file)
     assert "edit" in told
     assert "a poet" in told
-    assert _done("verify", file).endswith("is sound.")
+    assert _done("verify", file).endswith("is intact.")
     told = _done("stats", file)
     assert "past facts │ 2" in told
     with KnowledgeBase.open(file) as kb:
@@ -105,21 +105,21 @@ def test_facts_are_added_edited_and_ended(file: Path) -> None:
 
 def test_revisions_are_undone_and_entities_merged_and_split(file: Path) -> None:
     _done("retract", file, 2)
-    assert _done("undo", file, 2, "--reason", "a slip").startswith("Revision 2 is undone: 1 fact")
+    assert _done("undo", file, 2, "--reason", "a slip").startswith("Revision 2 undone. Facts and names changed: 1")
     assert "physics" in _done("lookup", file, "Marie Curie", "Field")
     _done("add", file, "Maria Sklodowska", "Prize", "Nobel")
-    assert _done("merge", file, "Maria Sklodowska", "--into", "Marie Curie") == "1 facts are those of Marie Curie now."
+    assert _done("merge", file, "Maria Sklodowska", "--into", "Marie Curie") == "Facts moved to Marie Curie: 1."
     assert _done("lookup", file, "Maria Sklodowska", "Field").startswith("alias")
-    assert _done("split", file, "Maria Sklodowska") == "1 facts are those of Maria Sklodowska again."
-    assert _done("alias", file, "Nobel Prize", "--value", "Nobel") == "The alias is added."
-    assert _done("inverse", file, "Field", "Prize") == "They are inverse now."
-    assert _done("verify", file).endswith("is sound.")
+    assert _done("split", file, "Maria Sklodowska") == "Facts moved back to Maria Sklodowska: 1."
+    assert _done("alias", file, "Nobel Prize", "--value", "Nobel") == "Alias added."
+    assert _done("inverse", file, "Field", "Prize") == "The relations are now inverse."
+    assert _done("verify", file).endswith("is intact.")
 
 
 def test_what_was_forgotten_comes_back_only_with_allow(file: Path) -> None:
     told = _done("forget", file, "--id", 2, "--yes")
     assert "Erased in revision 2" in told
-    assert _done("add", file, "Marie Curie", "Field", "physics", "--allow") == "The fact is added."
+    assert _done("add", file, "Marie Curie", "Field", "physics", "--allow") == "Fact added."
 
 
 def test_facts_go_out_and_come_in_elsewhere(file: Path, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_bad_rows_are_passed_over_and_told_where_asked_to(file: Path, tmp_path: 
 def test_namesakes_that_were_merged_are_named(file: Path, tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("entity,relation,value\nJohn Smith,Born,1950\nJohn Smith,Born,1970\n")
     told = _done("import", file, tmp_path / "people.csv")
-    assert "may be several of one name" in told
+    assert "Possibly namesakes" in told
     assert "John Smith" in told
 
 
@@ -197,7 +197,7 @@ def test_forgetting_a_person_lists_what_tells_of_them_and_includes_it(file: Path
     assert "Not erased, though it reveals what is" in listed
     assert "names it as its value" in " ".join(listed.replace("│", " ").split())
     told = _done("forget", file, "--entity", "Marie Curie", "--include", "values", "--yes")
-    assert "tell of" not in told
+    assert "Related facts that stay" not in told
     assert _done("lookup", file, "Sorbonne", "Professor") == "forgotten"
     refused = _call("forget", file, "--entity", "Ada", "--include", "all", "--yes")
     assert "unknown kind 'all'" in str(refused.exception)
@@ -261,17 +261,17 @@ def test_every_verb_takes_the_address_of_a_server(
     url, out = make_place("postgres").address, tmp_path / "facts.jsonl"
     assert "rows were copied" in _done("copy", file, url)
     assert "Warsaw" in _done("lookup", url, "marie curie", "Place of Birth")
-    assert _done("add", url, "Ada", "Field", "logic") == "The fact is added."
+    assert _done("add", url, "Ada", "Field", "logic") == "Fact added."
     _done("edit", url, 3, "poetry")
     _done("retract", url, 4)
     _done("alias", url, "Countess", "--entity", "Ada")
     _done("export", url, out)
-    assert "known already │ 2" in _done("import", url, out)
+    assert "already known │ 2" in _done("import", url, out)
     told = _done("forget", url, "--entity", "Ada", "--yes")
     assert "nothing is left over; not searched: write-ahead log." in told
     assert "add" in _done("log", url)
     assert "facts │ 2" in _done("stats", url)
-    assert _done("verify", url).endswith("is sound.")
+    assert _done("verify", url).endswith("is intact.")
     _done("copy", url, tmp_path / "back.sqlite")
     assert _done("lookup", tmp_path / "back.sqlite", "Ada", "Field") == "forgotten"
 

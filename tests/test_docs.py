@@ -208,7 +208,7 @@ def test_the_snippets_of_the_readme_run(
 def test_the_readmes_knowledge_base_does_what_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lamlam.cli.app import app
 
-    section = README[README.index("## The knowledge base by itself") : README.index("## Commands")]
+    section = README[README.index("## The knowledge base without a model") : README.index("## Commands")]
     (facts,), (commands,) = blocks(section, "json"), blocks(section, "sh")
     (tmp_path / "facts.jsonl").write_text(facts, encoding="utf-8")
     monkeypatch.chdir(tmp_path)

@@ -115,7 +115,7 @@ def open_page(browser: Browser, server: Served) -> Iterator[Opener]:
 
 
 def ask(page: Page, prompt: str = ADA) -> None:
-    page.get_by_label("Begin a text").fill(prompt)
+    page.get_by_label("Start a text").fill(prompt)
     page.get_by_role("button", name="Write", exact=True).click()
     written(page)
 
@@ -126,9 +126,9 @@ def written(page: Page) -> None:
 
 
 def give_token(page: Page, token: str) -> None:
-    dialog = page.get_by_role("dialog", name="A token is needed")
+    dialog = page.get_by_role("dialog", name="Token required")
     dialog.get_by_label("Token").fill(token)
-    dialog.get_by_role("button", name="Use it").click()
+    dialog.get_by_role("button", name="Use token").click()
     expect(dialog).to_be_hidden()
 
 
@@ -148,12 +148,12 @@ def test_from_the_first_question_to_the_certificate(open_page: Opener, server: S
     expect(aside.get_by_role("heading", name="Birth Place of Ada Lovelace")).to_be_focused()
     expect(aside.locator("blockquote mark")).to_have_text("London")
     expect(aside.locator("blockquote")).to_have_text(PASSAGE)
-    expect(aside).to_contain_text("To correct and retract takes an editor's token.")
+    expect(aside).to_contain_text("Correcting and retracting require an editor's token.")
 
     aside.get_by_role("button", name="Correct").click()
-    aside.get_by_label("The right value").fill("Marylebone")
-    aside.get_by_label("Where you read it").fill("lovelace")
-    aside.get_by_label("Why").fill("read it again")
+    aside.get_by_label("Correct value").fill("Marylebone")
+    aside.get_by_label("Source document").fill("lovelace")
+    aside.get_by_label("Reason").fill("read it again")
     aside.get_by_role("button", name="Save").click()
     give_token(page, server.tokens[Role.EDITOR])
     expect(aside.locator(".value")).to_have_text("Marylebone")
@@ -169,13 +169,13 @@ def test_from_the_first_question_to_the_certificate(open_page: Opener, server: S
 
     now.get_by_role("button", name="Marylebone").click()
     aside.get_by_role("button", name="Forget").click()
-    dialog = page.get_by_role("dialog", name="Forget for good")
+    dialog = page.get_by_role("dialog", name="Forget permanently")
     expect(dialog.locator(".closure")).to_contain_text("2 facts would be erased")  # the former value goes as well
-    dialog.get_by_label("Why").fill("she asked for it")
-    dialog.get_by_role("button", name="Forget 2 facts for good").click()
+    dialog.get_by_label("Reason").fill("she asked for it")
+    dialog.get_by_role("button", name="Forget 2 facts permanently").click()
     give_token(page, server.tokens[Role.ERASER])
     done = page.get_by_role("dialog", name="Forgotten")
-    expect(done.locator(".seal")).to_have_text("Erased; nothing of it was found in the files")
+    expect(done.locator(".seal")).to_have_text("Erased; no trace found in the files")
     with page.expect_download() as download:
         done.get_by_role("button", name="Download the certificate").click()
     certificate = json.loads(download.value.path().read_text())
@@ -201,7 +201,7 @@ def test_an_answer_can_be_asked_of_a_former_revision(open_page: Opener, server: 
         kb.edit(1, value="Marylebone")
     page = open_page()
     page.get_by_text("Settings").click()
-    page.get_by_label("As the facts stood at revision").fill(str(former))
+    page.get_by_label("Use facts as of revision").fill(str(former))
     ask(page)
     expect(page.locator(".answer .text")).to_contain_text("London")
     page.get_by_role("button", name="Ask again").click()
@@ -220,7 +220,7 @@ def test_marks_stand_where_the_server_counts_in_characters(open_page: Opener, se
 def test_a_fact_that_was_missing_can_be_added_where_the_answer_lacks_it(open_page: Opener, server: Served) -> None:
     page = open_page(role=Role.EDITOR)
     ask(page, "Alan Turing was born in")
-    mark = page.get_by_role("button", name="unknown: Work Place of Alan Turing, not known")
+    mark = page.get_by_role("button", name="unknown: Work Place of Alan Turing, unknown relation")
     expect(mark).to_have_text("unknown")
     mark.click()
     panel(page).get_by_label("Value").fill("Bletchley Park")
@@ -259,8 +259,8 @@ def test_facts_are_found_by_the_beginning_of_a_name(open_page: Opener) -> None:
     box.press("ArrowDown")
     box.press("Enter")
     expect(page.locator("#facts-found")).to_have_text("2 facts.")
-    page.get_by_label("Words in the value").fill("Bletchley")
-    page.get_by_label("Words in the value").press("Enter")
+    page.get_by_label("Value contains").fill("Bletchley")
+    page.get_by_label("Value contains").press("Enter")
     expect(page.locator("tbody tr")).to_have_count(1)
     page.go_back()
     expect(page.locator("tbody tr")).to_have_count(2)
@@ -274,7 +274,7 @@ def test_facts_are_found_by_the_beginning_of_a_name(open_page: Opener) -> None:
 def test_facts_are_edited_added_and_given_other_names(open_page: Opener, server: Served) -> None:
     page = open_page("#facts", Role.EDITOR)
     page.get_by_role("button", name="Edit Birth Place of Alan Turing").click()
-    page.get_by_label("The right value").fill("Warrington Crescent")
+    page.get_by_label("Correct value").fill("Warrington Crescent")
     page.get_by_role("button", name="Save").click()
     expect(page.locator("#facts-table")).to_contain_text("Warrington Crescent")
 
@@ -295,14 +295,14 @@ def test_facts_are_edited_added_and_given_other_names(open_page: Opener, server:
 
 def test_a_spreadsheet_is_tried_before_it_is_applied(open_page: Opener, server: Served, tmp_path: Path) -> None:
     page = open_page("#facts", Role.EDITOR)
-    page.get_by_text("Change many at once").click()
+    page.get_by_text("Edit many facts").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV").click()
     text = download.value.path().read_text().replace("London", "Marylebone") + ",Grace Hopper,Birth Place,New York\n"
-    page.get_by_label("A changed CSV file").set_input_files(
+    page.get_by_label("Edited CSV file").set_input_files(
         {"name": "facts.csv", "mimeType": "text/csv", "buffer": text.encode()}
     )
-    page.get_by_role("button", name="See what would change").click()
+    page.get_by_role("button", name="Preview changes").click()
     changes = page.locator("#csv-changes")
     expect(changes.locator("tbody tr")).to_have_count(2)
     expect(changes.locator("tr", has_text="Fact 1")).to_contain_text("Birth Place of Ada Lovelace")
@@ -311,7 +311,7 @@ def test_a_spreadsheet_is_tried_before_it_is_applied(open_page: Opener, server: 
     with KnowledgeBase.open(server.kb) as kb:
         before = kb.revision
         assert kb.lookup("Ada Lovelace", "Birth Place").values == ("London",)
-        changes.get_by_label("Why").fill("a spreadsheet")
+        changes.get_by_label("Reason").fill("a spreadsheet")
         changes.get_by_role("button", name="Apply 2 changes").click()
         expect(page.locator("#facts-table")).to_contain_text("Marylebone")
         assert kb.revision == before + 1
@@ -329,7 +329,7 @@ def test_the_log_tells_who_and_why_and_takes_changes_back(open_page: Opener, ser
     expect(edit.locator(".inside")).to_contain_text("Marylebone")
     expect(edit.locator(".inside")).to_contain_text("London")
     edit.get_by_role("button", name="Undo").click()
-    edit.get_by_label("Why").fill("it was right")
+    edit.get_by_label("Reason").fill("it was right")
     edit.get_by_role("button", name="Undo").last.click()
     expect(page.locator("#revisions > li").first).to_contain_text("by editor-of-tests")
     expect(page.locator("#revisions > li").first).to_contain_text("it was right")
@@ -337,7 +337,7 @@ def test_the_log_tells_who_and_why_and_takes_changes_back(open_page: Opener, ser
         assert kb.lookup("Ada Lovelace", "Birth Place").values == ("London",)
 
     page.locator("#certificates summary").click()
-    expect(page.locator("#certificates")).to_contain_text("Erased; nothing of it was found in the files")
+    expect(page.locator("#certificates")).to_contain_text("Erased; no trace found in the files")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the certificate").click()
     assert json.loads(download.value.path().read_text())["facts"] == [3]
@@ -345,10 +345,10 @@ def test_the_log_tells_who_and_why_and_takes_changes_back(open_page: Opener, ser
 
 def test_all_of_an_entity_is_forgotten_from_the_table(open_page: Opener, server: Served) -> None:
     page = open_page("#facts?entity=Ada%20Lovelace", Role.ERASER)
-    page.get_by_role("button", name="Forget all about Ada Lovelace").click()
-    page.get_by_role("button", name="Forget 2 facts for good").click()
+    page.get_by_role("button", name="Forget everything about Ada Lovelace").click()
+    page.get_by_role("button", name="Forget 2 facts permanently").click()
     page.get_by_role("dialog", name="Forgotten").get_by_role("button", name="Close").click()
-    expect(page.locator("#facts-found")).to_have_text("No fact is like this.")
+    expect(page.locator("#facts-found")).to_have_text("No matching facts.")
     assert b"Lovelace" not in server.kb.read_bytes()
 
 
@@ -356,12 +356,12 @@ def test_what_tells_of_an_entity_is_ticked_to_go_with_it(open_page: Opener, serv
     with KnowledgeBase.open(server.kb) as kb:
         kb.add([("Somerville College", "Pupil", "ada  lovelace")])
     page = open_page("#facts?entity=Ada%20Lovelace", Role.ERASER)
-    page.get_by_role("button", name="Forget all about Ada Lovelace").click()
-    dialog = page.get_by_role("dialog", name="Forget for good")
+    page.get_by_role("button", name="Forget everything about Ada Lovelace").click()
+    dialog = page.get_by_role("dialog", name="Forget permanently")
     expect(dialog).not_to_contain_text("null")
     expect(dialog).to_contain_text("Pupil of Somerville College (names it as its value)")
-    dialog.get_by_label("What names it as its value (1 fact)").click()  # its label changes with it
-    page.get_by_role("button", name="Forget 3 facts for good").click()
+    dialog.get_by_label("Facts with this entity as their value (1)").click()  # its label changes with it
+    page.get_by_role("button", name="Forget 3 facts permanently").click()
     page.get_by_role("dialog", name="Forgotten").get_by_role("button", name="Close").click()
     assert b"lovelace" not in server.kb.read_bytes().lower()
 
@@ -370,23 +370,23 @@ def test_many_facts_come_in_pages(open_page: Opener, server: Served) -> None:
     with KnowledgeBase.open(server.kb) as kb:
         kb.add([("Ada Lovelace", "Number", f"number {n}") for n in range(60)])
     page = open_page("#facts?relation=Number")
-    expect(page.locator("#facts-found")).to_have_text("50 facts, and more.")
+    expect(page.locator("#facts-found")).to_have_text("50 facts, more available.")
     page.get_by_role("button", name="More").click()
     expect(page.locator("#facts-found")).to_have_text("Page 2: 10 facts.")
     expect(page.get_by_role("button", name="More")).to_be_disabled()
     page.get_by_role("button", name="Back").click()
-    expect(page.locator("#facts-found")).to_have_text("50 facts, and more.")
+    expect(page.locator("#facts-found")).to_have_text("50 facts, more available.")
 
 
 def test_a_bad_spreadsheet_is_refused_as_a_whole(open_page: Opener, server: Served) -> None:
     page = open_page("#facts", Role.EDITOR)
-    page.get_by_text("Change many at once").click()
+    page.get_by_text("Edit many facts").click()
     table = "id,entity,relation,value\n1,Ada Lovelace,Birth Place,Paris\n99,Nobody,Birth Place,Rome\n"
-    page.get_by_label("A changed CSV file").set_input_files(
+    page.get_by_label("Edited CSV file").set_input_files(
         {"name": "facts.csv", "mimeType": "text/csv", "buffer": table.encode()}
     )
-    page.get_by_role("button", name="See what would change").click()
-    expect(page.locator("#csv-changes")).to_contain_text("1 row is refused")
+    page.get_by_role("button", name="Preview changes").click()
+    expect(page.locator("#csv-changes")).to_contain_text("1 row is invalid")
     expect(page.locator("#csv-changes tr", has_text="Refused")).to_contain_text("Line 3")
     expect(page.locator("#csv-changes button")).to_have_count(0)
 
@@ -395,9 +395,9 @@ def test_a_fact_is_retracted_with_a_reason(open_page: Opener, server: Served) ->
     page = open_page("#facts", Role.EDITOR)
     page.get_by_role("button", name="Open Birth Place of Alan Turing").click()
     panel(page).get_by_role("button", name="Retract").click()
-    panel(page).get_by_label("Why").fill("not sure of it")
+    panel(page).get_by_label("Reason").fill("not sure of it")
     panel(page).get_by_role("button", name="Retract").click()
-    expect(panel(page)).to_contain_text("This fact holds no longer: it was retracted.")
+    expect(panel(page)).to_contain_text("This fact was retracted and no longer holds.")
     expect(page.locator("#facts-found")).to_have_text("2 facts.")
     with KnowledgeBase.open(server.kb) as kb:
         assert kb.log()[-1].reason == "not sure of it"
@@ -412,7 +412,7 @@ def test_where_reading_takes_a_token_the_page_asks_for_one_first(open_page: Open
         page.get_by_role("group", name="Examples").get_by_role("button", name=ADA).click()
         written(page)
         page.get_by_role("button", name="London: Birth Place").click()
-        expect(panel(page)).to_contain_text("To forget takes an eraser's token; yours is a reader's.")
+        expect(panel(page)).to_contain_text("Forgetting requires an eraser's token; yours is a reader's.")
         page.context.close()
 
 
@@ -431,7 +431,7 @@ def tab_to(page: Page, name: str) -> None:
 
 def test_the_keyboard_suffices(open_page: Opener) -> None:
     page = open_page(role=Role.EDITOR)
-    tab_to(page, "Begin a text")
+    tab_to(page, "Start a text")
     page.keyboard.type(ADA)
     page.keyboard.press("Enter")
     written(page)
@@ -440,7 +440,7 @@ def test_the_keyboard_suffices(open_page: Opener) -> None:
     expect(panel(page).locator(".value")).to_have_text("London")
     tab_to(page, "Correct")
     page.keyboard.press("Enter")
-    expect(page.get_by_label("The right value")).to_be_focused()
+    expect(page.get_by_label("Correct value")).to_be_focused()
     page.keyboard.press("Escape")
     expect(panel(page).get_by_role("button", name="Correct")).to_be_focused()
     page.keyboard.press("Enter")
@@ -466,7 +466,7 @@ def test_nothing_that_a_fact_contains_runs(open_page: Opener, server: Served) ->
     expect(panel(page).locator(".value")).to_have_text(HOSTILE)
     panel(page).get_by_role("button", name="Forget").click()
     expect(page.locator(".closure")).to_contain_text(HOSTILE)
-    page.get_by_role("button", name="Keep it").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     harmless(page)
     page.evaluate("location.hash = '#facts?entity=Ada%20Lovelace'")
     expect(page.locator(".names")).to_have_text(HOSTILE + "2")
@@ -519,7 +519,7 @@ def test_it_fits_a_phone_in_light_and_dark(open_page: Opener, scheme: str) -> No
 def test_a_text_that_is_being_written_can_be_stopped(open_page: Opener) -> None:
     page = open_page()
     page.route("**/v1/completions", lambda route: None)  # an answer that never comes
-    page.get_by_label("Begin a text").fill(ADA)
+    page.get_by_label("Start a text").fill(ADA)
     page.get_by_role("button", name="Write", exact=True).click()
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("button", name="Stop")).to_be_hidden()

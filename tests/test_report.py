@@ -166,7 +166,7 @@ def test_what_a_run_does_not_have_is_left_out(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "50.0%" in page
     assert "Perplexity, static" not in page
-    assert "Where a text has its facts from" not in page
+    assert "Sources of a text's facts" not in page
 
 
 def test_traces_survive_their_file(tmp_path: Path) -> None:
@@ -244,8 +244,8 @@ def test_what_was_measured_besides_is_drawn_and_listed(run: Path) -> None:
     page = (run / "report.html").read_text(encoding="utf-8")
     for name in ("offloading", "audit", "counterfact", "tofu", "language"):
         assert f'<figure id="{name}"' in page
-    assert "What the weights learn of values" in page
-    assert "left out" in page
+    assert "What the weights learn about values" in page
+    assert "skipped" in page
     assert "<script" not in page
 
 
@@ -275,6 +275,6 @@ def test_a_run_without_models_trained_beside_it_has_no_drawings_of_them(
     (run / "lmlm" / "results.json").write_text(json.dumps(entries))
     write_report(run, run / "report.html")
     page = (run / "report.html").read_text(encoding="utf-8")
-    assert "What the weights learn of values" not in page
+    assert "What the weights learn about values" not in page
     assert '<figure id="offloading"' not in page
     assert '<figure id="lookups"' in page

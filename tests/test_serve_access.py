@@ -69,7 +69,7 @@ def test_what_is_no_file_of_tokens_opens_nothing(content: str, tmp_path: Path) -
     token = access.create("ada", Role.ERASER)
     path.write_text(content, errors="surrogateescape")
     assert access.actor(f"Bearer {token}") is None
-    with pytest.raises(InputError, match=r"tokens\.json: is no file of tokens"):
+    with pytest.raises(InputError, match=r"tokens\.json: is not a valid token file"):
         Access(path, open_reads=False)
 
 

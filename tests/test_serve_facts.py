@@ -340,7 +340,7 @@ def test_more_facts_than_a_request_may_write_are_refused(place: Place, tmp_path:
     with server.client(role=Role.EDITOR) as client:
         assert _told(client.post("/kb/facts", json={"facts": [FACT] * 3}), 422) == (
             "facts",
-            "a request may add 2 facts",
+            "a request may add at most 2 facts",
         )
         assert client.post("/kb/facts", json={"facts": [FACT] * 2}).status_code == 200
 

@@ -120,7 +120,7 @@ def test_certificates_are_kept_listed_and_downloaded(client: TestClient) -> None
     assert answer.headers["content-disposition"] == 'attachment; filename="certificate-3.json"'
     for revision in (1, 99):
         told = client.get(f"/kb/certificates/{revision}")
-        assert (told.status_code, f"certificate of revision {revision}" in told.text) == (404, True)
+        assert (told.status_code, f"certificate for revision {revision}" in told.text) == (404, True)
 
 
 def test_only_an_eraser_erases_and_an_editor_may_see_what_would_go(server: Guarded) -> None:

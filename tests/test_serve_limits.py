@@ -40,7 +40,7 @@ def test_a_body_that_says_it_is_too_large_is_not_waited_for(path: str, length: s
     status, headers, told = ask(
         small.app, path, method="POST", headers=[*JSON, ("content-length", length)], body=[], stalls=True
     )
-    assert (status, headers["connection"], told["error"]["message"]) == (413, "close", "a body may have 100 bytes")
+    assert (status, headers["connection"], told["error"]["message"]) == (413, "close", "a body is limited to 100 bytes")
 
 
 @pytest.mark.parametrize("pieces", [[b" " * 101], [b" " * 50] * 3, [b" "] * 200])
@@ -61,7 +61,7 @@ def test_a_body_of_just_the_size_is_taken(small: Guarded) -> None:
 def test_a_body_that_does_not_come_is_not_waited_for(method: str, pieces: list[bytes], small: Guarded) -> None:
     status, headers, told = ask(small.app, "/kb/facts", method=method, headers=JSON, body=pieces, stalls=True)
     assert (status, headers["connection"]) == (408, "close")
-    assert told["error"]["message"] == "the body did not come within 0.1 seconds"
+    assert told["error"]["message"] == "the body did not arrive within 0.1 seconds"
 
 
 @pytest.mark.parametrize("length", ["-1", "1.5", "ten", "", "1e3", "0x10", "１", "+1"])
@@ -161,7 +161,7 @@ def test_more_requests_than_may_be_at_a_time_are_told_to_come_again(tmp_path: Pa
         scope = {"type": "http", "path": "/kb", "headers": [], "client": None}
         running = [asyncio.create_task(limits(scope, None, None)) for _ in range(2)]  # type: ignore[arg-type]
         await asyncio.sleep(0)
-        with pytest.raises(Exception, match="2 requests are being answered") as refused:
+        with pytest.raises(Exception, match="2 requests are running") as refused:
             await limits(scope, None, None)  # type: ignore[arg-type]
         assert refused.value.status == 429  # type: ignore[attr-defined]
         ended.set()

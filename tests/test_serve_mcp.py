@@ -98,7 +98,7 @@ def test_an_agent_finds_cites_and_asks(server: Guarded) -> None:
 def test_a_reader_may_do_over_mcp_what_it_may_do_over_the_api(server: Guarded) -> None:
     async def test() -> None:
         async with over_http(server, Role.READER) as client:
-            assert "takes a token of the role editor" in await refusal(client, "correct", fact=1, value="Paris")
+            assert "requires a token with role editor" in await refusal(client, "correct", fact=1, value="Paris")
             assert "role editor" in await refusal(client, "add", entity="a", relation="b", value="c")
             assert "role editor" in await refusal(client, "forget", fact=1)
 
@@ -121,13 +121,13 @@ def test_without_a_token_there_is_no_tool(server: Guarded) -> None:
     with server.client() as client:
         answer = client.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
     assert answer.status_code == 401
-    assert "takes a token of the role reader" in answer.json()["error"]["message"]
+    assert "requires a token with role reader" in answer.json()["error"]["message"]
 
 
 def test_arguments_that_make_no_sense_are_refused_with_a_sentence(server: Guarded) -> None:
     async def test() -> None:
         async with over_http(server, Role.ERASER) as client:
-            assert "say what to forget" in await refusal(client, "forget")
+            assert "give either fact" in await refusal(client, "forget")
             assert "there is no fact 99" in await refusal(client, "cite", fact=99)
             assert "is blank" in await refusal(client, "correct", fact=1, value=" ")
             assert "fact" in await refusal(client, "history", fact="../log")

@@ -266,7 +266,7 @@ def test_the_demos_run_is_served_where_it_is_there_and_else_the_shipped_model(
 ) -> None:
     assert chosen()[0].checkpoint == SHIPPED
     kb = tmp_path / "home" / "lamlam" / "world" / "kb.sqlite"
-    assert f"comes with LamLam; its facts, yours to change, stand in {kb}" in capsys.readouterr().out
+    assert f"Serving the shipped model; its facts are in {kb}" in capsys.readouterr().out
     training = tmp_path / "runs" / "demo" / "lmlm"
     training.mkdir(parents=True)
     (training / "config.json").write_text("{}")
@@ -286,7 +286,7 @@ def test_what_cannot_be_served_is_told_in_one_sentence(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for arguments, word in (
-            (["empty"], "holds no checkpoint"),
+            (["empty"], "has no checkpoint"),
             (["nowhere"], "no such folder"),
             (["empty", "--data", "mine"], "--data"),
             (["--port", port], f"port {port}"),

@@ -71,7 +71,7 @@ def test_a_table_has_the_facts_that_hold_as_an_attachment(client: TestClient) ->
 def test_more_facts_than_come_back_are_refused(client: TestClient) -> None:
     more = [{"entity": "Many", "relation": "number", "value": str(number)} for number in range(3)]
     client.post("/kb/facts", json={"facts": more})
-    assert "more than 6 such facts" in _refusal(client.get("/kb/facts.csv"), 422)[1]
+    assert "more than 6 facts" in _refusal(client.get("/kb/facts.csv"), 422)[1]
     assert client.get("/kb/facts.csv", params={"entity": "Many"}).text.count("\r\n") == 4
 
 
@@ -155,11 +155,11 @@ def test_one_refused_row_keeps_all_from_being_written(client: TestClient) -> Non
     client.post("/kb/forget", json={"fact": 4, "dry_run": False})
     rows = [
         ("1,Ada Lovelace,Birth Place,Piccadilly", None),
-        ("1,Ada Lovelace,Birth Place,Chelsea", "fact 1 stands in another row already"),
-        ("2,Ada King,Field,poetry", "fact 2 is of another entity or relation, which only a new fact can change"),
+        ("1,Ada Lovelace,Birth Place,Chelsea", "fact 1 is already in another row"),
+        ("2,Ada King,Field,poetry", "fact 2 has another entity or relation; add a new fact instead"),
         ("3,Alan Turing,Field,logic", "fact 3 ended with revision 2"),
         ("4,Alan Turing,Birth Place,Maida Vale", "there is no fact 4"),
-        (",alan turing,birth place,maida vale", "it was forgotten"),
+        (",alan turing,birth place,maida vale", "the fact was forgotten"),
     ]
     table = HEAD + "\n".join(row for row, _ in rows)
     planned = _upload(client, table, dry_run=True).json()
@@ -168,7 +168,7 @@ def test_one_refused_row_keeps_all_from_being_written(client: TestClient) -> Non
     assert [row["id"] for row in planned["edited"]] == [1]
     before = (_revision(client), _values(client))
     told = _refusal(_upload(client, table), 409)[1]
-    assert told == "line 3: fact 1 stands in another row already, and 4 rows more are refused: nothing was written"
+    assert told == "line 3: fact 1 is already in another row; 4 more rows are refused; nothing was written"
     assert (_revision(client), _values(client)) == before
 
 
@@ -188,20 +188,20 @@ ILL_FORMED = [
     ("id,entity,relation,value,value\n", None, "line 1: must name the columns"),
     (HEAD + "1,Ada Lovelace,Birth Place\n", None, "line 2: has 3 fields, not 4"),
     (HEAD + "1,Ada Lovelace,Birth Place,a,b\n", None, "line 2: has 5 fields, not 4"),
-    (HEAD + "1,Ada Lovelace,Birth Place,x\nx,a,b,c\n", "id", "line 3: is no fact's id"),
-    (HEAD + "0,a,b,c\n", "id", "line 2: is no fact's id"),
-    (HEAD + "-1,a,b,c\n", "id", "line 2: is no fact's id"),
-    (HEAD + "1.0,a,b,c\n", "id", "line 2: is no fact's id"),
-    (HEAD + "٣,a,b,c\n", "id", "line 2: is no fact's id"),
-    (HEAD + f"{2**63},a,b,c\n", "id", "line 2: is no fact's id"),
-    (HEAD + f"{'9' * 5000},a,b,c\n", "id", "line 2: is no fact's id"),
+    (HEAD + "1,Ada Lovelace,Birth Place,x\nx,a,b,c\n", "id", "line 3: is not a fact's id"),
+    (HEAD + "0,a,b,c\n", "id", "line 2: is not a fact's id"),
+    (HEAD + "-1,a,b,c\n", "id", "line 2: is not a fact's id"),
+    (HEAD + "1.0,a,b,c\n", "id", "line 2: is not a fact's id"),
+    (HEAD + "٣,a,b,c\n", "id", "line 2: is not a fact's id"),
+    (HEAD + f"{2**63},a,b,c\n", "id", "line 2: is not a fact's id"),
+    (HEAD + f"{'9' * 5000},a,b,c\n", "id", "line 2: is not a fact's id"),
     (HEAD + "1,,b,c\n", "entity", "line 2: is blank"),
     (HEAD + '1,a,b,"\n\n"\n', "value", "line 2: is blank"),
     (HEAD + f"1,{'x' * 501},b,c\n", "entity", "line 2: is longer than 500 characters"),
     (HEAD + f"1,a,b,{'x' * 2001}\n", "value", "line 2: is longer than 2000 characters"),
     (HEAD + "1,a,b,c\x00d\n", "value", "line 2: holds a NUL"),
     (HEAD + '1,a,b,"c\n', None, "line 2: is not valid CSV"),
-    (HEAD + ",a,b,c\n" * 7, None, "a table may have 6 rows"),
+    (HEAD + ",a,b,c\n" * 7, None, "a table is limited to 6 rows"),
 ]
 
 

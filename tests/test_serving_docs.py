@@ -42,7 +42,7 @@ def server(environment: dict[str, str]) -> Iterator[str]:
     try:
         assert started.stdout is not None
         said = [started.stdout.readline() for _ in range(6)]
-        [shown] = blocks("text", "Serving the model")
+        [shown] = blocks("text", "Serving the shipped model")
         for line, told in zip(shown.splitlines(), said, strict=True):
             told = told.replace(environment["HOME"], "~").strip()
             assert re.fullmatch(re.escape(line.strip()).replace("…", r"\S+").replace(":8000", r":\d+"), told)

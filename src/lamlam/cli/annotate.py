@@ -1,4 +1,4 @@
-"""`lamlam annotate IN`: insert lookup calls into documents; its verbs measure, train and clean annotations."""
+"""`lamlam annotate IN`: insert lookup calls into documents; subcommands score, train and clean annotations."""
 
 import importlib
 
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
     verbs = typer.Typer(
         name="annotate",
         cls=_DocumentsByDefault,
-        help="Annotate documents (lamlam annotate IN --with ... --out FILE); measure, train and clean annotations.",
+        help="Insert lookup calls into documents (lamlam annotate IN --with NAME --out FILE); score and clean them.",
         no_args_is_help=True,
     )
     for verb in _VERBS:

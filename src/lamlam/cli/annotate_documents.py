@@ -35,24 +35,24 @@ def register(app: typer.Typer) -> None:
             str,
             typer.Argument(
                 metavar="IN",
-                help="A file (.jsonl, .parquet, .json, .txt, .md), a folder, a pattern in quotes, or hf:NAME[:SPLIT].",
+                help="A file (.jsonl, .parquet, .json, .txt, .md), a folder, a quoted glob, or hf:NAME[:SPLIT].",
             ),
         ],
         with_: Annotated[
             str, typer.Option("--with", callback=_known, help="The annotator: align, tagger, chat or causal.")
         ],
-        out: Annotated[Path, typer.Option(help="Where to write: a file (.jsonl, .jsonl.gz, .parquet) or a folder.")],
+        out: Annotated[Path, typer.Option(help="Output file (.jsonl, .jsonl.gz, .parquet) or folder.")],
         facts: Annotated[
-            Path | None, typer.Option(help="align: facts to look for; not needed where texts come with triples.")
+            Path | None, typer.Option(help="align: the facts to find; optional if the documents include triples.")
         ] = None,
-        model: Annotated[str | None, typer.Option(help="The model's folder or name.")] = None,
-        server: Annotated[str | None, typer.Option(help="The address of a server that has the model.")] = None,
-        set: Annotated[list[str] | None, typer.Option(help="A further setting of the annotator, KEY=VALUE.")] = None,
+        model: Annotated[str | None, typer.Option(help="The model's folder, or its name on the server.")] = None,
+        server: Annotated[str | None, typer.Option(help="chat: the address of an OpenAI-compatible server.")] = None,
+        set: Annotated[list[str] | None, typer.Option(help="An annotator setting, KEY=VALUE; repeatable.")] = None,
         cache: Annotated[
-            Path | None, typer.Option(help="chat: the file of answers.  [default: OUT.answers.sqlite]")
+            Path | None, typer.Option(help="chat: the answer cache.  [default: OUT.answers.sqlite]")
         ] = None,
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", help="chat: only estimate requests, tokens and price.")
+            bool, typer.Option("--dry-run", help="chat: only estimate requests, tokens and cost.")
         ] = False,
         price_in: Annotated[float | None, typer.Option(min=0, help="Price of a million tokens read.")] = None,
         price_out: Annotated[float | None, typer.Option(min=0, help="Price of a million tokens written.")] = None,
@@ -77,7 +77,7 @@ def register(app: typer.Typer) -> None:
         cache = _cache(with_, cache, out)
         if dry_run:
             if with_ != "chat":
-                raise InputError("only requests to a chat model are estimated", field="dry-run")
+                raise InputError("only --with chat can be estimated", field="dry-run")
             documents = (document for shard in shards for document in shard.read())
             _print_estimate(documents, model, cache, pairs(set or []), _prices(price_in, price_out))
             return
@@ -113,7 +113,7 @@ def _prices(price_in: float | None, price_out: float | None) -> tuple[float, flo
     if price_in is None and price_out is None:
         return None
     if price_in is None or price_out is None:
-        raise InputError("a price needs both --price-in and --price-out")
+        raise InputError("give both --price-in and --price-out")
     return price_in, price_out
 
 
@@ -160,8 +160,8 @@ def _print(tally: "CorpusTally", out: Path) -> None:
     rows = {"words": counts.words, "calls": counts.calls}
     rows |= {name.replace("_", " "): count for name, count in counts.notes.most_common()}
     if report := tally.knowledge_base:
-        rows |= {"new in the knowledge base": report.added, "known there, or stated again": report.known}
-        rows |= {"refused, as they were forgotten": len(report.refused)}
+        rows |= {"facts added to the knowledge base": report.added, "facts already known": report.known}
+        rows |= {"facts refused: forgotten": len(report.refused)}
     for name, count in rows.items():
         table.add_row(name, f"{count:,}")
     Console().print(table)

@@ -16,7 +16,7 @@ __all__ = ["register"]
 
 
 class Part(StrEnum):
-    """Which documents of the gold count."""
+    """A part of the gold documents."""
 
     TRAIN = "train"
     CALIBRATION = "calibration"
@@ -30,9 +30,9 @@ _MEASURES = {
     "entity": "  entity",
     "relation_exact": "  relation",
     "relation_meaning": "  relation's meaning",
-    "call_exact": "call, all the same",
+    "call_exact": "call, exact",
     "call_meaning": "  by meaning",
-    "fact": "fact, anywhere",
+    "fact": "fact, at any place",
 }
 _RATES = {
     "unplaced": "calls whose value is nowhere near",
@@ -59,7 +59,9 @@ def register(app: typer.Typer) -> None:
         chosen = ScoreSettings(seed=seed) if threshold is None else ScoreSettings(seed=seed, threshold=threshold)
         wanted = None if split is Part.ALL else Split(split.value)
         if split in (Part.TRAIN, Part.ALL):
-            typer.echo("lamlam: these figures are no result: annotators learn from this part of the gold", err=True)
+            typer.echo(
+                "lamlam: warning: annotators train on this part of the gold; don't report these figures", err=True
+            )
         _print(score_files(gold, pred, split=wanted, settings=chosen, out=json), split)
 
 

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _FIGURES = {
-    "span_exact": "values, same place",
-    "span_overlap": "values, overlapping",
-    "entity": "entity of those",
-    "relation_exact": "relation of those, same name",
-    "relation_meaning": "relation of those, same meaning",
+    "span_exact": "values, exact span",
+    "span_overlap": "values, overlapping span",
+    "entity": "their entity",
+    "relation_exact": "their relation, exact",
+    "relation_meaning": "their relation, by meaning",
     "call_exact": "whole calls, exact",
     "call_meaning": "whole calls, by meaning",
 }
@@ -25,16 +25,17 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def train(
         gold: Annotated[
-            list[Path], typer.Argument(help="Annotated documents to learn from (.jsonl, .json); the first file leads.")
+            list[Path],
+            typer.Argument(help="Annotated documents to train on (.jsonl, .json); the first file sets the style."),
         ],
         out: Annotated[Path, typer.Option(help="The tagger's folder.")],
         encoder: Annotated[
-            str | None, typer.Option(help="A Hugging Face encoder, by its folder or name.  [default: MiniLM]")
+            str | None, typer.Option(help="A Hugging Face encoder: folder or name.  [default: MiniLM]")
         ] = None,
         epochs: Annotated[int | None, typer.Option(min=1, help="Maximum passes over the gold.")] = None,
         seed: Annotated[int | None, typer.Option(help="Fixes the training.")] = None,
         set_: Annotated[
-            list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as batch=32.")
+            list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. batch=32.")
         ] = None,
     ) -> None:
         """Train a tagger; interrupted training continues from its last pass. Test documents are left out."""

@@ -1,4 +1,4 @@
-"""The `lamlam` command: gathers the verbs and turns a foreseeable fault into one sentence and exit code 2."""
+"""The `lamlam` command: registers the commands and turns expected errors into one sentence and exit code 2."""
 
 import errno
 import importlib
@@ -27,7 +27,7 @@ _VERBS = (
     "token",
     "world",
 )
-# What only the system can refuse, at any write: a file system that is read-only, full, or another user's.
+# Errors of the operating system that any write can meet: read-only, full or not ours.
 _FORESEEABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM)
 
 app = typer.Typer(
@@ -43,7 +43,7 @@ for verb in _VERBS:
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 2 bad input or usage, 130 interrupted."""
-    # The libraries' own bars and notes would stand between ours.
+    # Keep the libraries' progress bars and notes out of our output.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     escape_what_streams_lack()

@@ -1,4 +1,4 @@
-"""`lamlam audit RUN`: forget facts on a copy of the knowledge base, and see whether they are gone."""
+"""`lamlam audit RUN`: forget facts on a copy of the knowledge base and measure what is left."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,19 +18,20 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def audit(
         run: Annotated[Path, typer.Argument(help="The run's folder, with its checkpoint.")],
-        facts: Annotated[Path, typer.Option(help="The facts to forget: JSON Lines, as `kb import` takes them.")],
+        facts: Annotated[Path, typer.Option(help="The facts to forget (JSON Lines, as for `kb import`).")],
         kb: Annotated[str | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
         base: BaseOption = None,
         prompts: Annotated[
-            Path | None, typer.Option(help="Prompts for these facts, as probes.  [default: RUN/corpus/probes.jsonl]")
+            Path | None, typer.Option(help="Probes for these facts.  [default: RUN/corpus/probes.jsonl]")
         ] = None,
         neighbours: Annotated[
-            int, typer.Option(min=0, help="Other facts to ask for with each: so many of its entity, relation, value.")
+            int,
+            typer.Option(min=0, help="Neighbouring facts to ask about for each shared entity, relation and value."),
         ] = 2,
-        seed: Annotated[int, typer.Option(help="Of the others that are drawn.")] = 0,
-        max_tokens: Annotated[int, typer.Option(min=1, help="Text tokens a completion may have.")] = 24,
+        seed: Annotated[int, typer.Option(help="Random seed for choosing neighbours.")] = 0,
+        max_tokens: Annotated[int, typer.Option(min=1, help="Maximum text tokens per completion.")] = 24,
     ) -> None:
-        """Forget facts on a copy of the knowledge base, ask for them before and after, and say what is left."""
+        """Forget facts on a copy of the knowledge base, ask about them before and after, and report what is left."""
         from rich.console import Console
 
         from lamlam.corpus import Corpus
@@ -63,11 +64,11 @@ def register(app: typer.Typer) -> None:
         append_results(run, {"audit_facts": result}, Provenance(seed, settings.model_dump(), digest))
         audited = result.parts["facts"]
         Console().print(_table(audited.parts, audited.more["facts"]))
-        typer.echo(f"The figures stand in {run / 'results.json'}.")
+        typer.echo(f"The figures are in {run / 'results.json'}.")
 
 
 def _table(callers: Mapping[str, "Result"], facts: int) -> Any:
-    """A row for each measure, and a column for each caller; n/a for a proportion of no cases."""
+    """Return a table with a row per measure and a column per caller; n/a for a proportion of zero cases."""
     from rich.table import Table
 
     table = Table("", *(caller.replace("_", " ") for caller in callers), title=f"facts forgotten: {facts}")

@@ -1,4 +1,4 @@
-"""The option that says where an adapter's base model is, for all commands that open one."""
+"""The `--base` option, shared by the commands that open an adapter."""
 
 from typing import Annotated
 
@@ -10,8 +10,8 @@ BaseOption = Annotated[
     str | None,
     typer.Option(
         metavar="PATH",
-        help="An adapter's base model: a folder, GGUF file or name on the hub."
-        "  [default: where it was in training, else $LAMLAM_BASE]",
+        help="The adapter's base model: a folder, GGUF file or hub name."
+        "  [default: its path in training, else $LAMLAM_BASE]",
         show_default=False,
     ),
 ]

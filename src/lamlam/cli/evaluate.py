@@ -16,42 +16,40 @@ __all__ = ["register"]
 def register(app: typer.Typer) -> None:
     @app.command()
     def evaluate(
-        run: Annotated[
-            Path, typer.Argument(help="The run's folder, with its checkpoint; or a folder with runs lmlm and standard.")
-        ],
-        standard: Annotated[Path | None, typer.Option(help="The run of the standard arm, to be measured too.")] = None,
+        run: Annotated[Path, typer.Argument(help="The run's folder, or a folder with the runs lmlm and standard.")],
+        standard: Annotated[Path | None, typer.Option(help="The standard arm's run, to compare.")] = None,
         kb: Annotated[str | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
         base: BaseOption = None,
         corpus: Annotated[Path | None, typer.Option(help="The corpus folder.  [default: RUN/corpus]")] = None,
-        task: Annotated[
-            list[str] | None, typer.Option(help="A task's name or all; can be repeated.  [default: all]")
-        ] = None,
+        task: Annotated[list[str] | None, typer.Option(help="A task, or all; repeatable.  [default: all]")] = None,
         harness: Annotated[
             list[str] | None,
-            typer.Option(help="A task of lm-evaluation-harness, by name or YAML file; can be repeated."),
+            typer.Option(help="A task of lm-evaluation-harness, by name or YAML file; repeatable."),
         ] = None,
-        quick: Annotated[bool, typer.Option("--quick", help="A part of each task's data; minutes in all.")] = False,
-        again: Annotated[bool, typer.Option("--again", help="Measure what is measured already once more.")] = False,
+        quick: Annotated[bool, typer.Option("--quick", help="Use part of each task's data; takes minutes.")] = False,
+        again: Annotated[bool, typer.Option("--again", help="Measure again even if results exist.")] = False,
         data: Annotated[
             Path | None,
-            typer.Option(help="The folder of the benchmarks' data.  [default: $LAMLAM_DATA or ../shared/data]"),
+            typer.Option(help="Folder with the benchmarks' data.  [default: $LAMLAM_DATA or ../shared/data]"),
         ] = None,
         reference: Annotated[
-            str | None, typer.Option(help="The knowledge base that factscore judges by.  [default: that of --kb]")
+            str | None, typer.Option(help="factscore: the reference knowledge base.  [default: that of --kb]")
         ] = None,
         judge: Annotated[
-            str | None, typer.Option(help="A server of the chat protocol that judges factscore.  [default: none]")
+            str | None, typer.Option(help="factscore: an OpenAI-compatible chat server as judge.  [default: none]")
         ] = None,
-        judge_model: Annotated[str | None, typer.Option(help="Its model; needed with --judge.")] = None,
-        facts: Annotated[int, typer.Option(min=1, help="How many facts to edit, and to forget.")] = 50,
-        sample: Annotated[int, typer.Option(min=1, help="Documents a group read for dynamic perplexity.")] = 100,
-        seed: Annotated[int, typer.Option(help="Of what is chosen: facts and documents.")] = 0,
-        max_tokens: Annotated[int, typer.Option(min=1, help="Text tokens a completion may have.")] = 24,
-        entities: Annotated[str, typer.Option(help="Names a call may ask for: context, known or free.")] = "context",
-        relations: Annotated[str, typer.Option(help="Relations a call may ask for: known or free.")] = "free",
-        on_miss: Annotated[str, typer.Option(help="On a miss: unknown, drop or nearest.")] = "unknown",
+        judge_model: Annotated[str | None, typer.Option(help="The judge's model; required with --judge.")] = None,
+        facts: Annotated[int, typer.Option(min=1, help="Number of facts to edit, and to forget.")] = 50,
+        sample: Annotated[int, typer.Option(min=1, help="Documents per group for dynamic perplexity.")] = 100,
+        seed: Annotated[int, typer.Option(help="Random seed for choosing facts and documents.")] = 0,
+        max_tokens: Annotated[int, typer.Option(min=1, help="Maximum text tokens per completion.")] = 24,
+        entities: Annotated[
+            str, typer.Option(help="Entities that a call may name: context, known or free.")
+        ] = "context",
+        relations: Annotated[str, typer.Option(help="Relations that a call may name: known or free.")] = "free",
+        on_miss: Annotated[str, typer.Option(help="What a miss returns: unknown, drop or nearest.")] = "unknown",
     ) -> None:
-        """Measure a run, task by task; what is measured already is not measured again."""
+        """Measure a run, task by task. Existing results are kept unless --again is given."""
         from rich.console import Console
 
         from lamlam.corpus.files import load_corpus
@@ -97,8 +95,8 @@ def register(app: typer.Typer) -> None:
             for outcome in suite.run(_chosen(known, suite.tasks(), alone=len(folders) == 1) + demanded, again=again):
                 for name, figures in outcome.results.items():
                     Console().print(_table(f"{name} ({evaluation.arm})", figures, outcome.seconds))
-            if (folder / "results.json").exists():  # the tasks asked for may be for the other arm alone
-                typer.echo(f"The figures stand in {folder / 'results.json'}.")
+            if (folder / "results.json").exists():  # the requested tasks may apply to the other arm only
+                typer.echo(f"The figures are in {folder / 'results.json'}.")
         if len(folders) == 2 and (compared := write_parity(*folders)) is not None:
             Console().print(_table("parity", compared.figures(), None))
         report = run / "report.html"
@@ -107,25 +105,25 @@ def register(app: typer.Typer) -> None:
 
 
 def _known(asked: list[str]) -> list[str]:
-    """The tasks asked for, each once. Raises `InputError` for an unknown one."""
+    """Return the requested tasks without duplicates. Raises `InputError` for an unknown one."""
     from lamlam.errors import InputError
     from lamlam.evaluate.tasks import TASKS
 
     for name in asked:
         if name not in (*TASKS, "all"):
-            raise InputError(f"there is no task '{name}': choose among {', '.join(TASKS)} and all", field="task")
+            raise InputError(f"unknown task '{name}'; use all or one of {', '.join(TASKS)}", field="task")
     return list(dict.fromkeys(name for each in asked for name in (TASKS if each == "all" else [each])))
 
 
 def _chosen(asked: list[str], fitting: list[str], *, alone: bool) -> list[str]:
-    """Of two arms each is given what is for it; a run that is measured alone is given whatever is asked for."""
+    """Choose the tasks for an arm. With two arms, each runs its own; a single run gets what was requested."""
     from lamlam.evaluate.tasks import TASKS
 
     return asked if alone and len(asked) < len(TASKS) else [name for name in asked if name in fitting]
 
 
 def _folders(run: Path, standard: Path | None) -> list[Path]:
-    """The runs to measure, the LMLM first."""
+    """Return the runs to measure, the LMLM first."""
     from lamlam.model.folder import holds_checkpoint
 
     pair = [run / "lmlm", run / "standard"]
@@ -135,7 +133,7 @@ def _folders(run: Path, standard: Path | None) -> list[Path]:
 
 
 def _data(folder: Path | None) -> Path | None:
-    """Where the benchmarks' data stands, if anywhere."""
+    """Return the folder of the benchmarks' data, if it exists."""
     from lamlam.pretrain.recipe import data_folder
 
     place = folder or Path(data_folder())
@@ -143,7 +141,7 @@ def _data(folder: Path | None) -> Path | None:
 
 
 def _judge(url: str | None, model: str | None, folder: Path) -> "JudgeSettings | None":
-    """Who judges biographies; its answers are kept beside what else a run's evaluation makes."""
+    """Return the settings of the chat judge; its answers are cached in the run's folder."""
     from lamlam.checked import checked
     from lamlam.errors import InputError
     from lamlam.evaluate.judges import JudgeSettings
@@ -151,18 +149,18 @@ def _judge(url: str | None, model: str | None, folder: Path) -> "JudgeSettings |
     if url is None and model is None:
         return None
     if url is None or model is None:
-        raise InputError("a judge takes both --judge and --judge-model", field="judge")
+        raise InputError("give both --judge and --judge-model", field="judge")
     return checked(JudgeSettings, {"url": url, "model": model, "cache": folder / "evaluation" / "judge.sqlite"})
 
 
 def _table(name: str, figures: dict[str, Any], seconds: float | None) -> Any:
-    """The plain numbers of a result, nested names joined by dots; one sentence for a task that was skipped."""
+    """Return a table of a result's numbers, nested names joined by dots; a sentence for a skipped task."""
     from rich.table import Table
 
     from lamlam.evaluate.results import format_number, plain_numbers
 
     if "skipped" in figures:
-        return f"{name.replace('_', ' ')} was left out: {figures['skipped']}."
+        return f"{name.replace('_', ' ')} was skipped: {figures['skipped']}."
     when = "measured before" if seconds is None else f"{seconds:.0f} s"
     table = Table("figure", "value", title=f"{name.replace('_', ' ')}, {when}", title_justify="left")
     table.columns[1].justify = "right"

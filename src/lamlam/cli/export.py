@@ -1,4 +1,4 @@
-"""`lamlam export RUN OUT`: a run's adapter alone, to be given to others."""
+"""`lamlam export RUN OUT`: export a run's adapter for sharing."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,15 +12,15 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def export(
         run: Annotated[Path, typer.Argument(help="The run's folder, with its adapter.")],
-        out: Annotated[Path, typer.Argument(help="The folder to write.")],
-        name: Annotated[str, typer.Option(help="What others know the base model by: its name on the hub.")],
-        license: Annotated[str, typer.Option(help="The licence, as in SPDX's list.")] = "apache-2.0",
+        out: Annotated[Path, typer.Argument(help="Output folder.")],
+        name: Annotated[str, typer.Option(help="The base model's name on the hub.")],
+        license: Annotated[str, typer.Option(help="The adapter's licence, as an SPDX identifier.")] = "apache-2.0",
         accept: Annotated[
             list[str] | None,
-            typer.Option(help="A digest or a name on the hub to accept as the base too; can be repeated."),
+            typer.Option(help="Another base to accept, by digest or hub name; repeatable."),
         ] = None,
     ) -> None:
-        """Write a run's adapter, tokenizer and recipe, without its corpus, its facts and the places on this machine."""
+        """Write a run's adapter, tokenizer and recipe, without its corpus, facts and local paths."""
         from lamlam.pretrain.export import export_adapter
 
         export_adapter(run, out, name=name, license=license, accept=tuple(accept or ()))

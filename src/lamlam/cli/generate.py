@@ -18,66 +18,68 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_AT_A_TIME = 32  # prompts of a long file that are read before any is answered
+_AT_A_TIME = 32  # prompts read from a file per batch
 
 
 def register(app: typer.Typer) -> None:
     @app.command()
     def generate(
-        run: Annotated[Path, typer.Argument(help="The run's folder, with its checkpoint, or its tokenizer alone.")],
-        prompts: Annotated[list[str] | None, typer.Argument(metavar="PROMPT…", help="What to continue.")] = None,
+        run: Annotated[Path, typer.Argument(help="The run's folder; with --server its tokenizer is enough.")],
+        prompts: Annotated[list[str] | None, typer.Argument(metavar="PROMPT…", help="Text to continue.")] = None,
         kb: Annotated[str | None, typer.Option(help="The knowledge base.  [default: RUN/kb.sqlite]")] = None,
         base: BaseOption = None,
         server: Annotated[
-            str | None, typer.Option(metavar="URL", help="Let the model of a completions server write, not the run's.")
+            str | None, typer.Option(metavar="URL", help="Use the model of a completions server instead of the run's.")
         ] = None,
         model: Annotated[
             str | None, typer.Option(help="The model's name on the server.  [default: the first listed]")
         ] = None,
-        max_tokens: Annotated[int | None, typer.Option(help="Text tokens to write at most.  [default: 64]")] = None,
+        max_tokens: Annotated[int | None, typer.Option(help="Maximum text tokens.  [default: 64]")] = None,
         temperature: Annotated[
-            float | None, typer.Option(help="0 takes the likeliest token.  [default: as the checkpoint says, else 0]")
+            float | None, typer.Option(help="0 for greedy decoding.  [default: the checkpoint's, else 0]")
         ] = None,
-        top_k: Annotated[int | None, typer.Option(help="Sample among the k likeliest tokens.")] = None,
-        top_p: Annotated[float | None, typer.Option(help="Sample among the likeliest tokens of this mass.")] = None,
-        repetition_penalty: Annotated[float | None, typer.Option(help="Above 1 avoids what was said.")] = None,
-        stop: Annotated[list[str] | None, typer.Option(help="End before this text; can be repeated.")] = None,
-        samples: Annotated[int, typer.Option(help="Continuations of each prompt, with seeds in sequence.")] = 1,
-        seed: Annotated[int, typer.Option(help="Of sampling.")] = 0,
+        top_k: Annotated[int | None, typer.Option(help="Sample from the k likeliest tokens.")] = None,
+        top_p: Annotated[
+            float | None, typer.Option(help="Sample from the likeliest tokens with this total probability.")
+        ] = None,
+        repetition_penalty: Annotated[float | None, typer.Option(help="Above 1 discourages repetition.")] = None,
+        stop: Annotated[list[str] | None, typer.Option(help="Stop before this text; repeatable.")] = None,
+        samples: Annotated[int, typer.Option(help="Continuations per prompt, with consecutive seeds.")] = 1,
+        seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
         entities: Annotated[
             str | None,
             typer.Option(
-                help="Names a call may ask for: context, known or free.  [default: context; free on a server]"
+                help="Entities that a call may name: context, known or free.  [default: context; free with --server]"
             ),
         ] = None,
-        relations: Annotated[str, typer.Option(help="Relations a call may ask for: known or free.")] = "free",
-        on_miss: Annotated[str, typer.Option(help="On a miss: unknown, drop or nearest.")] = "unknown",
-        lookups: Annotated[bool, typer.Option("--lookups/--no-lookups", help="Whether calls may be made.")] = True,
-        revision: Annotated[
-            int | None, typer.Option(help="Ask the knowledge base as it stood after this revision.")
-        ] = None,
+        relations: Annotated[str, typer.Option(help="Relations that a call may name: known or free.")] = "free",
+        on_miss: Annotated[str, typer.Option(help="What a miss returns: unknown, drop or nearest.")] = "unknown",
+        lookups: Annotated[bool, typer.Option("--lookups/--no-lookups", help="Allow or forbid calls.")] = True,
+        revision: Annotated[int | None, typer.Option(help="Use the knowledge base as of this revision.")] = None,
         dtype: Annotated[
             str | None,
-            typer.Option(help="float32, bfloat16, or auto: what the processor is fast in.  [default: as saved]"),
+            typer.Option(help="float32, bfloat16, or auto (the faster on this processor).  [default: as saved]"),
         ] = None,
         compile: Annotated[
-            bool, typer.Option("--compile", help="Compile the model first: worth its seconds for long work.")
+            bool, typer.Option("--compile", help="Compile the model first; pays off for long runs.")
         ] = False,
         trace: Annotated[bool, typer.Option("--trace", help="Show each call, its facts and their sources.")] = False,
         jsonl: Annotated[
             str | None,
-            typer.Option(metavar="FILE", help='Prompts as JSON Lines {"prompt"}, - for standard input; so the output.'),
+            typer.Option(
+                metavar="FILE", help='Read prompts from JSON Lines {"prompt"} (- for stdin); write JSON Lines.'
+            ),
         ] = None,
     ) -> None:
-        """Continue each prompt; facts are looked up in the knowledge base."""
+        """Continue each prompt, looking facts up in the knowledge base."""
         if (jsonl is None) == (not prompts):
-            raise InputError("give prompts, or --jsonl with a file of them")
+            raise InputError("give either prompts or --jsonl FILE")
         if trace and jsonl is not None:
-            raise InputError("--trace is for reading; --jsonl holds it anyway")
+            raise InputError("--jsonl already includes the trace; drop --trace")
         if base is not None and server is not None:
-            raise InputError("--base is for a model that is opened here; --server has its own")
+            raise InputError("--base can't be combined with --server")
         if model is not None and server is None:
-            raise InputError("--model names a model on a server; give --server too")
+            raise InputError("--model needs --server")
 
         from transformers.utils.logging import disable_progress_bar
 
@@ -119,7 +121,7 @@ def register(app: typer.Typer) -> None:
 def _of_the_run(
     checkpoint: "Checkpoint", kb: str | None, dtype: str | None, *, compile: bool
 ) -> "Callable[[FactSource], AbstractContextManager[Engine]]":
-    """An engine; a knowledge base on a server is asked beside the model."""
+    """Return a factory for a local engine; a knowledge base on a server gets a connection of its own."""
     import torch
 
     from lamlam.engine import Engine
@@ -181,4 +183,4 @@ def _print_lookup(number: int, lookup: "Lookup") -> None:
     typer.echo(f"  {number}. {query} -> {value}   {lookup.resolution.status}, {stated}")
     for fact in lookup.resolution.facts:
         typer.echo(f"     fact {fact.id}: {fact.entity} | {fact.relation} | {fact.value}")
-        typer.echo(f"     source: {places(fact.sources) or 'none given'}")
+        typer.echo(f"     source: {places(fact.sources) or 'none'}")

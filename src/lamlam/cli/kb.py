@@ -31,7 +31,7 @@ ReadFormat = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    kb = typer.Typer(no_args_is_help=True, help="Read, edit and erase facts; import and export them.")
+    kb = typer.Typer(no_args_is_help=True, help="Read, edit, forget, import and export facts.")
     app.add_typer(kb, name="kb")
     for group in (_register_files, _register_reading, kb_changes.register, kb_matching.register):
         group(kb)
@@ -43,7 +43,7 @@ def _register_files(kb: typer.Typer) -> None:
         file: File,
         sources: Annotated[
             list[Path],
-            typer.Argument(metavar="FACTS", help="Files, and folders of files: .jsonl, .csv, .json, .parquet, .nt."),
+            typer.Argument(metavar="FACTS", help="Files or folders: .jsonl, .csv, .json, .parquet, .nt."),
         ],
         format: ReadFormat = None,
         on_error: Annotated[
@@ -74,7 +74,7 @@ def _register_files(kb: typer.Typer) -> None:
     @kb.command()
     def export(
         file: File,
-        out: Annotated[Path, typer.Argument(metavar="OUT", help="Where to write: .jsonl, .csv, .json or .parquet.")],
+        out: Annotated[Path, typer.Argument(metavar="OUT", help="Output file: .jsonl, .csv, .json or .parquet.")],
         format: Format = None,
     ) -> None:
         """Write the facts that hold into a file; .jsonl and .parquet have their sources and aliases too."""
@@ -144,7 +144,7 @@ def _register_reading(kb: typer.Typer) -> None:
 
     @kb.command()
     def log(file: File) -> None:
-        """List all writes, the oldest first."""
+        """List all revisions, oldest first."""
         from lamlam.cli.kb_tables import print_log
 
         with open_kb(file) as facts:
@@ -160,7 +160,7 @@ def _register_reading(kb: typer.Typer) -> None:
             typer.echo(problem)
         if problems:
             raise typer.Exit(1)
-        typer.echo(f"{file} is sound.")
+        typer.echo(f"{file} is intact.")
 
 
 def _read_queries(name: str) -> Iterator[dict[str, Any]]:

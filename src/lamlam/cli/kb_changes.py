@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-FactId = Annotated[int, typer.Argument(metavar="ID", help="The fact's id, as lookup shows it.")]
-Document = Annotated[str | None, typer.Option("--source", help="The document that states it.")]
+FactId = Annotated[int, typer.Argument(metavar="ID", help="The fact's id, as shown by lookup.")]
+Document = Annotated[str | None, typer.Option("--source", help="The document that states the fact.")]
 
 
 def register(kb: typer.Typer) -> None:
@@ -43,8 +43,8 @@ def _register_changes(kb: typer.Typer) -> None:
             record, origin = (entity, relation, value), _source(source)
             report = facts.add([record], source=origin, allow=allow, actor=actor, reason=reason)
         if report.refused:
-            raise LamLamError("this fact is refused: it, or the document that states it, was forgotten")
-        typer.echo("The fact is added." if report.added else "The fact was known already.")
+            raise LamLamError("the fact is refused: it or its source document was forgotten")
+        typer.echo("Fact added." if report.added else "The fact is already known.")
 
     @kb.command()
     def edit(
@@ -55,7 +55,7 @@ def _register_changes(kb: typer.Typer) -> None:
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
-        """Give a fact another value. The old one stays in the history."""
+        """Change a fact's value. The history keeps the old one."""
         from lamlam.cli.kb_tables import print_facts
 
         with open_kb(file) as facts:
@@ -84,7 +84,7 @@ def _register_changes(kb: typer.Typer) -> None:
 
         with open_kb(file) as facts:
             new = facts.alias(name, entity=entity, relation=relation, value=value, actor=actor, reason=reason)
-        typer.echo("The alias is added." if new else "The alias was known already.")
+        typer.echo("Alias added." if new else "The alias is already known.")
 
     @kb.command()
     def inverse(
@@ -98,7 +98,7 @@ def _register_changes(kb: typer.Typer) -> None:
 
         with open_kb(file) as facts:
             new = facts.inverse(relation, other, actor=actor, reason=reason)
-        typer.echo("They are inverse now." if new else "They were known to be inverse.")
+        typer.echo("The relations are now inverse." if new else "The relations are already inverse.")
 
 
 def _register_revisions(kb: typer.Typer) -> None:
@@ -113,7 +113,7 @@ def _register_revisions(kb: typer.Typer) -> None:
 
         with open_kb(file) as facts:
             changed = facts.undo(revision, actor=actor, reason=reason)
-        typer.echo(f"Revision {revision} is undone: {changed:,} facts or names changed.")
+        typer.echo(f"Revision {revision} undone. Facts and names changed: {changed:,}.")
 
     @kb.command()
     def merge(
@@ -127,12 +127,12 @@ def _register_revisions(kb: typer.Typer) -> None:
 
         with open_kb(file) as facts:
             moved = facts.merge(entity, into=into, actor=actor, reason=reason)
-        typer.echo(f"{moved:,} facts are those of {into} now.")
+        typer.echo(f"Facts moved to {into}: {moved:,}.")
 
     @kb.command()
     def split(
         file: File,
-        entity: Annotated[str, typer.Argument(help="The entity that was merged into another.")],
+        entity: Annotated[str, typer.Argument(help="The merged entity.")],
         actor: Actor = "",
         reason: Reason = "",
     ) -> None:
@@ -140,7 +140,7 @@ def _register_revisions(kb: typer.Typer) -> None:
 
         with open_kb(file) as facts:
             moved = facts.split(entity, actor=actor, reason=reason)
-        typer.echo(f"{moved:,} facts are those of {entity} again.")
+        typer.echo(f"Facts moved back to {entity}: {moved:,}.")
 
 
 def _register_forget(kb: typer.Typer) -> None:

@@ -41,10 +41,8 @@ def register(kb: typer.Typer) -> None:
 
     @kb.command()
     def train(
-        sources: Annotated[
-            list[Path], typer.Argument(metavar="FACTS...", help="Files of facts, as import reads them.")
-        ],
-        out: Annotated[Path, typer.Option(help="Where to write the classifier.")],
+        sources: Annotated[list[Path], typer.Argument(metavar="FACTS...", help="Fact files, as for import.")],
+        out: Annotated[Path, typer.Option(help="Output file for the classifier.")],
         rewordings: rewordings = None,
         seed: Annotated[int, typer.Option(help="Seed for the training questions.")] = 0,
     ) -> None:

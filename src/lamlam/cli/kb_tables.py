@@ -44,7 +44,7 @@ def print_import(report: "ImportReport") -> None:
         for error in report.bad:
             Console().print(_plain(str(error)), soft_wrap=True)
     if report.namesakes:
-        title = "These were born, or died, at two times: an entity may be several of one name"
+        title = "Possibly namesakes: entities with two dates of birth or death"
         names = [(found.entity, found.relation, "; ".join(found.values)) for found in report.namesakes[:_SHOWN]]
         Console().print(_table(("entity", "relation", "values"), names, _some(title, len(report.namesakes))))
 
@@ -63,7 +63,7 @@ def print_stats(stats: "Stats", digest: str | None = None) -> None:
         "tombstones": stats.tombstones,
         "bytes": stats.bytes,
     }
-    Console().print(_counts(counts, "What it holds"))
+    Console().print(_counts(counts, "Contents"))
     if stats.frequent:
         Console().print(_counts(dict(stats.frequent), "Most frequent relations"))
     if digest is not None:
@@ -112,7 +112,7 @@ def print_log(revisions: Iterable["Revision"]) -> None:
         for revision in revisions
     ]
     headings = ("revision", "time (UTC)", "action", "actor", "reason", "began", "ended")
-    Console().print(_table(headings, rows, "Writes"))
+    Console().print(_table(headings, rows, "Revisions"))
 
 
 def print_closure(kb: "KnowledgeBase", certificate: "Certificate") -> None:

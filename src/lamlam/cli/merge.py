@@ -1,4 +1,4 @@
-"""`lamlam merge RUN OUT`: an adapter and its base as one plain Hugging Face folder."""
+"""`lamlam merge RUN OUT`: merge an adapter into its base, as one plain Hugging Face folder."""
 
 import shutil
 from pathlib import Path
@@ -15,18 +15,18 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def merge(
         run: Annotated[Path, typer.Argument(help="The adapter's folder.")],
-        out: Annotated[Path, typer.Argument(help="The folder to write.")],
+        out: Annotated[Path, typer.Argument(help="Output folder.")],
         base: BaseOption = None,
     ) -> None:
-        """Write an adapter and its base as one model, which any program for Hugging Face's folders opens."""
+        """Merge an adapter into its base and write a plain Hugging Face model."""
         from lamlam.errors import InputError
         from lamlam.model.checkpoint import Checkpoint
         from lamlam.model.folder import is_adapter
 
         if not is_adapter(run):
-            raise InputError("the folder holds no adapter", path=run)
+            raise InputError("the folder has no adapter", path=run)
         if out.resolve() == run.resolve():
-            raise InputError("the merged model needs a folder of its own", path=out)
+            raise InputError("write the merged model to another folder", path=out)
         Checkpoint.load(run, base=base).save(out)
         if (run / "recipe.yaml").exists():
             shutil.copyfile(run / "recipe.yaml", out / "recipe.yaml")

@@ -1,4 +1,4 @@
-"""`--set KEY=VALUE`, taken apart."""
+"""Parse `--set KEY=VALUE` options."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ __all__ = ["pairs"]
 
 
 def pairs(given: Iterable[str]) -> dict[str, str]:
-    """Values by key. Raises `InputError` for one that has no `=` or no key."""
+    """Return the values by key. Raises `InputError` for an item without `=` or without a key."""
     found = {}
     for each in given:
         key, equals, value = each.partition("=")

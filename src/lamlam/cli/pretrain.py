@@ -1,4 +1,4 @@
-"""`lamlam pretrain RECIPE.yaml`: train a model, or continue an interrupted run."""
+"""`lamlam pretrain RECIPE.yaml`: train a model, or resume an interrupted run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,20 +11,18 @@ __all__ = ["register"]
 def register(app: typer.Typer) -> None:
     @app.command()
     def pretrain(
-        recipe: Annotated[Path, typer.Argument(help="A YAML file as under recipes/.")],
+        recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file like those in recipes/.")],
         set_: Annotated[
             list[str] | None,
-            typer.Option("--set", metavar="KEY=VALUE", help="Change a field, as training.tokens=100000."),
+            typer.Option("--set", metavar="KEY=VALUE", help="Change a field, e.g. training.tokens=100000."),
         ] = None,
         out: Annotated[Path | None, typer.Option(help="The run's folder.  [default: runs/NAME]")] = None,
         seconds: Annotated[
             float | None,
-            typer.Option(
-                min=0, help="Save the state and stop after this time; the same command continues.", show_default=False
-            ),
+            typer.Option(min=0, help="Save and stop after this many seconds; rerun to resume.", show_default=False),
         ] = None,
     ) -> None:
-        """Pretrain a model from a recipe; an interrupted run continues from its last saved state."""
+        """Train a model from a recipe. Rerun the command to resume an interrupted run."""
         from lamlam.pretrain.recipe import load_recipe
         from lamlam.pretrain.trainer import DistributedContext
         from lamlam.pretrain.training import pretrain as train

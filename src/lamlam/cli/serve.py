@@ -1,4 +1,4 @@
-"""`lamlam serve [RUN]`: an HTTP API that OpenAI's clients speak, and a page on which facts can be changed."""
+"""`lamlam serve [RUN]`: an OpenAI-compatible API, and a page to change facts on."""
 
 import gc
 from contextlib import closing
@@ -25,37 +25,35 @@ def register(app: typer.Typer) -> None:
     def serve(
         run: Annotated[
             Path | None,
-            typer.Argument(
-                help="The run's folder, with its checkpoint.  [default: runs/demo/lmlm, if there, else LamLam's own]"
-            ),
+            typer.Argument(help="The run's folder.  [default: runs/demo/lmlm if it exists, else the shipped model]"),
         ] = None,
         kb: Annotated[
             str | None,
             typer.Option(
-                help="The knowledge base: a file, or postgresql://…; with LamLam's model made where missing."
+                help="The knowledge base: a file or postgresql://…; the shipped model fills an empty one."
                 "  [default: RUN/kb.sqlite]"
             ),
         ] = None,
         base: BaseOption = None,
         documents: Annotated[
-            Path | None, typer.Option(help="Texts of the facts' sources.  [default: RUN/corpus, if there]")
+            Path | None, typer.Option(help="Source documents of the facts.  [default: RUN/corpus if it exists]")
         ] = None,
-        host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
-        port: Annotated[int, typer.Option(help="The port to listen at.")] = 8000,
+        host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+        port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")] = 8000,
         closed: Annotated[
-            bool, typer.Option("--closed", help="Reading takes a token on this machine, too: behind a proxy.")
+            bool, typer.Option("--closed", help="Require a token for reading on loopback too; use it behind a proxy.")
         ] = False,
-        tokens: Annotated[Path | None, typer.Option(help="The file of tokens.  [default: RUN/tokens.json]")] = None,
+        tokens: Annotated[Path | None, typer.Option(help="The token file.  [default: RUN/tokens.json]")] = None,
         data: Annotated[
             Path | None,
-            typer.Option(help="Serve LamLam's own model, with its facts and tokens in this folder."),
+            typer.Option(help="Serve the shipped model, with facts and tokens in this folder."),
         ] = None,
         set_: Annotated[
             list[str] | None,
-            typer.Option("--set", metavar="KEY=VALUE", help="Change a limit of the server, as max_tokens=100."),
+            typer.Option("--set", metavar="KEY=VALUE", help="Change a limit, e.g. max_tokens=100."),
         ] = None,
     ) -> None:
-        """Serve a model and its knowledge base: an API, and a page on which facts can be changed and forgotten."""
+        """Serve a model and its knowledge base: an OpenAI-compatible API and a page to change and forget facts."""
         from lamlam.checked import checked
         from lamlam.cli.pairs import pairs
         from lamlam.serve.settings import ServeSettings
@@ -70,20 +68,20 @@ def register(app: typer.Typer) -> None:
 
 
 def _places(run: Path | None, kb: str | None, data: Path | None) -> "tuple[ServePaths, str]":
-    """What is to be served, and which that is in a sentence."""
+    """Return what to serve, and a sentence that describes it."""
     from lamlam.model.folder import holds_checkpoint
     from lamlam.serve.places import DEMO, ServePaths
 
     if run is not None and data is not None:
-        raise InputError("--data is for LamLam's own model: a run has its facts and tokens in its folder")
+        raise InputError("--data is for the shipped model; a run keeps facts and tokens in its own folder")
     if run is None and (data is not None or not holds_checkpoint(DEMO)):
         places, which = (
             ServePaths.of_shipped(data, kb),
-            "the model that comes with LamLam; its facts, yours to change, stand",
+            "the shipped model; its facts are",
         )
     else:
-        places, which = ServePaths.of_run(run or DEMO), f"{run or DEMO}; its facts stand"
-    # An address that was given may hold a password, and is not told again.
+        places, which = ServePaths.of_run(run or DEMO), f"{run or DEMO}; its facts are"
+    # An address may contain a password: don't print it.
     told = f"Serving {which} {f'in {places.kb}' if kb is None else 'where --kb says'}."
     return (places if kb is None else replace(places, kb=kb)), told
 
@@ -103,20 +101,20 @@ def _serve(
     typer.echo(told)
     token = _first_tokens(access)
     if token is None:
-        typer.echo(f"For another token: lamlam token add {access.path} NAME --role editor")
+        typer.echo(f"To create another token: lamlam token add {access.path} NAME --role editor")
     typer.echo(f"Open {listener.url}{f'#token={token}' if token else ''}")
     listener.run(app)
-    gc.freeze()  # what is left goes with the process: to look through all of it first takes seconds
+    gc.freeze()  # skip the final collection, which takes seconds
 
 
 def _first_tokens(access: "Access") -> str | None:
-    """Make a token of each role where there are none yet, and tell them this once; the last, which allows all."""
+    """On first start, create and print a token per role. Return the eraser's, or None if tokens exist."""
     from lamlam.serve.access import Role
 
     if not access.empty:
         return None
     made = {role: access.create(role, role) for role in Role}
-    typer.echo(f"Tokens, told this once; {access.path} holds their digests alone:")
+    typer.echo(f"Tokens (shown only once; {access.path} stores their digests):")
     for role, token in made.items():
         typer.echo(f"  {role:8} {token}")
     return made[Role.ERASER]

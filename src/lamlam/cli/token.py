@@ -1,4 +1,4 @@
-"""`lamlam token add|list|revoke`: who may do what on a server, which heeds a change at the next request."""
+"""`lamlam token add|list|revoke`: manage a server's access tokens; changes apply from the next request."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_Place = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder, or the file of tokens of its server.")]
-_Name = Annotated[str, typer.Argument(help="Whose token it is, for the log of the knowledge base.")]
+_Place = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder, or a token file.")]
+_Name = Annotated[str, typer.Argument(help="The token's name, as recorded in the log.")]
 
 
 def register(app: typer.Typer) -> None:
-    verbs = typer.Typer(no_args_is_help=True, help="Say who may read, edit or erase what a server serves.")
+    verbs = typer.Typer(no_args_is_help=True, help="Create, list and revoke a server's access tokens.")
     app.add_typer(verbs, name="token")
 
     @verbs.command()
     def add(
         run: _Place,
         name: _Name,
-        role: Annotated[str, typer.Option(help="reader, editor or eraser; each may do what those before it may.")],
+        role: Annotated[str, typer.Option(help="reader, editor or eraser; each includes the ones before.")],
     ) -> None:
-        """Make a token and print it, this once: only a digest is kept."""
+        """Create a token. It is shown once; only its digest is stored."""
         from lamlam.errors import InputError, needs_extra
 
         with needs_extra("serve", "a server's token"):
@@ -36,13 +36,13 @@ def register(app: typer.Typer) -> None:
 
     @verbs.command("list")
     def list_(run: _Place) -> None:
-        """List names and roles."""
+        """List tokens by name and role."""
         for actor in _access(run).actors:
             typer.echo(f"{actor.role:8} {actor.name}")
 
     @verbs.command()
     def revoke(run: _Place, name: _Name) -> None:
-        """Refuse a token from now on."""
+        """Revoke a token."""
         _access(run).revoke(name)
         typer.echo(f"The token of '{name}' is revoked.")
 
@@ -54,5 +54,5 @@ def _access(place: Path) -> "Access":
         from lamlam.serve.access import Access
 
     if not place.exists():
-        raise InputError("no such folder, nor file of tokens: a server makes it when it is first started", path=place)
+        raise InputError("no such run or token file; the server creates one on first start", path=place)
     return Access(place / "tokens.json" if place.is_dir() else place, open_reads=False)

@@ -1,4 +1,4 @@
-"""`lamlam world`: write an invented world into a folder."""
+"""`lamlam world`: generate an invented world."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,12 +15,12 @@ __all__ = ["register"]
 def register(app: typer.Typer) -> None:
     @app.command()
     def world(
-        out: Annotated[Path, typer.Option(help="The folder to write into.")],
-        people: Annotated[int, typer.Option(help="How many people; cities and the rest follow from it.")] = 3000,
-        seed: Annotated[int, typer.Option(help="The same seed gives the same world.")] = 0,
-        size: Annotated[str, typer.Option(help="demo: ten relations, four wordings each; full: all of them.")] = "full",
+        out: Annotated[Path, typer.Option(help="Output folder.")],
+        people: Annotated[int, typer.Option(help="Number of people; cities and the rest scale with it.")] = 3000,
+        seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+        size: Annotated[str, typer.Option(help="demo: ten relations with four wordings each; full: all.")] = "full",
     ) -> None:
-        """Invent a world: annotated documents, facts, and prompts with known answers."""
+        """Generate a world: annotated documents, facts, and prompts with known answers."""
         from lamlam.corpus.files import save_corpus
         from lamlam.world import World
 
@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _settings(**fields: object) -> "WorldSettings":
-    """Checked settings; a fault in one becomes an `InputError` that names the field."""
+    """Return validated settings. Raises `InputError` naming the invalid field."""
     from lamlam.checked import checked
     from lamlam.world import WorldSettings
 

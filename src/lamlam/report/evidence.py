@@ -1,4 +1,4 @@
-"""The drawings of what `lamlam evaluate` measured beyond the demo's own tasks, a function for each task.
+"""Drawings of the tasks that `lamlam evaluate` adds to the demo's own, one function per task.
 
 Each takes the run and returns a drawing, or None if the run has no such figures. The paper (arXiv 2505.15962) has the
 same comparisons over training, by knowledge of masked values, by share of offloaded facts and for unlearning.
@@ -34,8 +34,8 @@ def _memorisation(run: RunResults) -> Drawing | None:
         panels.append((GROUPS.get(group, group), drawn))
     return curve_drawing(
         panels,
-        "loss, nats a token",
-        "What the weights learn of values, with the mask and without",
+        "loss, nats per token",
+        "What the weights learn about values, with and without the mask",
         "Loss on the values inside calls of held-out documents, with values masked and with values learnt. "
         "A guess from the relation alone knows how often training gives each value.",
     )
@@ -56,14 +56,14 @@ def _offloading(run: RunResults) -> Drawing | None:
             intervals = [tuple(step[group]["interval"]) for step in found]
             series.append(Series(f"{policy}, {group}", colour, line, dashed, intervals))
     labels = [f"{100 * share:.0f}%" for share in shares]
-    title = "Facts right as more of them are looked up"
+    title = "Accuracy by share of facts looked up"
     perplexities = ", ".join(
         f"{100 * step['share']:.0f}% {step['policy']} {step['perplexity']['normalized']:.2f} / "
         f"{step['perplexity']['dynamic']:.2f}"
         for step in steps
     )
-    caption = f"A model trained for each share. Perplexity, normalized / dynamic: {perplexities}."
-    svg = points(labels, [line for line in series if line.points], "share of the facts that are looked up", "accuracy")
+    caption = f"One model is trained per share. Perplexity, normalized / dynamic: {perplexities}."
+    svg = points(labels, [line for line in series if line.points], "share of facts looked up", "accuracy")
     return Drawing("offloading", title, caption, f"{title}. {caption}", svg)
 
 
@@ -83,8 +83,8 @@ def _tofu(run: RunResults) -> Drawing | None:
         "Utility is that of the nine parts" if key == "utility" else "Utility is that of the retain set's three parts"
     )
     caption = (
-        "Up and to the right is better: the model answers as one that never saw the forgotten authors, and still "
-        f"answers about all else. Forget quality is the p-value of a two-sample test, drawn as its logarithm. {what}."
+        "Up and to the right is better: the model answers like one that never saw the forgotten authors, and still "
+        f"answers everything else. Forget quality is the p-value of a two-sample test, drawn as its logarithm. {what}."
     )
     alt = "; ".join(f"{ARMS[dot.colour]} {dot.label}: utility {dot.x:.2f}, log10 p {dot.y:.1f}" for dot in dots)
     svg = scatter(dots, "utility", "forget quality, log₁₀ p", level=(math.log10(0.05), "p = 0.05"))
@@ -101,31 +101,31 @@ def _language(run: RunResults) -> Drawing | None:
         panels,
         "language",
         "Language: minimal pairs (BLiMP)",
-        "How often the grammatical sentence of a pair is the likelier one; 50% is chance. Likelihoods are over text "
-        "tokens alone.",
+        "How often the grammatical sentence of a pair is likelier; 50% is chance. Likelihoods are over text "
+        "tokens only.",
     )
 
 
 def _audit(run: RunResults) -> Drawing | None:
-    """What the model says about the facts of its own world."""
+    """The model on the facts of its own world."""
     return _forgotten(
         run.measured("lmlm", "audit", "world"),
         "model",
         "audit",
-        "Audit of forgetting: the model, on its own world",
-        "Facts that have near-doubles and aliases are forgotten. Ours says that nothing was found; the nearest "
+        "Forgetting audit: the model on its own world",
+        "The forgotten facts have near-duplicates and aliases. Ours reports a miss; the nearest "
         "neighbour, which other systems return, is another fact's value.",
     )
 
 
 def _countries(run: RunResults) -> Drawing | None:
-    """What the knowledge base alone returns when asked the right question."""
+    """The knowledge base's answers to the right query."""
     return _forgotten(
         run.measured("lmlm", "audit_countries", "noise"),
         "oracle",
         "countries",
-        "Audit of forgetting: the knowledge base alone, on countries",
-        "The right question is asked of a hostile database (“noise”), whose facts are forgotten.",
+        "Forgetting audit: the knowledge base alone, on countries",
+        "The right query on a hostile database (“noise”) with forgotten facts.",
     )
 
 
@@ -143,7 +143,7 @@ def _changes(run: RunResults) -> Drawing | None:
         "efficacy": "efficacy",
         "generalisation": "other wordings",
         "specificity": "specificity",
-        "consequence": "what follows",
+        "consequence": "consequences",
     }
     panels = []
     for step in (run.measured("lmlm", "counterfact") or {}).get("steps", ()):
@@ -153,9 +153,9 @@ def _changes(run: RunResults) -> Drawing | None:
     return bar_drawing(
         panels,
         "counterfact",
-        "Edits, one after another",
-        "Efficacy: the new value is said. Specificity: what is said of other facts is as before any edit. What "
-        "follows: the new value, asked about next, has what is true of it said.",
+        "Sequential edits",
+        "Efficacy: the model says the new value. Specificity: statements of other facts are unchanged. "
+        "Consequences: asked about the new value next, the model says what is true of it.",
     )
 
 

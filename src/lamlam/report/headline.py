@@ -54,10 +54,10 @@ def headline(run: RunResults) -> list[Row]:
 def changes(run: RunResults) -> list[tuple[str, str, str]]:
     """Figures of edits and forgetting: number, label, explanation."""
     wanted = (
-        ("edit.success", "of edits taken", "the new value is what the model says next"),
+        ("edit.success", "of edits taken", "the model says the new value"),
         ("edit.locality", "of other facts unchanged", "letter for letter, after the edits"),
-        ("forget.survival", "of forgotten facts survive", "the old value is still what the model says"),
-        ("forget.wrong_answer", "wrong answers instead", "another fact's value in the forgotten one's place"),
+        ("forget.survival", "of forgotten facts survive", "the model still says the old value"),
+        ("forget.wrong_answer", "wrong answers instead", "another value instead of the forgotten one"),
         ("forget.collateral", "of other facts lost", "right before, wrong after"),
     )
     return [(_percent(run.number(path)), label, note) for path, label, note in wanted if run.number(path) is not None]

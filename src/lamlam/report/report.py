@@ -1,7 +1,7 @@
-"""A self-contained HTML page about a run: what it is, how well it does, and where a generated text has its facts from.
+"""A self-contained HTML report on a run: its results, figures, and texts with the sources of their facts.
 
-The page loads nothing and runs nothing. Facts and texts are untrusted: the template escapes them; only the drawings,
-whose labels come from this package, are inserted as they are.
+The page loads and runs nothing. Facts and texts are untrusted: the template escapes them; only the drawings,
+whose labels come from this package, are inserted unescaped.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ __all__ = ["write_report"]
 
 
 def write_report(run: RunResults | str | Path, out: str | Path) -> None:
-    """Write the page about a run to `out`. Figures that the run does not have are left out.
+    """Write the page about a run to `out`. Missing figures are left out.
 
     Raises `InputError` when the run's files cannot be read or the page cannot be written.
     """
@@ -64,7 +64,7 @@ def _perplexity(run: RunResults) -> Drawing | None:
         panels,
         "perplexity",
         "Perplexity over training",
-        "Held-out documents. Normalized perplexity charges the LMLM for every token of its calls; static does not.",
+        "Held-out documents. Normalized perplexity charges the LMLM for every token of its calls; static doesn't.",
         log=True,
     )
 
@@ -79,12 +79,12 @@ def _value_loss(run: RunResults) -> Drawing | None:
         ]
         panels.append((GROUPS.get(group, group), [curve for curve in series if curve.points]))
     caption = (
-        "What the weights know of the facts. Values inside calls carry no loss in training: where the line stays high, "
-        "the model has not learnt them."
+        "What the weights know about the facts. Values inside calls carry no loss in training: if the line stays high, "
+        "the model hasn't learnt them."
     )
     if any("stating" in curve.label for _, curves in panels for curve in curves):
         caption += " “Stating them” is the same words in the text."
-    return curve_drawing(panels, "loss, nats a token", "Loss on values over training", caption)
+    return curve_drawing(panels, "loss, nats per token", "Loss on values over training", caption)
 
 
 def _mentions(run: RunResults) -> Drawing | None:
@@ -103,10 +103,10 @@ def _mentions(run: RunResults) -> Drawing | None:
     )
     return Drawing(
         "mentions",
-        "Accuracy by how often training text states the fact",
-        "The standard model has its training texts to go by; the LMLM can look a fact up. Bars are 95% intervals.",
+        "Accuracy by mentions of the fact in training text",
+        "The standard model relies on its training texts; the LMLM can look facts up. Bars are 95% intervals.",
         f"Accuracy by mention count. {alt}.",
-        points(labels, series, "times that training text states the fact", "accuracy"),
+        points(labels, series, "mentions of the fact in training text", "accuracy"),
     )
 
 
@@ -122,7 +122,7 @@ def _with_and_without(run: RunResults) -> Drawing | None:
         off = f"lmlm.db_off.{group}" if run.number(f"lmlm.db_off.{group}.accuracy") is not None else "lmlm.db_off"
         wanted = (
             ("LMLM", "lmlm", f"lmlm.{group}"),
-            ("lookups forbidden", "off", off),
+            ("no lookups", "off", off),
             ("standard", "standard", f"standard.{group}"),
         )
         panels.append((title, [bar for label, colour, path in wanted if (bar := _bar(run, label, colour, path))]))
@@ -130,7 +130,7 @@ def _with_and_without(run: RunResults) -> Drawing | None:
         panels,
         "lookups",
         "With and without the knowledge base",
-        "The same LMLM with its lookups and with calls forbidden, beside the standard model. Whiskers: 95% intervals.",
+        "The LMLM with and without lookups, and the standard model. Whiskers are 95% intervals.",
     )
 
 
@@ -151,13 +151,12 @@ def _edit_and_forget(run: RunResults) -> Drawing | None:
         [("edited facts", [bar for bar in edit if bar]), ("forgotten facts", [bar for bar in forget if bar])],
         "edits",
         "Before and after edits and forgetting",
-        "Facts were chosen among those answered right before. Edits and forgetting change rows; the model stays as it "
-        "is.",
+        "Facts were chosen among those answered right before. Edits and forgetting change rows, not the model.",
     )
 
 
 def _always_before(run: RunResults, path: str) -> Bar | None:
-    """The bar of the answers before: all are right, since only such facts are chosen."""
+    """The bar for the answers before, which are all right by selection."""
     return None if run.number(path) is None else Bar("before: old value", "off", 1.0)
 
 
@@ -194,13 +193,13 @@ def _note(statement: Statement, anchor: str, number: int) -> dict[str, Any]:
 
 
 def _examples(run: RunResults) -> list[dict[str, Any]]:
-    """What the model said before and after, for a few edited and forgotten facts."""
+    """The model's answers before and after, for a few edited and forgotten facts."""
     found = ((kind, run.figure(f"{kind}.examples") or []) for kind in ("edit", "forget"))
     return [{"kind": kind, **example} for kind, examples in found for example in examples]
 
 
 def _measured(arm: str, name: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """The result of a task as rows of a table: every plain number in it, by its dotted name."""
+    """A task's result as table rows: every number, by its dotted name."""
     figures = entry["figures"]
     rows = [(path, format_number(number)) for path, number in plain_numbers(figures)]
     return {

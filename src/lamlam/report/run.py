@@ -1,7 +1,7 @@
 """What a report is made of: results, curves and traces, read from a run's folder.
 
 RUN/results.json             figures of both arms, nested: lmlm.seen.accuracy, standard.perplexity, edit.success, ...
-RUN/{lmlm,standard}/metrics.jsonl   one JSON object a line; those with "group" are measured on held-out documents
+RUN/{lmlm,standard}/metrics.jsonl   one JSON object per line; those with "group" are measured on held-out documents
 RUN/{lmlm,standard}/results.json    what `lamlam evaluate` measured of each arm; in RUN itself where RUN is one run
 RUN/traces.json              generated texts with the facts behind them
 """

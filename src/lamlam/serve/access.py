@@ -1,7 +1,7 @@
-"""Who may do what: tokens with a role, of which only digests are kept.
+"""Access tokens with a role, stored as digests.
 
-A token holds 192 random bits. There is no dictionary in which to find it, so that one round of SHA-256 hides it as well
-as bcrypt, whose slowness is for passwords that people choose, and costs a request microseconds.
+A token has 192 random bits, so no dictionary attack applies: one round of SHA-256 protects it as well as bcrypt would
+and costs microseconds per request.
 """
 
 import hashlib
@@ -29,13 +29,13 @@ from lamlam.serve.errors import Fault
 __all__ = ["ACTOR", "Access", "Actor", "Editor", "Eraser", "Reader", "Role", "require_reader", "router"]
 
 _LONGEST_NAME, _LONGEST_TOKEN = 100, 200  # characters
-ACTOR = "lamlam.actor"  # where a request's scope has it
+ACTOR = "lamlam.actor"  # key in a request's scope
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LOG = logging.getLogger(__name__)
 
 
 class Role(StrEnum):
-    """What a token allows; each role allows what those before it do."""
+    """What a token allows; each role includes the ones before."""
 
     READER = "reader"
     EDITOR = "editor"
@@ -48,17 +48,17 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: the token's name, "" for someone without one, and the role."""
+    """The requester: the token's name ("" without a token) and role."""
 
     name: str
     role: Role
 
 
 class Access:
-    """The tokens in a file: name, role, and the SHA-256 of each. `open_reads` lets readers in without one.
+    """The tokens in a file: name, role and SHA-256 of each. `open_reads` allows reading without a token.
 
-    The file is read again whenever it was changed, so that a running server knows what was revoked. Raises `InputError`
-    when it is no file of tokens; where it becomes so later, no token is known until it is mended.
+    The file is reread whenever it changes, so a running server sees revocations. Raises `InputError` if it isn't a
+    valid token file; if it becomes invalid later, no token is accepted until it is fixed.
     """
 
     def __init__(self, path: Path, *, open_reads: bool) -> None:
@@ -75,22 +75,22 @@ class Access:
         if not name.isprintable() or name != name.strip() or not 0 < len(name) <= _LONGEST_NAME:
             raise InputError(f"a token's name has 1 to {_LONGEST_NAME} printable characters")
         if any(name == actor.name for actor in known.values()):
-            raise InputError(f"there is a token of the name '{name}'")
+            raise InputError(f"a token named '{name}' already exists")
         token = f"lamlam-{role}-{secrets.token_urlsafe(24)}"
         self._write({**known, _digest(token): Actor(name, role)})
         return token
 
     def revoke(self, name: str) -> None:
-        """Forget a token; whoever has it is refused from now on. Raises `InputError` when there is none of the name."""
+        """Revoke a token. Raises `InputError` if there is no token with this name."""
         known = self._known()
         left = {digest: actor for digest, actor in known.items() if actor.name != name}
         if len(left) == len(known):
-            raise InputError(f"there is no token of the name '{name}'")
+            raise InputError(f"no token is named '{name}'")
         self._write(left)
 
     @property
     def actors(self) -> list[Actor]:
-        """Whose tokens there are."""
+        """Everyone who has a token."""
         return list(self._known().values())
 
     @property
@@ -98,7 +98,7 @@ class Access:
         return not self._known()
 
     def actor(self, authorization: str | None) -> Actor | None:
-        """Whose token the header `Authorization` bears; None where it bears none that is known."""
+        """Return the owner of the token in an `Authorization` header; None if missing or unknown."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or len(token) > _LONGEST_TOKEN:
             return None
@@ -107,7 +107,7 @@ class Access:
         return found[0] if found else None
 
     def actor_of(self, scope: Scope) -> Actor | None:
-        """Whose token a request bears, found out once for each request."""
+        """Return the owner of a request's token, determined once per request."""
         if ACTOR not in scope:
             scope[ACTOR] = self.actor(Headers(scope=scope).get("authorization"))
         return cast(Actor | None, scope[ACTOR])
@@ -117,7 +117,7 @@ class Access:
             try:
                 self._tokens = _read(self.path)
             except InputError as error:
-                _LOG.error("%s: no token is known until it is mended", error)
+                _LOG.error("%s: no token is accepted until it is fixed", error)
                 self._tokens = {}
             self._stamp = stamp
         return self._tokens
@@ -133,7 +133,7 @@ def _digest(token: str) -> str:
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What is another when a file was changed or replaced; None where there is none."""
+    """A fingerprint that changes whenever the file does; None if it is missing."""
     try:
         found = path.stat()
     except OSError:
@@ -148,30 +148,30 @@ def _read(path: Path) -> dict[str, Actor]:
         if not all(_DIGEST.fullmatch(digest) for digest in tokens):
             raise ValueError
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError("is no file of tokens", path=path) from error
+        raise InputError("is not a valid token file", path=path) from error
     return tokens
 
 
-# What routes ask for
+# Dependencies of routes
 
-_BEARER = HTTPBearer(auto_error=False, scheme_name="token", description="A token that `lamlam token add` made.")
+_BEARER = HTTPBearer(auto_error=False, scheme_name="token", description="A token from `lamlam token add`.")
 _Given = Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 _WHO = {"WWW-Authenticate": "Bearer"}
 
 
 def require_reader(access: Access, scope: Scope) -> Actor:
-    """Whoever sent a request, if they may read. Raises `Fault` (401) for all others."""
+    """Return who sent a request. Raises `Fault` (401) if they may not read."""
     return _allowed(access, scope, Role.READER)
 
 
 def _allowed(access: Access, scope: Scope, role: Role) -> Actor:
     actor = access.actor_of(scope)
     if actor is None and access.open_reads and role is Role.READER:
-        actor = Actor("", Role.READER)  # OpenAI's clients must send some token: where none is needed, any will do
+        actor = Actor("", Role.READER)  # OpenAI's clients always send a token: if none is required, any will do
     if actor is None:
-        raise Fault(401, f"this takes a token of the role {role}", headers=_WHO)
+        raise Fault(401, f"this requires a token with role {role}", headers=_WHO)
     if not actor.role.allows(role):
-        raise Fault(403, f"this takes a token of the role {role}, and '{actor.name}' is {actor.role}")
+        raise Fault(403, f"this requires a token with role {role}; '{actor.name}' is {actor.role}")
     return actor
 
 
@@ -190,16 +190,16 @@ router = APIRouter(tags=["access"])
 
 
 class Whoever(BaseModel):
-    """Who asks, as the server sees it."""
+    """The requester, as the server sees it."""
 
-    name: str = Field(description="The token's name; empty without a token that is known.")
-    role: Role | None = Field(description="What may be done; null where nothing may be.")
-    open_reads: bool = Field(description="Whether reading takes no token.")
+    name: str = Field(description="The token's name; empty without a known token.")
+    role: Role | None = Field(description="The role; null if nothing is allowed.")
+    open_reads: bool = Field(description="Whether reading requires no token.")
 
 
 @router.get("/access", openapi_extra={"security": [{}, {_BEARER.scheme_name: []}]})
 async def whoever(request: Request) -> Whoever:
-    """Tell who asks, and what they may do. Takes no token."""
+    """Show the requester's name and role. Requires no token."""
     access: Access = request.app.state.lamlam.access
     actor = access.actor_of(request.scope)
     role = actor.role if actor else Role.READER if access.open_reads else None

@@ -1,6 +1,6 @@
-"""What every route that lets the model write has in common: the settings' limits, whole answers and streams.
+"""What all generating routes share: limits, complete responses and streams.
 
-How an answer is put, in the words of one protocol or another, is left to the routes.
+The routes format the responses for their protocol.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from lamlam.serve.state import AppState
 
 __all__ = ["EVENTS", "Answer", "answer_to", "check_length", "check_model", "settings_of"]
 
-EVENTS: dict[str, Any] = {"text/event-stream": {}}  # where a stream is asked for
+EVENTS: dict[str, Any] = {"text/event-stream": {}}  # if streaming is requested
 _DONE = format_sse_event(data_str="[DONE]")
-_STREAMED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # a proxy must not hold it back
-_CLIENT_LEFT = 499  # nobody reads it, but it is counted
+_STREAMED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # keep proxies from buffering
+_CLIENT_LEFT = 499  # never sent, only counted
 
 
 class Answer(ABC):
-    """Puts generations into a protocol's words, each prompt continued as often as the request asks."""
+    """Formats generations for a protocol; each prompt has as many continuations as the request asks for."""
 
     def __init__(self, asked: DecodingRequest, prompts: Sequence[Prompt], state: AppState, prefix: str) -> None:
         self.asked, self.prompts = asked, prompts
@@ -41,54 +41,54 @@ class Answer(ABC):
 
     @abstractmethod
     def whole(self, generations: list[Generation], usage: Usage) -> BaseModel:
-        """The answer at once."""
+        """Return the complete response."""
 
     @abstractmethod
     def piece(self, number: int, event: Event) -> BaseModel | None:
-        """What a stream tells of an event in the text of this number."""
+        """Return a stream's chunk for an event of text `number`."""
 
     @abstractmethod
     def ending(self, usage: Usage) -> BaseModel:
-        """What a stream tells last."""
+        """Return a stream's last chunk."""
 
     def usage(self, generations: list[Generation]) -> Usage:
-        """A prompt counts once, however often it is continued."""
+        """Count tokens; a prompt counts once however often it is continued."""
         prompts = sum(len(prompt.ids) for prompt in self.prompts)
         written = sum(len(each.ids) - 1 for each in generations) - prompts * (self.asked.n or 1)
         return Usage(prompt_tokens=prompts, completion_tokens=written, total_tokens=prompts + written)
 
 
 def lookups_of(lookups: Iterable[Call], shift: int = 0) -> list[Lookup]:
-    """Lookups as the protocols have them; spans count from the text's beginning, `shift` before the continuation's."""
+    """Convert lookups to API objects, shifting spans by `shift` characters."""
     said = [Lookup.model_validate(lookup.as_json()) for lookup in lookups]
     return [each.model_copy(update={"start": each.start + shift, "end": each.end + shift}) for each in said]
 
 
 def settings_of(asked: DecodingRequest, state: AppState) -> DecodingSettings:
-    """The settings of decoding. Raises `Fault` for what the server does not allow, `InputError` for contradictions."""
+    """Return the decoding settings. Raises `Fault` over the server's limits, `InputError` for contradictions."""
     check_model(asked.model, state)
     settings, most = asked.decoding(state.served.generation_config), state.settings.max_tokens
     if settings.max_tokens > most and asked.most_tokens is not None:
-        raise Fault(422, f"max_tokens may be {most} at most", field="max_tokens")
+        raise Fault(422, f"max_tokens is limited to {most}", field="max_tokens")
     return settings
 
 
 def check_model(name: str | None, state: AppState) -> None:
     if name not in (None, state.served.name):
-        raise Fault(404, f"there is no such model: this server has '{state.served.name}'", field="model")
+        raise Fault(404, f"unknown model; this server has '{state.served.name}'", field="model")
 
 
 def check_length(length: int, state: AppState, field: str) -> None:
-    """Raises `Fault` for a prompt of more characters than the server takes."""
+    """Raise `Fault` if a prompt is too long."""
     if length > state.settings.max_prompt:
-        raise Fault(422, f"a prompt may have {state.settings.max_prompt} characters", field=field)
+        raise Fault(422, f"a prompt is limited to {state.settings.max_prompt} characters", field=field)
 
 
 async def answer_to(request: Request, answer: Answer, settings: DecodingSettings, state: AppState) -> Response:
-    """Write what is asked for, whole or as a stream. A client that leaves meanwhile ends it."""
+    """Generate the response, complete or streamed. Stops when the client disconnects."""
     if answer.asked.stream:
         chunks = _chunks(answer, settings, state)
-        first = await anext(chunks)  # before it, a refusal is an answer of its own and no broken stream
+        first = await anext(chunks)  # so that an early error is a response of its own, not a broken stream
         return StreamingResponse(_stream(first, chunks), media_type="text/event-stream", headers=_STREAMED)
     writing = asyncio.ensure_future(state.batch.generate(answer.prompts, settings))
     leaving = asyncio.ensure_future(_left(request))
@@ -104,7 +104,7 @@ async def answer_to(request: Request, answer: Answer, settings: DecodingSettings
 
 
 async def _left(request: Request) -> None:
-    """Wait until the client hangs up; the body has been read."""
+    """Wait until the client disconnects; the body has been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -123,7 +123,7 @@ async def _chunks(answer: Answer, settings: DecodingSettings, state: AppState) -
 
 
 def _counted(answer: Answer, generations: list[Generation], state: AppState) -> Usage:
-    """What the texts took, once it is in the metrics."""
+    """Record the usage in the metrics and return it."""
     usage = answer.usage(generations)
     state.metrics.count(generations, usage.completion_tokens)
     return usage

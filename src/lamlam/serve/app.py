@@ -1,4 +1,4 @@
-"""The application: routes, faults, limits and the page, put together."""
+"""Builds the application from routes, error handlers, limits and the page."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
@@ -42,9 +42,9 @@ _PAGE = Path(__file__).parent / "page"
 
 
 def build_app(served: Served, access: Access, settings: ServeSettings | None = None) -> FastAPI:
-    """An ASGI application that serves a model and its knowledge base.
+    """Build an ASGI application that serves a model and its knowledge base.
 
-    Raises `InputError` when the knowledge base or the documents are not there; the model is opened as it starts.
+    Raises `InputError` if the knowledge base or the documents are missing; the model is opened at startup.
     """
     settings = settings or ServeSettings()
     state = AppState(
@@ -65,7 +65,7 @@ def build_app(served: Served, access: Access, settings: ServeSettings | None = N
         state.batch.close()
         state.knowledge.close()
 
-    # Whoever may read may read the description; FastAPI's pages for it would load scripts from elsewhere.
+    # The description is available to anyone with read access; FastAPI's pages would load scripts from elsewhere.
     app = FastAPI(
         title="LamLam",
         version=version("lamlam"),
@@ -85,7 +85,7 @@ def build_app(served: Served, access: Access, settings: ServeSettings | None = N
     _watching(app)
     if (tools := _tools(app)) is not None:
         app.router.routes.append(Route("/mcp", tools, include_in_schema=False))
-    app.router.default = _Page(directory=_PAGE, html=True)  # for what no route is for, whatever the method
+    app.router.default = _Page(directory=_PAGE, html=True)  # for unmatched paths, whatever the method
     return app
 
 
@@ -101,14 +101,14 @@ def _tools(app: FastAPI) -> "MCPEndpoint | None":
 
 
 class _Page(StaticFiles):
-    """The page's files; whatever else is asked for is not found, by whichever method."""
+    """The page's files; any other path is 404, whatever the method."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         try:
             found = await super().get_response(path, {**scope, "method": "GET"})
         except HTTPException as error:
             if error.status_code == 404:
-                raise HTTPException(404, "there is nothing at this path: /openapi.json lists what there is") from error
+                raise HTTPException(404, "nothing at this path; /openapi.json lists the routes") from error
             raise
         if scope["method"] not in ("GET", "HEAD"):
             raise HTTPException(405, headers={"Allow": "GET, HEAD"})
@@ -116,7 +116,7 @@ class _Page(StaticFiles):
 
 
 def _guards(state: AppState) -> list[Middleware]:
-    """What each request passes on its way to a route, and each answer on its way back, the outermost first."""
+    """Return the middleware, outermost first."""
     return [
         Middleware(SafeHeadersMiddleware),
         Middleware(MetricsMiddleware, metrics=state.metrics),
@@ -130,7 +130,7 @@ def _guards(state: AppState) -> list[Middleware]:
 def _watching(app: FastAPI) -> None:
     @app.get("/healthz", tags=["watching"])
     async def healthz(state: StateOf) -> dict[str, str]:
-        """Whether the model runs and the knowledge base answers; 503 otherwise. Takes no token."""
+        """Check that the model runs and the knowledge base is readable; 503 otherwise. Requires no token."""
         if not state.batch.writes:
             raise Stopped()
         await state.knowledge.watch()
@@ -138,12 +138,12 @@ def _watching(app: FastAPI) -> None:
 
     @app.get("/metrics", tags=["watching"], response_class=Response)
     async def metrics(state: StateOf, _: Reader) -> Response:
-        """Figures for Prometheus."""
+        """Return Prometheus metrics."""
         revision = await state.knowledge.watch()
         figures = state.metrics.text(held=state.batch.held, batch_size=state.settings.batch_size, revision=revision)
         return Response(figures, media_type="text/plain; version=0.0.4")
 
     @app.get("/openapi.json", tags=["watching"])
     async def description(_: Reader) -> dict[str, Any]:
-        """Describe all routes, in OpenAPI's words."""
+        """Return the OpenAPI description."""
         return app.openapi()

@@ -1,7 +1,6 @@
-"""The engine's running batch, shared by all requests: one thread steps it, requests join and leave from the loop.
+"""The engine's running batch, shared by all requests: one thread steps it, requests join and leave from the event loop.
 
-Each text is written from one revision of the knowledge base, the latest when it was begun, so that a writer never shows
-in the middle of an answer.
+Each text uses one revision of the knowledge base, the latest when it started, so changes never show mid-text.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ _REOPEN_SECONDS = 0.5
 
 @dataclass(eq=False, slots=True)
 class _Text:
-    """One text on its way: what was asked for, which of its request's it is, and the sequence once it has begun."""
+    """A pending text: its request, its number within it, and its sequence once started."""
 
     prompt: Prompt
     settings: DecodingSettings
@@ -32,18 +31,18 @@ class _Text:
     inbox: "_Inbox"
     whole: bool
     sequence: DecodingSequence | None = None
-    anew: bool = False  # whether it met a lost connection, and is begun over another
+    anew: bool = False  # whether it is being restarted after a lost connection
 
 
 class _Inbox:
-    """Where the events of one request's texts arrive in the loop that waits for them."""
+    """Passes the events of a request's texts to its event loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._arrived: asyncio.Queue[tuple[int, Event] | LamLamError] = asyncio.Queue()
 
     async def events(self, texts: int) -> AsyncIterator[tuple[int, Event]]:
-        """What happens in which text, until all are done."""
+        """Yield text numbers and events until all texts are done."""
         while texts:
             arrived = await self._arrived.get()
             if isinstance(arrived, LamLamError):
@@ -52,7 +51,7 @@ class _Inbox:
             texts -= isinstance(arrived[1], Done)
 
     def put(self, *arrived: "tuple[int, Event] | LamLamError") -> None:
-        """From any thread; a loop that has ended waits for none."""
+        """Put events, from any thread; ignored if the loop has ended."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._put, arrived)
 
@@ -62,7 +61,7 @@ class _Inbox:
 
 
 class _Lost(Exception):
-    """The engine cannot ask its facts any more: another must be opened, over another connection."""
+    """The engine has lost its knowledge base and must be reopened over a new connection."""
 
     def __init__(self, error: StoreError) -> None:
         super().__init__(str(error))
@@ -70,18 +69,18 @@ class _Lost(Exception):
 
 
 class RunningBatch:
-    """An engine in a thread of its own, opened there. `most` is how many texts are taken on at a time.
+    """An engine opened and run in its own thread. `most` limits the texts running or waiting.
 
-    Where the connection to its facts is lost, as when a server of PostgreSQL is started again, the engine is opened
-    anew: the texts on their way fail with `StoreError`, and the next ones are written.
+    If the connection to the knowledge base is lost, as when PostgreSQL restarts, running texts fail with `StoreError`
+    and the engine is reopened for the next ones.
     """
 
     def __init__(self, open_engine: Callable[[], AbstractContextManager[Engine]], most: int) -> None:
         self._open, self._most = open_engine, most
         self._requests: queue.SimpleQueue[tuple[bool, _Text] | None] = queue.SimpleQueue()
-        self._held: set[_Text] = set()  # those that are being written or wait
+        self._held: set[_Text] = set()  # running or waiting
         self._running: dict[_Text, None] = {}  # of the thread
-        self._unbegun: list[_Text] = []  # of the thread: those that met a lost connection
+        self._unbegun: list[_Text] = []  # of the thread: to restart after a lost connection
         self._lost = False  # whether there is no connection now
         self._closed, self._lock = False, threading.Lock()
         self._thread = threading.Thread(target=self._work, name="lamlam-batch", daemon=True)
@@ -90,7 +89,7 @@ class RunningBatch:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread; texts on their way end with `Stopped`."""
+        """Stop the thread; running texts fail with `Stopped`."""
         self._requests.put(None)
         self._thread.join()
 
@@ -100,28 +99,28 @@ class RunningBatch:
 
     @property
     def writes(self) -> bool:
-        """Whether texts can be written now."""
+        """Whether the engine can write texts now."""
         return self.alive and not self._lost
 
     @property
     def held(self) -> int:
-        """How many texts are being written or wait."""
+        """Number of texts running or waiting."""
         return len(self._held)
 
     @contextmanager
     def writing(
         self, prompts: Sequence[Prompt], settings: DecodingSettings, *, whole: bool = False
     ) -> Iterator[AsyncIterator[tuple[int, Event]]]:
-        """The events of each continuation, `settings.samples` for each prompt, numbered; `Done` is the last of each.
+        """Yield numbered events of `settings.samples` continuations per prompt; `Done` is the last of each.
 
-        With `whole` there are no others, which spares handing each over. What is not done at the end is cancelled.
+        With `whole` only `Done` is passed on. Unfinished texts are cancelled on exit.
 
-        Raises `Full` or `Stopped`; reading events raises `InputError` where a prompt is too long or a revision is not
-        there, and `LamLamError` where the knowledge base fails.
+        Raises `Full` or `Stopped`; reading events raises `InputError` if a prompt is too long or a revision is
+        missing, and `LamLamError` if the knowledge base fails.
         """
         wanted = [(prompt, one) for prompt in prompts for one in settings.of_samples()]
         if len(self._held) + len(wanted) > self._most:
-            raise Full(f"{len(self._held)} texts are being written or wait, and {self._most} can at most: try again")
+            raise Full(f"{len(self._held)} texts are running or waiting, the maximum is {self._most}; try again later")
         inbox = _Inbox()
         texts = [_Text(prompt, one, number, inbox, whole) for number, (prompt, one) in enumerate(wanted)]
         with self._lock:
@@ -138,7 +137,7 @@ class RunningBatch:
                 self._requests.put((False, text))
 
     async def generate(self, prompts: Sequence[Prompt], settings: DecodingSettings) -> list[Generation]:
-        """Continue each prompt; all or none. Raises as `writing` and its events do."""
+        """Continue each prompt, all or none. Raises like `writing`."""
         done: dict[int, Generation] = {}
         with self.writing(prompts, settings, whole=True) as events:
             async for number, event in events:
@@ -159,7 +158,7 @@ class RunningBatch:
                 text.inbox.put(Stopped())
 
     def _run(self) -> bool:
-        """Step an engine until all is to end (False), or its connection was lost and it must be opened anew (True)."""
+        """Step an engine until told to stop (False) or its connection is lost and it must be reopened (True)."""
         try:
             with self._open() as engine:
                 self._lost = False
@@ -169,7 +168,7 @@ class RunningBatch:
                 return False
         except _Lost as lost:
             self._fail(list(self._running), lost.error)
-        except LamLamError as error:  # there is no connection to be had now
+        except LamLamError as error:  # can't connect now
             self._lost = True
             self._fail([*self._running, *self._unbegun], error)
             self._unbegun.clear()
@@ -191,7 +190,7 @@ class RunningBatch:
         self._held.discard(text)
 
     def _take_requests(self, engine: Engine) -> bool:
-        """Let texts begin and end, and wait for one where there is nothing else to do; False when all is to end."""
+        """Start and cancel texts, waiting for one if idle. Returns False to stop."""
         while self._unbegun:
             self._begin(engine, self._unbegun.pop())
         while True:

@@ -1,7 +1,7 @@
-"""What the body of a request may be: JSON or a table, in plain Unicode.
+"""Validation of request bodies: JSON or CSV, in valid Unicode.
 
-What passes is safe to parse again: no lone surrogates, which
-no database keeps and no answer can hold; numbers that a machine has; no field twice; nothing nested without end.
+An accepted body is safe to parse again: no lone surrogates, which neither databases nor responses can hold; no numbers
+beyond 64 bits; no duplicate fields; no deep nesting.
 """
 
 import json
@@ -18,10 +18,10 @@ _DEEPEST = 16
 
 
 def check_body(body: bytes, content_type: str) -> None:
-    """Raise `Fault`, 415 or 422, for a body that isn't what it should be."""
+    """Raise `Fault`, 415 or 422, for an invalid body."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in (_JSON, _CSV):
-        raise Fault(415, f"a body must be {_JSON}, or {_CSV} where a table is taken")
+        raise Fault(415, f"a body must be {_JSON}, or {_CSV} for a table")
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -41,33 +41,33 @@ def _check_json(text: str) -> None:
         raise _too_deep() from None
     for part in _texts(said):
         if not part.isascii() and any("\ud800" <= letter <= "\udfff" for letter in part):
-            raise Fault(422, "the body holds a lone surrogate, which is not valid Unicode")
+            raise Fault(422, "the body contains a lone surrogate, which is not valid Unicode")
 
 
 def _number(written: str) -> float:
     """Also called for NaN and Infinity, which are not JSON."""
     value = float(written)
     if not math.isfinite(value):
-        raise Fault(422, "the body holds a number that is none, or is too large")
+        raise Fault(422, "the body contains an invalid or too large number")
     return value
 
 
 def _whole_number(written: str) -> float:
     value = _number(written)
     if abs(value) >= 2**63:
-        raise Fault(422, "the body holds a number of more than 64 bits")
+        raise Fault(422, "the body contains a number of more than 64 bits")
     return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise Fault(422, "the body names a field twice")
+        raise Fault(422, "the body has a duplicate field")
     return fields
 
 
 def _texts(said: Any) -> Iterator[str]:
-    """All text in it, names of fields as well."""
+    """Yield all strings, field names included."""
     rest = [(said, 1)]
     while rest:
         part, depth = rest.pop()

@@ -1,7 +1,6 @@
 """The route of OpenAI's chat completions protocol: `/v1/chat/completions`, streamed or whole.
 
-The chat becomes a prompt, by the checkpoint's own template where it has one; from there on it is a completion, with the
-same lookups beside the text.
+The chat becomes a prompt, using the checkpoint's chat template if it has one, and then works like a completion.
 """
 
 from collections.abc import Mapping
@@ -37,10 +36,10 @@ router = APIRouter(prefix="/v1", tags=["chat"])
 
 @router.post("/chat/completions", response_model=Chat, responses={200: {"content": EVENTS}})
 async def chat(asked: ChatRequest, state: StateOf, _: Reader, request: Request) -> Response:
-    """Answer the last message. Facts are looked up on the way, each answer in one revision of the facts."""
+    """Answer the last message. Each answer looks facts up in one revision of the knowledge base."""
     settings = settings_of(asked, state)
     if settings.samples > state.settings.max_texts:
-        raise Fault(422, f"a request may ask for 1 to {state.settings.max_texts} texts", field="n")
+        raise Fault(422, f"a request may have 1 to {state.settings.max_texts} texts", field="n")
     messages = [message.said for message in asked.messages]
     check_length(sum(len(text) for _, text in messages), state, "messages")
     prompt, stops = chat_prompt(messages, state.served.vocabulary)
@@ -64,7 +63,7 @@ class _Answer(Answer):
         return Chat(id=self.id, created=self.created, model=self.model, choices=choices, usage=usage)
 
     def piece(self, number: int, event: Event) -> ChatChunk | None:
-        """The first piece of an answer says whose it is."""
+        """Return a chunk; the first of an answer has the role."""
         if isinstance(event, CallBegun):
             return None
         delta = Delta() if number in self._begun else Delta(role="assistant", content="")
@@ -84,7 +83,7 @@ class _Answer(Answer):
         return ChatChunk(id=self.id, created=self.created, model=self.model, choices=choices, usage=usage)
 
     def _told(self, written: Generation) -> dict[str, Any]:
-        """What is said of an answer beside its text."""
+        """Return an answer's fields other than its text."""
         return {
             "finish_reason": "length" if written.finish == "length" else "stop",
             "logprobs": ChatLogProbs(content=self._log_probs(written)) if self.asked.logprobs else None,

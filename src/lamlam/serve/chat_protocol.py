@@ -1,4 +1,4 @@
-"""Requests and answers of OpenAI's chat completions protocol, with lookups as completions have them."""
+"""Requests and responses of OpenAI's chat completions protocol, with the same extensions as completions."""
 
 from typing import Any, Literal
 
@@ -29,7 +29,7 @@ class _TextPart(BaseModel):
 
 
 class _Message(BaseModel):
-    """A message of text. What else an assistant's message has in answers of this protocol must be empty."""
+    """A text message. The protocol's other fields of assistant messages must be empty."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -44,7 +44,7 @@ class _Message(BaseModel):
 
     @property
     def said(self) -> tuple[str, str]:
-        """Role and text; a developer's message is the system's, as in earlier versions of the protocol."""
+        """Return role and text; a developer message counts as a system message."""
         text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
         return ("system" if self.role == "developer" else self.role), text
 
@@ -59,9 +59,11 @@ class ChatRequest(DecodingRequest):
     """Answer the last message of a chat."""
 
     messages: list[_Message] = Field(min_length=1, max_length=1000)
-    max_completion_tokens: int | None = Field(default=None, ge=0, description="Another name of max_tokens.")
-    logprobs: bool | None = Field(default=None, description="Tell the log-probability of each token.")
-    top_logprobs: int | None = Field(default=None, ge=0, le=20, description="So many of the likeliest tokens beside.")
+    max_completion_tokens: int | None = Field(default=None, ge=0, description="Same as max_tokens.")
+    logprobs: bool | None = Field(default=None, description="Return each token's log-probability.")
+    top_logprobs: int | None = Field(
+        default=None, ge=0, le=20, description="Also return this many of the likeliest tokens."
+    )
     response_format: _ResponseFormat | None = None
     modalities: list[Literal["text"]] | None = None
     tools: list[Any] | None = Field(default=None, max_length=0)
@@ -72,9 +74,9 @@ class ChatRequest(DecodingRequest):
 
     @property
     def most_tokens(self) -> int | None:
-        """Visible tokens to write at most. Raises `Fault` where the two names of it disagree."""
+        """Maximum visible tokens. Raises `Fault` if its two names disagree."""
         if None not in (self.max_tokens, self.max_completion_tokens) and self.max_tokens != self.max_completion_tokens:
-            raise Fault(422, "max_completion_tokens and max_tokens are the same: give one", field="max_tokens")
+            raise Fault(422, "give either max_completion_tokens or max_tokens", field="max_tokens")
         return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
 
     def more_settings(self) -> dict[str, Any]:
@@ -108,7 +110,7 @@ class _Choice(BaseModel):
     finish_reason: Literal["stop", "length"] | None = None
     logprobs: ChatLogProbs | None = None
     lookups: list[Lookup] = []
-    revision: int | None = Field(default=None, description="The revision of the knowledge base that was asked.")
+    revision: int | None = Field(default=None, description="The revision of the knowledge base used.")
 
 
 class ChatChoice(_Choice):

@@ -1,7 +1,7 @@
 """The routes of OpenAI's completions protocol: `/v1/completions`, streamed or whole, and `/v1/models`.
 
-Each choice also carries its lookups. In a stream, a lookup comes as it is resolved, without a span; the last chunk of a
-choice has them all, with their spans.
+Each choice also has its lookups. A stream sends each lookup as it is resolved, without a span; the last chunk of a
+choice has all of them, with spans.
 """
 
 from collections.abc import Sequence
@@ -24,31 +24,31 @@ router = APIRouter(prefix="/v1", tags=["completions"])
 
 @router.get("/models")
 def models(state: StateOf, _: Reader) -> Models:
-    """List what is served: one model."""
+    """List the served model."""
     return Models(data=[Model(id=state.served.name, created=state.started)])
 
 
 @router.get("/models/{name:path}")
 def model(name: str, state: StateOf, _: Reader) -> Model:
-    """Describe the model that is served."""
+    """Describe the served model."""
     check_model(name, state)
     return Model(id=name, created=state.started)
 
 
 @router.post("/completions", response_model=Completion, responses={200: {"content": EVENTS}})
 async def complete(asked: CompletionRequest, state: StateOf, _: Reader, request: Request) -> Response:
-    """Continue a text. Facts are looked up on the way, for each text in one revision of the knowledge base."""
+    """Continue a text. Each text looks facts up in one revision of the knowledge base."""
     settings = settings_of(asked, state)
     return await answer_to(request, _Answer(asked, _prompts(asked, state), state), settings, state)
 
 
 def _prompts(asked: CompletionRequest, state: AppState) -> list[Prompt]:
-    """The prompts as the model reads them. Raises `Fault` for too many or too long ones."""
+    """Return the prompts. Raises `Fault` if they are too many or too long."""
     most = state.settings.max_texts
     if asked.best_of not in (None, asked.n or 1):
-        raise Fault(422, "best_of must equal n: nothing is chosen among", field="best_of")
+        raise Fault(422, "best_of must equal n", field="best_of")
     if not asked.prompts or len(asked.prompts) * (asked.n or 1) > most:
-        raise Fault(422, f"a request may ask for 1 to {most} texts", field="prompt")
+        raise Fault(422, f"a request may have 1 to {most} texts", field="prompt")
     for prompt in asked.prompts:
         check_length(len(prompt), state, "prompt")
     return [_prompt(prompt, state) for prompt in asked.prompts]
@@ -64,11 +64,11 @@ def _prompt(prompt: str | list[int], state: AppState) -> Prompt:
 
 
 def _text_of(ids: Sequence[int], vocabulary: Vocabulary) -> str:
-    """The text that a client's ids spell; the model reads it as any text. Raises `Fault` for ids that are no text."""
+    """Return the text of a client's token ids. Raises `Fault` for ids that aren't text tokens."""
     spelled = vocabulary.token_bytes()
     text = ids[1:] if ids[:1] == [vocabulary.bos_id] else ids
     if strange := [each for each in text if each not in spelled]:
-        raise Fault(422, f"{strange[0]} is no token of text", field="prompt")
+        raise Fault(422, f"{strange[0]} is not a text token", field="prompt")
     return b"".join(spelled[each] for each in text).decode(errors="replace")
 
 
@@ -84,7 +84,7 @@ class _Answer(Answer):
         return self._completion([self._choice(number, each) for number, each in enumerate(generations)], usage)
 
     def piece(self, number: int, event: Event) -> Completion | None:
-        """The first piece of a text begins with the prompt where that is asked for."""
+        """Return a chunk; with `echo`, the first of a text starts with the prompt."""
         if isinstance(event, CallBegun):
             return None
         prompt = self._echoed(number) if number not in self._begun else ""

@@ -1,5 +1,8 @@
-"""Counts of all that a knowledge base holds, which take seconds where it holds millions: kept while they are true, and,
-where counting takes long, a while beyond, so that no more than a tenth of a thread's time goes into it."""
+"""Counts of a knowledge base, which take seconds for millions of facts.
+
+They are cached while current and, if slow, for a while longer, so that counting takes at most a tenth of a thread's
+time.
+"""
 
 import threading
 import time
@@ -12,7 +15,7 @@ from lamlam.kb import KnowledgeBase
 __all__ = ["Counting"]
 
 _LONG_SECONDS = 0.1
-_REST = 10.0  # times as long as counting took
+_REST = 10.0  # multiple of the counting time
 _Counts = TypeVar("_Counts")
 
 
@@ -24,7 +27,7 @@ class _Kept:
 
 
 class Counting:
-    """Kept counts of several kinds; for any thread. One thread counts at a time, and others take what is kept."""
+    """A thread-safe cache of counts. One thread counts at a time; others use the cached counts."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -32,7 +35,7 @@ class Counting:
         self._lock = threading.Lock()
 
     def of(self, kb: KnowledgeBase, kind: str, count: Callable[[KnowledgeBase], _Counts]) -> _Counts:
-        """What `count` says of a knowledge base, or said not long ago; `kind` tells one count from another."""
+        """Return `count(kb)`, or a recent result of the same `kind`."""
         kept = self._kept.get(kind)
         if kept is not None and (kept.revision == kb.revision or self._clock() < kept.until):
             return kept.counts

@@ -22,14 +22,14 @@ class Documents:
         files = [] if place is None else sorted(place.glob("*.jsonl")) if place.is_dir() else [place]
         self._places: dict[str, tuple[Path, int] | None] = {}
         for file in files:
-            for name, at in _places(file):  # of two with one id, neither can be told to be the one that is meant
+            for name, at in _places(file):  # an ambiguous id maps to None
                 self._places[name] = None if name in self._places else (file, at)
 
     def __len__(self) -> int:
         return len(self._places)
 
     def text(self, document: str) -> str | None:
-        """The text of a document; None where none, or several, have this id, or its file is another one by now."""
+        """The text of a document; None if none or several have this id, or its file has changed."""
         place = self._places.get(document)
         if place is None:
             return None
@@ -44,7 +44,7 @@ class Documents:
 
 
 def _places(file: Path) -> Iterator[tuple[str, int]]:
-    """Ids and byte offsets of a file's documents; lines that are none, as facts and probes, are left out."""
+    """Yield ids and byte offsets of a file's documents, skipping other lines, such as facts and probes."""
     at = 0
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):

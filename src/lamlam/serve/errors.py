@@ -1,6 +1,6 @@
-"""Faults as the API reports them: OpenAI's error object, one sentence, never a stack trace nor the name of a file.
+"""API errors: OpenAI's error object with one sentence, never a stack trace or a file name.
 
-Where the server itself is at fault, its log says what the answer does not.
+For errors of the server itself, the details are in its log.
 """
 
 import logging
@@ -27,12 +27,12 @@ __all__ = [
 ]
 
 _RETRY = {"Retry-After": "1"}  # seconds
-_FIELD = 200  # characters of a field's name, which may be the client's invention
+_FIELD = 200  # characters of a field's name, which the client may have made up
 _LOG = logging.getLogger(__name__)
 
 
 class Fault(LamLamError):
-    """A request that is answered with this status. `field` is the field at fault; `headers` go with the answer."""
+    """A request that is refused with this status. `field` is the invalid field; `headers` are added to the response."""
 
     def __init__(
         self, status: int, reason: str, *, field: str | None = None, headers: dict[str, str] | None = None
@@ -42,14 +42,14 @@ class Fault(LamLamError):
 
 
 class Full(Fault):
-    """More texts are being written, or wait, than the server takes on."""
+    """Too many texts are running or waiting."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(429, reason, headers=_RETRY)
 
 
 class Stopped(Fault):
-    """The thread that runs the model has ended."""
+    """The thread that runs the model has stopped."""
 
     def __init__(self) -> None:
         super().__init__(503, "the model has stopped")
@@ -58,8 +58,8 @@ class Stopped(Fault):
 class _Error(BaseModel):
     message: str = Field(description="One sentence that says what is wrong.")
     type: str = Field(description="invalid_request_error or server_error")
-    param: str | None = Field(description="The field at fault, where there is one.")
-    code: int = Field(description="The status of the answer.")
+    param: str | None = Field(description="The invalid field, if any.")
+    code: int = Field(description="The HTTP status.")
 
 
 class ErrorResponse(BaseModel):
@@ -69,35 +69,35 @@ class ErrorResponse(BaseModel):
 
 
 def told(status: int, reason: str, field: str | None = None) -> dict[str, Any]:
-    """The body of an error: `{"error": {"message", "type", "param", "code"}}`."""
+    """Return the body of an error: `{"error": {"message", "type", "param", "code"}}`."""
     kind = "invalid_request_error" if status < 500 else "server_error"
     return {"error": {"message": reason, "type": kind, "param": field, "code": status}}
 
 
 _MEANINGS = {
-    400: "The request is no HTTP that this server reads.",
-    401: "A token is needed, or the one that was given is unknown.",
-    403: "The token's role does not allow this.",
-    404: "There is nothing of this name or number.",
-    405: "The route does not know this method.",
-    408: "The body did not come in time.",
-    409: "The state of the knowledge base forbids it.",
+    400: "The request is not valid HTTP.",
+    401: "The token is missing or unknown.",
+    403: "The token's role doesn't allow this.",
+    404: "Nothing with this name or number.",
+    405: "The route doesn't support this method.",
+    408: "The body did not arrive in time.",
+    409: "The knowledge base's state doesn't allow it.",
     413: "The body is too large.",
-    415: "The body is neither JSON nor, where a table is taken, CSV.",
-    421: "The server is asked by a name that is not its own.",
-    422: "A field is wrong; `param` names it.",
-    429: "Too many requests, or too many texts at a time; Retry-After says when to try again.",
-    500: "A fault within the server.",
-    503: "The model or the knowledge base cannot be used now.",
+    415: "The body is not JSON (or, for tables, CSV).",
+    421: "The Host header doesn't name this server.",
+    422: "A field is invalid; `param` names it.",
+    429: "Too many requests or texts; Retry-After says when to try again.",
+    500: "Internal server error.",
+    503: "The model or the knowledge base is unavailable.",
 }
 ANSWERS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorResponse, "description": meaning} for status, meaning in _MEANINGS.items()
 }
-"""What any route may answer instead, for the OpenAPI description."""
+"""The errors that any route may return, for the OpenAPI description."""
 
 
 def handle_faults(app: FastAPI) -> None:
-    """Answer what a route raises and could be foreseen."""
+    """Turn expected errors into responses."""
 
     @app.exception_handler(LamLamError)
     async def foreseen(_: Request, error: LamLamError) -> JSONResponse:
@@ -115,12 +115,12 @@ def handle_faults(app: FastAPI) -> None:
 
 
 def fault_of(error: LamLamError) -> Fault:
-    """The status that a foreseen fault has: what a client can mend is 422, what the state forbids 409."""
+    """Map an expected error to a status: 422 if the client can fix it, 409 if the state doesn't allow it."""
     if isinstance(error, Fault):
         return error
     if isinstance(error, StoreError) or (isinstance(error, InputError) and error.path is not None):
         _LOG.error("%s", error)
-        return Fault(503, "the knowledge base cannot be used now; the server's log says why", headers=_RETRY)
+        return Fault(503, "the knowledge base is unavailable; see the server's log", headers=_RETRY)
     if isinstance(error, InputError):
         return Fault(422, error.reason, field=error.field)
     return Fault(409, str(error))

@@ -1,6 +1,6 @@
-"""The knowledge base behind the routes: some threads that read and one that writes, each with its own connection.
+"""Knowledge-base access for the routes: several reading threads and one writing thread, each with its own connection.
 
-The model's own connection is the running batch's.
+The model's connection belongs to the running batch.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ _Ask = Callable[[KnowledgeBase], _Answer]
 
 
 class Knowledge:
-    """Runs what is to be asked of the knowledge base at an address, or done to it. Raises as `KnowledgeBase.open` does.
+    """Runs reads and writes on a knowledge base. Raises like `KnowledgeBase.open`.
 
-    A connection that was lost, as when a server of PostgreSQL is started again, is opened anew by whoever asks next.
+    A lost connection, as when PostgreSQL restarts, is reopened by the next request.
     """
 
     def __init__(self, address: str | Path) -> None:
-        KnowledgeBase.open(address).close()  # a fault shows at the start
+        KnowledgeBase.open(address).close()  # fail early
         self._readers = _Threads("lamlam-read", _READERS, address)
         self._writer = _Threads("lamlam-write", 1, address, idle=_finish_erasing)
         self._watcher = _Threads("lamlam-watch", 1, address)
@@ -40,29 +40,29 @@ class Knowledge:
         self._writer.submit(lambda kb: kb.expect_writes()).result()
 
     async def read(self, ask: _Ask[_Answer]) -> _Answer:
-        """What `ask` returns; it must not write, nor return what still reads."""
+        """Return what `ask` returns. It must neither write nor return anything that still reads."""
         return await self._readers.run(ask)
 
     async def count(self, kind: str, count: _Ask[_Answer]) -> _Answer:
-        """`read` for what counts all there is: see `serve.counting`. `kind` tells one count from another."""
+        """Like `read`, cached by `kind`: see `serve.counting`."""
         return await self.read(lambda kb: self._counting.of(kb, kind, count))
 
     async def write(self, change: _Ask[_Answer]) -> _Answer:
-        """What `change` returns, once it is written. Begun, it is carried out even where nobody waits any more."""
+        """Return what `change` returns, once written. Once started, it completes even if nobody waits for it."""
         return await self._writer.run(change)
 
     async def watch(self) -> int:
-        """The revision, asked beside all other questions, so that many of them do not look like a fault."""
+        """Return the revision over a dedicated connection, so that load doesn't look like a failure."""
         return await self._watcher.run(lambda kb: kb.revision)
 
     def close(self) -> None:
-        """Let what is being done end, and close each connection in its thread."""
+        """Finish running jobs and close each connection in its thread."""
         for threads in (self._readers, self._writer, self._watcher):
             threads.close()
 
 
 def _finish_erasing(kb: KnowledgeBase) -> None:
-    """Make up for an erasure that somebody's reading cut short: no opening of the file may come for weeks."""
+    """Finish an erasure that a concurrent reader interrupted; the file may not be reopened for weeks."""
     try:
         kb.finish_erasing()
     except LamLamError as error:
@@ -70,9 +70,9 @@ def _finish_erasing(kb: KnowledgeBase) -> None:
 
 
 class _Threads:
-    """Threads that share a queue; each opens the knowledge base when it is first asked, and closes it at its end.
+    """Threads sharing a queue; each opens the knowledge base on first use and closes it at the end.
 
-    What is to be done when nothing was asked for a while is `idle`.
+    `idle` runs after a pause without jobs.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class _Threads:
             try:
                 opened = self._sound(opened)
                 future.set_result(ask(opened))
-            except BaseException as error:  # noqa: BLE001 - whoever waits is told
+            except BaseException as error:  # noqa: BLE001 - passed on to the caller
                 future.set_exception(error)
             del future, ask, job
         if opened is not None:
@@ -123,7 +123,7 @@ class _Threads:
                     self._idle(kb)
 
     def _sound(self, kb: KnowledgeBase | None) -> KnowledgeBase:
-        """The connection, or a new one where there is none or it was lost."""
+        """Return the connection, reopened if lost."""
         if kb is not None and kb.answers():
             return kb
         return KnowledgeBase.open(self._address)

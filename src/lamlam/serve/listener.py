@@ -1,6 +1,6 @@
-"""A port, and the server that answers at it.
+"""A port and its server.
 
-It listens before the model is opened, so that a port which is taken is told at once.
+It listens before the model is opened, so an occupied port is reported at once.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from lamlam.serve.middleware import is_loopback
 
 __all__ = ["Listener"]
 
-_LAST_SECONDS = 1  # that a client which does not read is waited for
+_LAST_SECONDS = 1  # to wait for clients that don't read
 
 
 class Listener:
-    """A listening socket. Port 0 takes any that is free. Raises `InputError` when the address cannot be had."""
+    """A listening socket; port 0 picks a free one. Raises `InputError` if the address is unavailable."""
 
     def __init__(self, host: str, port: int) -> None:
         try:
@@ -28,43 +28,43 @@ class Listener:
             self._socket = socket.create_server((address[0], port), family=family, backlog=2048)
         except (OSError, OverflowError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise InputError(f"cannot listen at {host}, port {port} ({reason}): --port takes another one") from error
+            raise InputError(f"can't listen on {host}, port {port} ({reason}); choose another with --port") from error
         self.host, self.port = self._socket.getsockname()[:2]
 
     @property
     def loopback(self) -> bool:
-        """Whether nobody but this machine can reach it."""
+        """Whether only this machine can reach it."""
         return is_loopback(self.host)
 
     @property
     def url(self) -> str:
-        """The address to open on this machine."""
+        """The URL to open on this machine."""
         address = ip_address(self.host)
         if address.is_unspecified:
             address = ip_address("127.0.0.1" if address.version == 4 else "::1")
         return f"http://{f'[{address}]' if address.version == 6 else address}:{self.port}/"
 
     def run(self, app: FastAPI) -> None:
-        """Serve until Ctrl-C, or SIGTERM: texts on their way are then ended, and told so."""
+        """Serve until Ctrl-C or SIGTERM, which end running texts with an error."""
         config = uvicorn.Config(
             app,
             log_level="warning",
             server_header=False,
-            proxy_headers=False,  # whose address a client has is not for the client to say
+            proxy_headers=False,  # clients could forge these headers
             timeout_graceful_shutdown=_LAST_SECONDS,
         )
         server = _Server(config)
         with suppress(KeyboardInterrupt):
             server.run([self._socket])
         if server.stopped:
-            raise LamLamError("the model has stopped: start the server again, or let what watches over it do so")
+            raise LamLamError("the model has stopped; restart the server")
 
     def close(self) -> None:
         self._socket.close()
 
 
 class _Server(uvicorn.Server):
-    """Ends the running batch first: its streams would go on for as long as their texts. Ends when the batch does."""
+    """Stops the running batch first, or its streams would run to their end. Stops when the batch does."""
 
     stopped = False
 

@@ -1,8 +1,8 @@
-"""Log-probabilities of texts' tokens, as OpenAI's protocols have them.
+"""Token log-probabilities in the format of OpenAI's protocols.
 
-Clients count tokens: they ask for a prompt's log-probabilities, and take those behind as many tokens as their own
-tokenizer makes of its beginning. The model reads a text's first word with a space in front, which may be other tokens
-than the client's; the ones that are reported are the client's.
+Clients count tokens: they request a prompt's log-probabilities and skip as many tokens as their own tokenizer finds in
+its beginning. The model reads the first word with a leading space, which may tokenize differently; the tokens reported
+are the client's.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ __all__ = ["Spelled", "Speller", "log_probs_of"]
 
 @dataclass(frozen=True, slots=True)
 class Spelled:
-    """A token as its bytes, how likely it is, and the likeliest in its place; None where nothing was told."""
+    """A token's bytes, its log-probability (None if unknown), and the likeliest alternatives."""
 
     spelling: bytes
     log_prob: float | None
@@ -35,7 +35,7 @@ class Speller:
         self._vocabulary, self._bytes = vocabulary, vocabulary.token_bytes()
 
     def written(self, generation: Generation) -> Iterator[Spelled]:
-        """The visible tokens that were chosen; what calls are made of is not in the text."""
+        """Yield the visible tokens; those of calls aren't in the text."""
         chosen = zip(generation.kinds, generation.log_probs, strict=True)
         texts = [each for kind, each in chosen if kind is Kind.TEXT and each is not None]
         for place, each in enumerate(texts):
@@ -45,9 +45,9 @@ class Speller:
             yield spelled
 
     def prompt(self, generation: Generation, tokens: Sequence[int] | None) -> list[Spelled]:
-        """The prompt's `tokens` as a client counts them; without any, as its tokenizer makes them of the text.
+        """Return the prompt's `tokens` as a client counts them (default: as the tokenizer splits the text).
 
-        Where the first are other ones than the model has read, the last of them has the log-probability of all.
+        If the first ones differ from the model's, the last of them carries the log-probability of all.
         """
         read = generation.prompt_log_probs
         if tokens is None:
@@ -66,7 +66,7 @@ class Speller:
         return out
 
     def _tokens_of(self, text: str) -> list[int] | None:
-        """What the checkpoint's tokenizer, as others use it, makes of a text; None where that is not the text again."""
+        """Tokenize a text as clients do; None if the tokens don't spell the text."""
         ids: list[int] = self._vocabulary.tokenizer(text, add_special_tokens=False).input_ids
         spelled = b"".join(map(self._spelling, ids))
         return ids if text.encode() == spelled else None
@@ -76,18 +76,18 @@ class Speller:
         return Spelled(spelling, each.log_prob, self._top(each) | {spelling: each.log_prob})
 
     def _top(self, each: TokenLogProb) -> dict[bytes, float]:
-        """The likeliest tokens; of two that are spelt alike the likelier."""
+        """The likeliest tokens; of two with the same spelling, the likelier."""
         return {self._spelling(token): log_prob for token, log_prob in reversed(each.top)}
 
     def _spelling(self, token: int) -> bytes:
-        """A text token's bytes; `[bos]` in front of a text is none of it, and control tokens have names."""
+        """A text token's bytes; none for `[bos]`, and the name of a control token."""
         if token == self._vocabulary.bos_id:
             return b""
         return self._bytes.get(token) or str(self._vocabulary.tokenizer.convert_ids_to_tokens(token)).encode()
 
 
 def log_probs_of(tokens: Sequence[Spelled]) -> LogProbs:
-    """As `/v1/completions` has them."""
+    """Convert to the format of `/v1/completions`."""
     found, text = LogProbs(), b""
     for each in tokens:
         found.tokens.append(each.text)
@@ -100,7 +100,7 @@ def log_probs_of(tokens: Sequence[Spelled]) -> LogProbs:
 
 
 def _same_at_the_end(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two sequences share at their ends."""
+    """Length of the common suffix of two sequences."""
     length = 0
     while length < min(len(one), len(other)) and one[-1 - length] == other[-1 - length]:
         length += 1

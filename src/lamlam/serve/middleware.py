@@ -1,8 +1,7 @@
-"""What each request passes on its way to a route, and each answer on its way back.
+"""Middleware around every route.
 
-There are no `Access-Control` headers at all. That keeps pages of other origins from reading answers and from posting
-JSON; the check of `Host` keeps out those that make their own name point at this machine (DNS rebinding), which are of
-the same origin in the browser's eyes.
+There are no `Access-Control` headers, so pages of other origins can neither read responses nor post JSON. Checking
+`Host` stops DNS rebinding, where the browser takes the attacker's page for the same origin.
 """
 
 import asyncio
@@ -39,8 +38,8 @@ __all__ = [
 INSIDE = "lamlam.inside"  # in the scope of a request that the server makes to itself for another, which was counted
 _CLIENT_LEFT = 499
 _CLOSE = {"Connection": "close"}  # don't wait for the rest of the body
-_NEVER_REFUSED = "/healthz"  # a refusal would look like a dead server to whoever watches it
-_NETWORK = 64  # bits of an IPv6 address that one client has to itself
+_NEVER_REFUSED = "/healthz"  # a refusal would look like an outage to monitoring
+_NETWORK = 64  # IPv6 prefix length that counts as one client
 
 _SAFE = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
@@ -52,7 +51,7 @@ _SAFE = {
 
 
 class SafeHeadersMiddleware:
-    """Adds to every answer what makes browsers careful with it. Nothing may be kept but the page's own files."""
+    """Adds security headers to every response. Only the page's own files may be cached."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -70,7 +69,7 @@ class SafeHeadersMiddleware:
 
 
 class MetricsMiddleware:
-    """Counts each request when it has been answered."""
+    """Counts each request once answered."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
@@ -94,7 +93,7 @@ class MetricsMiddleware:
 
 
 class ErrorMiddleware:
-    """Answers what is raised outside of the routes, and whatever nobody foresaw, which the server's log then tells."""
+    """Handles errors raised outside routes, and unexpected ones, which are logged."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -115,12 +114,12 @@ class ErrorMiddleware:
             await answer_fault(fault)(scope, receive, send)
         except Exception:
             if not begun:
-                await answer_fault(Fault(500, "a fault within the server; its log says more"))(scope, receive, send)
+                await answer_fault(Fault(500, "internal server error; see the server's log"))(scope, receive, send)
             raise
 
 
 class LocalNamesMiddleware:
-    """Refuses to be asked by a name other than this machine's own, where reading takes no token (`open_reads`)."""
+    """Refuses host names other than this machine's own if reading requires no token (`open_reads`)."""
 
     def __init__(self, app: ASGIApp, open_reads: bool) -> None:
         self._app, self._open_reads = app, open_reads
@@ -130,13 +129,13 @@ class LocalNamesMiddleware:
             names = Headers(scope=scope).getlist("host")
             if len(names) != 1 or not _is_local(names[0]):
                 raise Fault(
-                    421, "this server answers to localhost, 127.0.0.1 and [::1] only: give it a --host for more"
+                    421, "this server only answers to localhost, 127.0.0.1 and [::1]; start it with --host for more"
                 )
         await self._app(scope, receive, send)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or an address is this machine's own, which nobody else can give another meaning."""
+    """Whether a name or an address always means this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -144,7 +143,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_local(host: str) -> bool:
-    """Of a `Host` header: a name and perhaps a port, and nothing more."""
+    """Whether a `Host` header is a local name with an optional port, and nothing else."""
     try:
         parts = urlsplit(f"//{host}")
         named, _ = parts.hostname or "", parts.port
@@ -160,9 +159,9 @@ class _Bucket:
 
 
 class Rates:
-    """A token bucket for each client: `a_minute` requests at once, and as many again in each minute.
+    """A token bucket per client: a burst of `a_minute` requests, refilled at that rate.
 
-    Of at most `clients` clients; the one that was not heard of for longest is forgotten first, and so begins anew.
+    Tracks at most `clients` clients; the least recent is dropped first.
     """
 
     def __init__(self, a_minute: int, clients: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -173,7 +172,7 @@ class Rates:
         return len(self._buckets)
 
     def wait(self, client: str) -> float:
-        """Count a request of this client. 0 where it may be answered, else the seconds until one may be."""
+        """Count a request of this client. Returns 0 if allowed, else the seconds to wait."""
         now, a_second = self._clock(), self._most / 60
         bucket = self._buckets.setdefault(client, _Bucket(self._most, now))
         self._buckets.move_to_end(client)
@@ -187,7 +186,7 @@ class Rates:
 
 
 class LimitsMiddleware:
-    """Raises `Fault` with 429 when a client asks too often, or all together ask for more at a time than is allowed."""
+    """Raises `Fault` (429) if a client sends too many requests, or too many run at a time."""
 
     def __init__(self, app: ASGIApp, access: Access, settings: ServeSettings) -> None:
         self._app, self._access = app, access
@@ -199,19 +198,19 @@ class LimitsMiddleware:
         if scope["type"] != "http" or scope["path"] == _NEVER_REFUSED or INSIDE in scope:
             return await self._app(scope, receive, send)
         if wait := self._rates.wait(self._client(scope)):
-            raise _too_many("you ask too often", wait)
+            raise _too_many("too many requests", wait)
         if self._running >= self._most:
-            raise _too_many(f"{self._running} requests are being answered, the most there may be", 1)
+            raise _too_many(f"{self._running} requests are running, the maximum", 1)
         self._running += 1
         try:
             await self._app(scope, receive, self._in_time(send))
         except ClientDisconnect:
-            return None  # nobody is there to be told
+            return None  # the client is gone
         finally:
             self._running -= 1
 
     def _in_time(self, send: Send) -> Send:
-        """Send what a client reads; one that stops reading must not hold a place for ever."""
+        """Limit the time that a client may stall while reading, so it can't hold a place forever."""
 
         async def sending(message: Message) -> None:
             try:
@@ -223,7 +222,7 @@ class LimitsMiddleware:
         return sending
 
     def _client(self, scope: Scope) -> str:
-        """The token's name, where it is known, else the address: an invented token is no new client."""
+        """The token's name if known, else the address: a made-up token isn't a new client."""
         actor = self._access.actor_of(scope)
         return f"token {actor.name}" if actor else _network(scope["client"][0] if scope.get("client") else "")
 
@@ -239,11 +238,11 @@ def _network(address: str) -> str:
 
 
 def _too_many(reason: str, seconds: float) -> Fault:
-    return Fault(429, f"{reason}: try again later", headers={"Retry-After": str(math.ceil(seconds))})
+    return Fault(429, f"{reason}; try again later", headers={"Retry-After": str(math.ceil(seconds))})
 
 
 class BodyMiddleware:
-    """Raises `Fault`: 400 for a length that is none, 408, 413, 415, and 422 for what is neither JSON nor Unicode."""
+    """Raises `Fault`: 400 for an invalid length, 408, 413, 415, and 422 for invalid JSON or Unicode."""
 
     def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
         self._app, self._most, self._seconds = app, settings.max_body, settings.body_seconds
@@ -256,7 +255,7 @@ class BodyMiddleware:
             async with asyncio.timeout(self._seconds):
                 body = await self._whole(headers, receive)
         except TimeoutError:
-            raise Fault(408, f"the body did not come within {self._seconds:g} seconds", headers=_CLOSE) from None
+            raise Fault(408, f"the body did not arrive within {self._seconds:g} seconds", headers=_CLOSE) from None
         if body is None:
             return None  # the client has left
         if body:
@@ -266,9 +265,9 @@ class BodyMiddleware:
     async def _whole(self, headers: Headers, receive: Receive) -> bytes | None:
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
-            raise Fault(400, "Content-Length is no number", headers=_CLOSE)
-        if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may have understood the other
-            raise Fault(400, "a body has one length: Content-Length, or that of its chunks", headers=_CLOSE)
+            raise Fault(400, "Content-Length is not a number", headers=_CLOSE)
+        if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may use the other
+            raise Fault(400, "give either Content-Length or Transfer-Encoding", headers=_CLOSE)
         if len(length) > 18 or int(length) > self._most:
             raise self._too_large()
         body = bytearray()
@@ -283,11 +282,11 @@ class BodyMiddleware:
                 return bytes(body)
 
     def _too_large(self) -> Fault:
-        return Fault(413, f"a body may have {self._most} bytes", headers=_CLOSE)
+        return Fault(413, f"a body is limited to {self._most} bytes", headers=_CLOSE)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """Tells the body, and then what else happens."""
+    """Replay the body, then continue receiving."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def received() -> Message:

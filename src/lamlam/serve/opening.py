@@ -1,4 +1,4 @@
-"""A model opened for serving, with a way to open its engine in the thread that is to run it."""
+"""Opens a model for serving; its engine is opened in the thread that runs it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ __all__ = ["open_served"]
 
 
 def open_served(places: ServePaths, batch_size: int) -> Served:
-    """Read the checkpoint; so many texts will be written at a time. Raises `InputError` when it cannot be read."""
+    """Load the checkpoint; `batch_size` texts run at a time. Raises `InputError` if it can't be read."""
     checkpoint = Checkpoint.load(places.checkpoint, base=places.base)
 
     @contextmanager

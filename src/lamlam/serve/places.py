@@ -1,8 +1,7 @@
-"""Where what is served stands: the folder of a run, or the model that the package brings along.
+"""The paths of what is served: a run's folder, or the shipped model.
 
-What can be changed of the latter is the user's own: a knowledge base, made once of the shipped facts, with the texts in
-which they were read. It outlives restarts and newer versions of the package, whose model asks it as well. Nothing is
-written where the package is installed.
+The shipped model's facts and documents are copied once to the user's data folder, where they survive restarts and
+package updates. Nothing is written to the installation.
 """
 
 import os
@@ -32,9 +31,9 @@ _MOST_EXAMPLES = 12
 
 @dataclass(frozen=True, slots=True)
 class ServePaths:
-    """A model's name and folder, its facts' address, their texts if there are any, the tokens' file, and prompts.
+    """A model's name and folder, knowledge base, documents, token file and example prompts.
 
-    `base` is where an adapter's base is, if not where it was.
+    `base` is the path of an adapter's base, if it has moved.
     """
 
     name: str
@@ -47,10 +46,10 @@ class ServePaths:
 
     @classmethod
     def of_run(cls, run: Path) -> "ServePaths":
-        """Those of a run. Raises `InputError` when the folder holds no checkpoint, or its training has not ended."""
+        """The paths of a run. Raises `InputError` if it has no checkpoint or its training hasn't finished."""
         check_ended(run)
         if not holds_checkpoint(run):
-            there = "holds no checkpoint: `lamlam pretrain` makes one" if run.is_dir() else "no such folder"
+            there = "has no checkpoint; train one with `lamlam pretrain`" if run.is_dir() else "no such folder"
             raise InputError(there, path=run)
         corpus = run / "corpus"
         return cls(
@@ -64,13 +63,13 @@ class ServePaths:
 
     @classmethod
     def of_shipped(cls, data: Path | None = None, kb: str | None = None, *, shipped: Path = SHIPPED) -> "ServePaths":
-        """The shipped model's, with what is the user's under `data`, by default where the system keeps such things.
+        """The paths of the shipped model, with the user's files in `data` (default: the system's data folder).
 
-        With `kb`, a file or an address, the facts stand there, and are put there where nothing was ever written.
-        Raises `InputError` when the package was stripped of its model, or the place cannot be written.
+        `kb`, a path or an address, is used instead of the user's knowledge base, and filled if it was never written.
+        Raises `InputError` if the package lacks its model or the folder isn't writable.
         """
         if not holds_checkpoint(shipped):
-            raise InputError("the package has no model: `lamlam demo` makes one, which `lamlam serve` then serves")
+            raise InputError("the package has no model; train one with `lamlam demo`, then run `lamlam serve`")
         data = data or data_folder()
         world = data / _WORLD
         if not world.exists():
@@ -88,7 +87,7 @@ class ServePaths:
 
 
 def data_folder() -> Path:
-    """Where the user's programs keep what is theirs (XDG Base Directory; Apple's and Microsoft's likewise)."""
+    """Return the user's data folder (XDG Base Directory, or the macOS and Windows equivalent)."""
     try:
         if sys.platform == "darwin":
             base = Path.home() / "Library" / "Application Support"
@@ -96,14 +95,14 @@ def data_folder() -> Path:
             base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
         else:
             named = Path(os.environ.get("XDG_DATA_HOME") or ".")
-            base = named if named.is_absolute() else Path.home() / ".local" / "share"  # the standard wants it so
+            base = named if named.is_absolute() else Path.home() / ".local" / "share"  # as the standard requires
     except RuntimeError:
-        raise InputError("there is no home folder to keep facts in: name a folder with --data") from None
+        raise InputError("no home folder found; choose a folder with --data") from None
     return base / "lamlam"
 
 
 def _make_world(shipped: Path, world: Path) -> None:
-    """The user's own facts and their texts. The folder appears whole; where another process was faster its is kept."""
+    """Create the user's facts and documents atomically; if another process was faster, keep its folder."""
     try:
         world.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=world.parent, prefix=".world-") as temporary:
@@ -112,7 +111,7 @@ def _make_world(shipped: Path, world: Path) -> None:
             for name in (_DOCUMENTS, _EXAMPLES):
                 shutil.copyfile(shipped / name, made / name)
             with KnowledgeBase.open(made / _KNOWLEDGE_BASE, create=True) as kb:
-                kb.add(read_facts(shipped / "facts.jsonl"), actor="lamlam", reason="facts that come with the package")
+                kb.add(read_facts(shipped / "facts.jsonl"), actor="lamlam", reason="facts shipped with the package")
             try:
                 made.rename(world)
             except OSError:
@@ -120,12 +119,12 @@ def _make_world(shipped: Path, world: Path) -> None:
                     raise
     except OSError as error:
         raise InputError(
-            f"cannot be written ({error.strerror}): name another folder with --data", path=world
+            f"can't be written ({error.strerror}); choose another folder with --data", path=world
         ) from error
 
 
 def _fill(address: str, source: Path) -> None:
-    """Copy facts to where nothing was ever written, history included; elsewhere leave all as it is."""
+    """Copy the facts, with history, into a knowledge base that was never written; otherwise do nothing."""
     with connected_to_fill(address) as target:
         if _is_written(target):
             return
@@ -142,6 +141,6 @@ def _is_written(database: Database) -> bool:
 
 
 def _asked_in(probes: Path) -> tuple[str, ...]:
-    """The first prompt about each relation, where a run has prompts."""
+    """Return the first prompt about each relation, if the run has probes."""
     asked = {probe.relation: probe.prompt for probe in reversed(list(read_probes(probes)))} if probes.exists() else {}
     return tuple(reversed(asked.values()))[:_MOST_EXAMPLES]

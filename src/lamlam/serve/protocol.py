@@ -1,4 +1,4 @@
-"""Requests and answers of OpenAI's completions protocol, and what is added to it: lookups, and settings of calls."""
+"""Requests and responses of OpenAI's completions protocol, extended with lookups and call settings."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, cast
@@ -34,18 +34,18 @@ class StreamOptions(BaseModel):
 
 
 class DecodingRequest(BaseModel):
-    """How to write. Fields of the protocol that this server has no use for must be empty or at their default."""
+    """Decoding settings. Unsupported fields of the protocol must be empty or have their default."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    model: str | None = Field(default=None, description="The served model's name; may be left out.")
-    max_tokens: int | None = Field(default=None, ge=0, description="Visible tokens to write at most.")
-    temperature: float | None = Field(default=None, ge=0, le=10, description="0 takes the likeliest token.")
-    top_p: float | None = Field(default=None, gt=0, le=1, description="Changes nothing at a temperature of 0.")
-    n: int | None = Field(default=None, ge=1, description="Continuations of each prompt.")
-    stop: Stop | Stops | None = Field(default=None, description="Text before which to end.")
+    model: str | None = Field(default=None, description="The served model's name; optional.")
+    max_tokens: int | None = Field(default=None, ge=0, description="Maximum visible tokens.")
+    temperature: float | None = Field(default=None, ge=0, le=10, description="0 for greedy decoding.")
+    top_p: float | None = Field(default=None, gt=0, le=1, description="No effect at temperature 0.")
+    n: int | None = Field(default=None, ge=1, description="Continuations per prompt.")
+    stop: Stop | Stops | None = Field(default=None, description="Stop before this text.")
     seed: int | None = Field(default=None, ge=0, lt=2**63)
-    stream: bool | None = Field(default=None, description="Answer with server-sent events, as tokens come.")
+    stream: bool | None = Field(default=None, description="Stream server-sent events as tokens arrive.")
     stream_options: StreamOptions | None = None
     frequency_penalty: float | None = Field(default=None, ge=0, le=0)
     presence_penalty: float | None = Field(default=None, ge=0, le=0)
@@ -57,26 +57,24 @@ class DecodingRequest(BaseModel):
     safety_identifier: str | None = Field(default=None, description="Not used.")
     prompt_cache_key: str | None = Field(default=None, description="Not used.")
 
-    # Beyond the protocol
-    top_k: int | None = Field(
-        default=None, ge=-1, description="0 and -1 are for all tokens. Changes nothing at a temperature of 0."
-    )
+    # Extensions of the protocol
+    top_k: int | None = Field(default=None, ge=-1, description="0 and -1 mean all tokens. No effect at temperature 0.")
     repetition_penalty: float | None = Field(default=None, gt=0, le=10)
     lookups: bool | None = Field(default=None, description="False forbids calls.")
-    force_call: bool | None = Field(default=None, description="The first token begins a call.")
+    force_call: bool | None = Field(default=None, description="The first token starts a call.")
     max_calls: int | None = Field(default=None, ge=1, le=1000)
     entities: Literal["context", "known", "free"] | None = Field(
-        default=None, description="Names that a call may ask for: those in the text, any known one, or any."
+        default=None, description="Entities that a call may name: those in the text, any known one, or any text."
     )
     relations: Literal["known", "free"] | None = None
     on_miss: Literal["unknown", "drop", "nearest"] | None = None
     revision: int | None = Field(
-        default=None, ge=0, lt=2**63, description="Ask the knowledge base as it stood after this revision."
+        default=None, ge=0, lt=2**63, description="Use the knowledge base as of this revision."
     )
 
     @property
     def most_tokens(self) -> int | None:
-        """Visible tokens to write at most, where the request says so."""
+        """Maximum visible tokens, if the request sets it."""
         return self.max_tokens
 
     @property
@@ -84,10 +82,10 @@ class DecodingRequest(BaseModel):
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
 
     def decoding(self, config: GenerationConfig) -> DecodingSettings:
-        """The settings that are asked for, by a model's own where nothing is.
+        """Return the decoding settings, with the model's own as defaults.
 
-        Many clients send top_p and top_k with whatever temperature: where the likeliest token is taken they change
-        nothing. Raises `InputError` for settings that contradict each other.
+        Many clients always send top_p and top_k; they have no effect on greedy decoding. Raises `InputError` for
+        contradictory settings.
         """
         named = set(DecodingSettings.model_fields) - {"samples", "stop", "log_probs"}
         given = {name: getattr(self, name) for name in named if getattr(self, name, None) is not None}
@@ -98,7 +96,7 @@ class DecodingRequest(BaseModel):
         return DecodingSettings.of(config, **given | self.more_settings(), samples=self.n or 1)
 
     def more_settings(self) -> dict[str, Any]:
-        """Settings that this kind of request has words of its own for."""
+        """Settings specific to this kind of request."""
         return {"stop": self.stops}
 
 
@@ -109,13 +107,14 @@ class CompletionRequest(DecodingRequest):
     """Continue texts."""
 
     prompt: str | list[str] | TokenIds | list[TokenIds] = Field(
-        description="One text to continue, or several; as text or as ids of the model's tokens."
+        description="One or more prompts, as text or as token ids."
     )
-    echo: bool | None = Field(
-        default=None, description="Begin the text with the prompt, and the log-probabilities with the prompt's."
-    )
+    echo: bool | None = Field(default=None, description="Prepend the prompt to the text, and its log-probabilities.")
     logprobs: int | None = Field(
-        default=None, ge=0, le=5, description="Tell the log-probability of each token, and so many of the likeliest."
+        default=None,
+        ge=0,
+        le=5,
+        description="Return each token's log-probability and this many of the likeliest tokens.",
     )
     best_of: int | None = Field(default=None, ge=1, description="Must equal n.")
     suffix: Literal[""] | None = None
@@ -145,7 +144,7 @@ class Source(BaseModel):
 
 
 class Fact(BaseModel):
-    """A fact: the id it was given when written, the revisions between which it holds, and where it was read."""
+    """A fact: its id, the revisions between which it holds, and its sources."""
 
     id: int
     entity: str
@@ -158,7 +157,7 @@ class Fact(BaseModel):
 
 
 class Lookup(BaseModel):
-    """A call that the model made: its query, the status, what entered, and where the text states it."""
+    """A call of the model: its query, status, inserted value, and where the text states it."""
 
     entity: str
     relation: str
@@ -167,18 +166,18 @@ class Lookup(BaseModel):
     value: str
     cut: bool
     query_cut: bool
-    start: int = Field(description="The span of the choice's text that states the value; empty where none does.")
+    start: int = Field(description="The span of the choice's text that states the value; empty if none does.")
     end: int
     facts: list[Fact]
 
 
 class LogProbs(BaseModel):
-    """Of the text's tokens; the first of a prompt has none, as nothing precedes it."""
+    """Log-probabilities of the text's tokens; a prompt's first token has none."""
 
     tokens: list[str] = []
     token_logprobs: list[float | None] = []
     top_logprobs: list[dict[str, float] | None] = Field(
-        default=[], description="The likeliest tokens, and the one that is there."
+        default=[], description="The likeliest tokens and the actual one."
     )
     text_offset: list[int] = []
 
@@ -189,11 +188,11 @@ class Choice(BaseModel):
     finish_reason: Literal["stop", "length"] | None = None
     logprobs: LogProbs | None = None
     lookups: list[Lookup] = []
-    revision: int | None = Field(default=None, description="The revision of the knowledge base that was asked.")
+    revision: int | None = Field(default=None, description="The revision of the knowledge base used.")
 
 
 class Usage(BaseModel):
-    """Tokens of the prompts, and those that were written, calls and values included."""
+    """Prompt tokens and completion tokens, calls and values included."""
 
     prompt_tokens: int
     completion_tokens: int

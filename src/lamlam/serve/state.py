@@ -1,4 +1,4 @@
-"""What the routes share: the model's running batch, the knowledge base, who may do what, the limits."""
+"""State shared by the routes: the running batch, the knowledge base, access, limits."""
 
 import time
 from collections.abc import Callable
@@ -24,11 +24,10 @@ __all__ = ["AppState", "Served", "StateOf"]
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model by the name that clients know, how to open its engine, its facts' address and their documents.
+    """A served model: its public name, how to open its engine, and its knowledge base and documents.
 
-    `generation_config` says how it is decoded where a request does not. `documents` holds JSON Lines with `id` and
-    `text`, in a file or in the files of a folder; None where the sources of facts cannot be shown. `examples` are
-    prompts to begin with.
+    `generation_config` has the decoding defaults. `documents` is JSON Lines with `id` and `text`, a file or a folder;
+    None if sources can't be shown. `examples` are example prompts.
     """
 
     name: str
@@ -42,7 +41,7 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """All that a request needs."""
+    """Everything that a request needs."""
 
     served: Served
     settings: ServeSettings

@@ -1,4 +1,4 @@
-"""The routes of the knowledge base, `/kb/...`: reading facts, changing them, tables, forgetting, the log."""
+"""The knowledge-base routes, `/kb/...`: reading, changing, tables, forgetting, the log."""
 
 from fastapi import APIRouter
 

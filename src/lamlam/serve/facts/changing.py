@@ -1,4 +1,4 @@
-"""Routes that change facts: adding, editing, retracting, and names that mean the same. Each is one revision."""
+"""Routes that add, edit, retract and alias. Each request is one revision."""
 
 from fastapi import APIRouter
 
@@ -26,9 +26,9 @@ router = APIRouter(prefix="/kb", tags=["changes"])
 
 @router.post("/facts")
 async def add_facts(asked: NewFacts, state: StateOf, actor: Editor) -> Added:
-    """Add facts, all of them or none. What is known gains a source; what was forgotten is refused and told."""
+    """Add facts, all or none. Known facts gain a source; forgotten ones are refused and listed."""
     if len(asked.facts) > state.settings.max_facts:
-        raise Fault(422, f"a request may add {state.settings.max_facts} facts", field="facts")
+        raise Fault(422, f"a request may add at most {state.settings.max_facts} facts", field="facts")
 
     def change(kb: KnowledgeBase) -> Added:
         report = kb.add((fact.as_record() for fact in asked.facts), actor=actor.name, reason=asked.reason)
@@ -40,7 +40,7 @@ async def add_facts(asked: NewFacts, state: StateOf, actor: Editor) -> Added:
 
 @router.patch("/facts/{fact}")
 async def edit_fact(fact: Id, asked: Edit, state: StateOf, actor: Editor) -> Fact:
-    """Edit a fact: it ends, and a new one with another value takes its place. The answer is the new one."""
+    """Edit a fact: it ends, and a new one with the new value replaces it. Returns the new fact."""
 
     def change(kb: KnowledgeBase) -> Fact:
         known_fact(kb, fact)
@@ -52,7 +52,7 @@ async def edit_fact(fact: Id, asked: Edit, state: StateOf, actor: Editor) -> Fac
 
 @router.post("/facts/{fact}/retract")
 async def retract_fact(fact: Id, state: StateOf, actor: Editor, asked: Reasoned | None = None) -> Fact:
-    """Retract a fact: it does not hold any more; its history stays."""
+    """Retract a fact: it ends; its history stays."""
 
     def change(kb: KnowledgeBase) -> Fact:
         known_fact(kb, fact)
@@ -63,7 +63,7 @@ async def retract_fact(fact: Id, state: StateOf, actor: Editor, asked: Reasoned 
 
 @router.post("/aliases")
 async def add_alias(asked: NewAlias, state: StateOf, actor: Editor) -> AliasAnswer:
-    """Let a name stand for an entity, a relation, or a value as well."""
+    """Add an alias of an entity, a relation or a value."""
     target = {"entity": asked.entity, "relation": asked.relation, "value": asked.value}
 
     def change(kb: KnowledgeBase) -> bool:

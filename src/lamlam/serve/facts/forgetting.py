@@ -1,4 +1,4 @@
-"""Routes of forgetting: what would go, erasing it for good, and the certificates of it."""
+"""Routes that preview forgetting, erase, and list certificates."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -23,14 +23,14 @@ _SHOWN = 500
 
 @router.post("/forget")
 async def forget(asked: ToForget, state: StateOf, actor: Editor) -> Forgotten:
-    """Show what would be forgotten; with `dry_run` false, which takes the role eraser, erase it for good.
+    """Preview forgetting; with `dry_run` false (role eraser), erase for good.
 
-    The answer comes when the files were searched and the certificate is kept.
+    Responds once the files have been searched and the certificate is stored.
     """
     if asked.dry_run:
         return await state.knowledge.read(lambda kb: _planned(kb, asked))
     if not actor.role.allows(Role.ERASER):
-        raise Fault(403, f"erasing takes a token of the role {Role.ERASER}", headers={"WWW-Authenticate": "Bearer"})
+        raise Fault(403, f"erasing requires a token with role {Role.ERASER}", headers={"WWW-Authenticate": "Bearer"})
 
     def change(kb: KnowledgeBase) -> Certificate:
         _check(kb, asked)
@@ -47,7 +47,7 @@ async def list_certificates(
     before: Annotated[int | None, Query(ge=1, le=MOST)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Certificates:
-    """List the certificates of all that was forgotten, the newest first, page by page."""
+    """List certificates, newest first, page by page."""
 
     def ask(kb: KnowledgeBase) -> Certificates:
         revisions = [number for number in kb.certified() if before is None or number < before]
@@ -60,10 +60,10 @@ async def list_certificates(
 
 @router.get("/certificates/{revision}", response_model=dict[str, Any])
 async def show_certificate(revision: Number, state: StateOf, _: Reader) -> JSONResponse:
-    """Download the certificate of a revision that forgot."""
+    """Download the certificate of a revision."""
     certificate = await state.knowledge.read(lambda kb: kb.certificate(revision))
     if certificate is None:
-        raise Fault(404, f"there is no certificate of revision {revision}")
+        raise Fault(404, f"there is no certificate for revision {revision}")
     name = f"certificate-{revision}.json"
     return JSONResponse(certificate, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
@@ -79,7 +79,7 @@ def _planned(kb: KnowledgeBase, asked: ToForget) -> Forgotten:
 
 
 def _with_reasons(kb: KnowledgeBase, facts: Sequence[int], reasons: Sequence[str]) -> list[ForgottenFact]:
-    """The first facts of many, by id, each with its reason."""
+    """Return the first facts by id, each with its reason."""
     why = dict(zip(facts, reasons, strict=True))
     return [ForgottenFact(**fact.model_dump(), why=why[fact.id]) for fact in said(kb.facts_by_id(facts[:_SHOWN]))]
 

@@ -1,4 +1,4 @@
-"""Routes of the log: who changed what, when and why; and undoing it."""
+"""Routes of the log: who changed what, when and why; undo."""
 
 from typing import Annotated
 
@@ -24,7 +24,7 @@ async def show_log(
     before: Annotated[int | None, Query(ge=1, le=MOST)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Log:
-    """Show the writes, the newest first, page by page."""
+    """List revisions, newest first, page by page."""
     entries = await state.knowledge.read(lambda kb: kb.log_page(before, limit))
     more = entries[-1].id if entries and entries[-1].id > 1 else None
     return Log(revisions=[LogEntry.model_validate(entry, from_attributes=True) for entry in entries], next=more)
@@ -32,7 +32,7 @@ async def show_log(
 
 @router.get("/revisions/{revision}")
 async def show_revision(revision: Number, state: StateOf, _: Reader) -> RevisionChanges:
-    """Show one write, and the facts that began and ended with it."""
+    """Show one revision and the facts it added and ended."""
 
     def ask(kb: KnowledgeBase) -> RevisionChanges:
         entry = _entry(kb, revision)
@@ -44,7 +44,7 @@ async def show_revision(revision: Number, state: StateOf, _: Reader) -> Revision
 
 @router.post("/revisions/{revision}/undo")
 async def undo_revision(revision: Number, state: StateOf, actor: Editor, asked: Reasoned | None = None) -> Undone:
-    """Undo a write by a new one. What was forgotten cannot be brought back, nor what was changed again since."""
+    """Undo a revision with a new one. Forgotten facts, and facts changed since, can't be restored."""
 
     def change(kb: KnowledgeBase) -> Undone:
         _entry(kb, revision)

@@ -1,4 +1,4 @@
-"""What the routes of the knowledge base are asked and what they answer. Unknown fields are refused."""
+"""Request and response models of the knowledge-base routes. Unknown fields are refused."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -49,7 +49,7 @@ NAME, VALUE, REASON = 500, 2_000, 500  # characters
 
 
 def _stored(text: str) -> str:
-    """A text as a knowledge base takes it: not blank, no NUL, no lone surrogate."""
+    """Validate a text for storage: not blank, no NUL, no lone surrogate."""
     try:
         return checked(text, "")
     except InputError as error:
@@ -69,14 +69,14 @@ RevisionNumber = Annotated[int, Field(ge=0, le=MOST)]
 
 
 class _Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)  # "no" does not mean false where facts are erased
+    model_config = ConfigDict(extra="forbid", strict=True)  # "no" must not be read as false when erasing
 
 
-# What is asked
+# Requests
 
 
 class NewSource(_Asked):
-    """Where a fact was read: a document's id and, where it is known, a span [start, end) of its characters."""
+    """A fact's source: a document's id and optionally a span [start, end) of its characters."""
 
     document: Name
     start: Place | None = None
@@ -85,7 +85,7 @@ class NewSource(_Asked):
     @model_validator(mode="after")
     def _is_span(self) -> Self:
         if (self.start is None) != (self.end is None) or (self.start or 0) > (self.end or 0):
-            raise ValueError("start and end are both given or neither, and start is not beyond end")
+            raise ValueError("give both start and end or neither; start must not exceed end")
         return self
 
     def as_source(self) -> kb.Source:
@@ -119,7 +119,7 @@ class Reasoned(_Asked):
 
 
 class NewAlias(_Asked):
-    """Another name for an entity, a relation, or a value: exactly one of them is given."""
+    """An alias of exactly one of entity, relation and value."""
 
     name: Name
     entity: Name | None = None
@@ -130,12 +130,12 @@ class NewAlias(_Asked):
     @model_validator(mode="after")
     def _one_target(self) -> Self:
         if sum(target is not None for target in (self.entity, self.relation, self.value)) != 1:
-            raise ValueError("an alias points at an entity, or a relation, or a value")
+            raise ValueError("give exactly one of entity, relation and value")
         return self
 
 
 class ToForget(_Asked):
-    """A fact by its id; or all of an entity, relation and value, any of them left out; or what a document states."""
+    """A fact's id; or any of entity, relation and value; or a source document."""
 
     fact: FactId | None = None
     entity: Name | None = None
@@ -143,17 +143,17 @@ class ToForget(_Asked):
     value: Value | None = None
     source: Name | None = None
     include: list[Literal["values", "mentions", "lookalikes", "documents"]] = Field(
-        default=[], max_length=4, description="With all of an entity, also facts of others that tell of it."
+        default=[], max_length=4, description="With a whole entity: also these related facts of others."
     )
-    dry_run: bool = Field(default=True, description="Tell what would go, and change nothing.")
+    dry_run: bool = Field(default=True, description="Only preview.")
     reason: Why = ""
 
     @model_validator(mode="after")
     def _one_description(self) -> Self:
         if sum(part is not None for part in (self.fact, self.entity or self.relation or self.value, self.source)) != 1:
-            raise ValueError("say what to forget: a fact's id, or entity, relation and value, or a source")
+            raise ValueError("give either fact, or any of entity, relation and value, or source")
         if self.include and (self.entity is None or self.relation or self.value):
-            raise ValueError("what tells of an entity can be included where all of the entity is forgotten only")
+            raise ValueError("include requires an entity without relation and value")
         return self
 
     def described(self) -> dict[str, Any]:
@@ -162,11 +162,11 @@ class ToForget(_Asked):
         return {"fact_id": self.fact, **named, "include": self.include}
 
 
-# What is answered
+# Responses
 
 
 class Resolution(BaseModel):
-    """What a lookup finds: facts, or an honest status with none. `candidates` names what an ambiguous one may mean."""
+    """A lookup's result: a status and facts. `candidates` lists what an ambiguous query may mean."""
 
     entity: str
     relation: str
@@ -182,7 +182,7 @@ class Relation(BaseModel):
 
 
 class Counts(BaseModel):
-    """How much the knowledge base holds, and its latest revision. `frequent` has the relations with the most facts."""
+    """Counts of the knowledge base, its most frequent relations, and its latest revision."""
 
     facts: int
     past: int
@@ -196,7 +196,7 @@ class Counts(BaseModel):
     bytes: int
     frequent: list[Relation]
     revision: int
-    examples: tuple[str, ...] = Field(default=(), description="Prompts to begin with.")
+    examples: tuple[str, ...] = Field(default=(), description="Example prompts.")
 
 
 class FoundName(BaseModel):
@@ -205,13 +205,13 @@ class FoundName(BaseModel):
 
 
 class Search(BaseModel):
-    """Names that begin so; `entity` is whose name, or alias, it is."""
+    """Names with this prefix; `entity` is the entity that each names."""
 
     entities: list[FoundName]
 
 
 class Page(BaseModel):
-    """Some facts; `next` is the `after` of the next page, null on the last. A page may be short and not be the last."""
+    """A page of facts; `next` is the `after` of the next page, null on the last. Pages may be short."""
 
     facts: list[Fact]
     next: int | None
@@ -226,7 +226,7 @@ class Facts(BaseModel):
 
 
 class Passage(BaseModel):
-    """The text around one source of a fact: the excerpt begins at the document's character `offset`."""
+    """The text around a fact's source; the excerpt starts at the document's character `offset`."""
 
     document: str
     start: int | None
@@ -256,7 +256,7 @@ class Statement(BaseModel):
 
 
 class Added(BaseModel):
-    """How many facts were new and known; those refused because they were forgotten; the revision that was written."""
+    """Counts of added and known facts, the facts refused as forgotten, and the new revision."""
 
     added: int
     known: int
@@ -265,11 +265,11 @@ class Added(BaseModel):
 
 
 class AliasAnswer(BaseModel):
-    added: bool = Field(description="False where the name stands for it already.")
+    added: bool = Field(description="False if the alias already exists.")
 
 
 class Undone(BaseModel):
-    changed: int = Field(description="How many facts and names.")
+    changed: int = Field(description="Number of facts and names changed.")
     revision: int
 
 
@@ -287,7 +287,7 @@ class RefusedRow(BaseModel):
 
 
 class TableReport(BaseModel):
-    """What a table changed, or would. A refused row keeps all others from being written, so that a dry run tells it."""
+    """What a table changed, or would change. A refused row blocks the whole table."""
 
     edited: list[ChangedValue]
     added: list[Statement]
@@ -297,11 +297,11 @@ class TableReport(BaseModel):
 
 
 class ForgottenFact(Fact):
-    why: str = Field(description="Why it would go, or why it tells of what would.")
+    why: str = Field(description="Why it would be erased, or how it is related.")
 
 
 class Forgotten(BaseModel):
-    """The certificate; in a dry run also the facts that would go, and those that would stay, 500 of each."""
+    """The certificate; in a dry run also the facts to be erased and the related ones that stay, at most 500 each."""
 
     certificate: dict[str, Any]
     facts: list[ForgottenFact]
@@ -314,7 +314,7 @@ class Certificates(BaseModel):
 
 
 class LogEntry(BaseModel):
-    """One write. `began` and `ended` count its facts; those forgotten since are not counted."""
+    """A revision. `began` and `ended` count its facts, except those forgotten since."""
 
     id: int
     time: str
@@ -323,7 +323,7 @@ class LogEntry(BaseModel):
     reason: str
     began: int
     ended: int
-    undoable: bool = Field(description="Whether it seems that this can be undone.")
+    undoable: bool = Field(description="Whether it can probably be undone.")
 
 
 class Log(BaseModel):
@@ -332,7 +332,7 @@ class Log(BaseModel):
 
 
 class RevisionChanges(BaseModel):
-    """A revision, and the facts that began and that ended with it, the first 500 of each."""
+    """A revision and the facts it added and ended, at most 500 each."""
 
     revision: LogEntry
     began: list[Fact]
@@ -340,5 +340,5 @@ class RevisionChanges(BaseModel):
 
 
 def said(facts: Iterable[kb.Fact]) -> list[Fact]:
-    """Facts of the knowledge base in the words of the API."""
+    """Convert facts to API objects."""
     return [Fact.model_validate(asdict(fact)) for fact in facts]

@@ -1,4 +1,4 @@
-"""Routes that read facts: looking up, searching, listing; a fact, its history and the passages that state it."""
+"""Routes that look up, search and list facts, and show a fact's history and passages."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -44,7 +44,7 @@ _RELATIONS = 1000
 
 
 def known_fact(kb: KnowledgeBase, fact_id: int) -> kb.Fact:
-    """A fact that the knowledge base holds, past or present. Raises `Fault` (404) for any other."""
+    """Return a past or present fact. Raises `Fault` (404) if it doesn't exist."""
     try:
         return kb.fact(fact_id)
     except InputError as error:
@@ -53,9 +53,9 @@ def known_fact(kb: KnowledgeBase, fact_id: int) -> kb.Fact:
 
 @router.get("")
 async def count(state: StateOf, _: Reader) -> Counts:
-    """Count what the knowledge base holds, and give prompts to begin with.
+    """Return counts and example prompts.
 
-    Where counting takes long, counts may be those of a minute ago.
+    If counting is slow, counts may be a minute old.
     """
     stats = await state.knowledge.count("stats", lambda kb: kb.stats())
     frequent = [{"name": name, "facts": facts} for name, facts in stats.frequent]
@@ -72,7 +72,7 @@ async def look_up(
     relation: Kind,
     revision: Annotated[int | None, Query(ge=0, le=MOST)] = None,
 ) -> Resolution:
-    """Look up a relation of an entity as the model does, now or as it stood after a revision."""
+    """Look up a relation of an entity as the model does, now or as of a revision."""
 
     def ask(kb: KnowledgeBase) -> Resolution:
         if revision is not None and revision > kb.revision:
@@ -97,7 +97,7 @@ async def search_names(
     q: Annotated[str, Query(max_length=NAME)],
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Search:
-    """Search names and aliases of entities as they are typed: those that begin so."""
+    """Find names and aliases of entities by prefix."""
     found = await state.knowledge.read(lambda kb: kb.names_starting(q, limit))
     return Search(entities=[FoundName(name=name, entity=entity) for name, entity in found])
 
@@ -109,14 +109,14 @@ async def list_facts(
     entity: Entity | None = None,
     relation: Kind | None = None,
     source: Annotated[str | None, Query(max_length=NAME, description="A document's id.")] = None,
-    text: Annotated[str | None, Query(max_length=VALUE, description="A part of the value, in any case.")] = None,
+    text: Annotated[str | None, Query(max_length=VALUE, description="Part of the value, case-insensitive.")] = None,
     after: Annotated[int, Query(ge=0, le=MOST)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Page:
-    """List the facts that hold, in the order of their ids, page by page.
+    """List current facts by id, page by page.
 
-    A search for a text has no index: each page looks at some 20,000 values at most, and may be short, or empty, with a
-    `next` at which to go on.
+    Text search has no index: each page scans at most about 20,000 values, and may be short or empty and still have a
+    `next`.
     """
     wanted = {"entity": entity, "relation": relation, "source": source, "text": text}
     page = await state.knowledge.read(lambda kb: kb.page(**wanted, after=after, limit=limit))
@@ -125,20 +125,20 @@ async def list_facts(
 
 @router.get("/relations")
 async def list_relations(state: StateOf, _: Reader) -> Relations:
-    """List the thousand most frequent relations with the number of facts that hold in each, counted as for `/kb`."""
+    """List the thousand most frequent relations with their numbers of current facts, counted as for `/kb`."""
     found = await state.knowledge.count("relations", lambda kb: kb.relation_counts()[:_RELATIONS])
     return Relations(relations=[Relation(name=name, facts=facts) for name, facts in found])
 
 
 @router.get("/facts/{fact}")
 async def show_fact(fact: Id, state: StateOf, _: Reader) -> Fact:
-    """Show one fact by its id, whether or not it still holds."""
+    """Show a past or present fact by its id."""
     return await state.knowledge.read(lambda kb: said([known_fact(kb, fact)])[0])
 
 
 @router.get("/facts/{fact}/history")
 async def show_history(fact: Id, state: StateOf, _: Reader) -> Facts:
-    """Show what stood in a fact's place before and after it, in the order of ids."""
+    """Show a fact's predecessors and successors, by id."""
 
     def ask(kb: KnowledgeBase) -> Facts:
         return Facts(facts=said(kb.history(known_fact(kb, fact).id)))
@@ -148,13 +148,13 @@ async def show_history(fact: Id, state: StateOf, _: Reader) -> Facts:
 
 @router.get("/facts/{fact}/passages")
 async def show_passages(fact: Id, state: StateOf, _: Reader) -> Passages:
-    """Show the text around each place where a fact was read. What was forgotten has none."""
+    """Show the text around each source of a fact. Forgotten facts have none."""
     return await state.knowledge.read(lambda kb: Passages(passages=_passages(state, known_fact(kb, fact))))
 
 
 @router.get("/aliases")
 async def list_aliases(state: StateOf, _: Reader, entity: Entity) -> Aliases:
-    """List the other names of an entity, each with the revision that gave it."""
+    """List an entity's aliases, each with the revision that added it."""
     found = await state.knowledge.read(lambda kb: kb.aliases_of(entity))
     return Aliases(aliases=[Alias(name=name, since=since) for name, since in found])
 

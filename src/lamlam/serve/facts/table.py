@@ -1,7 +1,7 @@
-"""Facts as a table in CSV: written, read back, and what was changed in it carried out.
+"""Facts as a CSV table: writing, reading, and applying the changes.
 
-Cells are data and stay as they are, also those that begin as a formula does (=, +, -, @): a sign put before them would
-become part of the value when the table comes back. Spreadsheets must be told to take the columns as text.
+Cells are stored as they are, including those that look like formulas (=, +, -, @): an escape character would become
+part of the value on upload. Import the columns into spreadsheets as text.
 """
 
 import csv
@@ -26,7 +26,7 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A row, the line where it begins, and the id of the fact that it is about; None for one to be added."""
+    """A row, its line, and the id of its fact; None for a fact to add."""
 
     line: int
     id: int | None
@@ -36,7 +36,7 @@ class TableRow:
 
 
 def written(facts: Sequence[Fact]) -> Iterator[str]:
-    """A table in pieces, the first line of which names the columns."""
+    """Yield the table in pieces, starting with the header."""
     yield _lines([_COLUMNS])
     for start in range(0, len(facts), _AT_ONCE):
         part = facts[start : start + _AT_ONCE]
@@ -53,7 +53,7 @@ def _lines(rows: Sequence[Sequence[object]]) -> str:
 
 
 def read_table(data: bytes, most: int) -> list[TableRow]:
-    """The rows of a table. Raises `Fault` (422), with line and field, for a bad one, and for more than `most`."""
+    """Parse a table. Raises `Fault` (422), with line and field, for an invalid row or more than `most` rows."""
     text = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", errors="surrogateescape", newline="")
     found, places = list[TableRow](), dict[str, int]()
     for row in numbered_rows(text):
@@ -63,7 +63,7 @@ def read_table(data: bytes, most: int) -> list[TableRow]:
         if not places:
             places = _places(line, cells)
         elif len(found) == most:
-            raise Fault(422, f"a table may have {most} rows")
+            raise Fault(422, f"a table is limited to {most} rows")
         else:
             found.append(_row(line, cells, places))
     if not places:
@@ -83,7 +83,7 @@ def _row(line: int, cells: list[str], places: dict[str, int]) -> TableRow:
     texts = {name: cells[place] for name, place in places.items()}
     number = texts.pop("id", "").strip()
     if number and not (number.isascii() and number.isdecimal() and 0 < int(number[:20]) <= MOST):
-        raise Fault(422, f"line {line}: is no fact's id", field="id")
+        raise Fault(422, f"line {line}: is not a fact's id", field="id")
     for name, text in texts.items():
         if len(text) > _LONGEST[name]:
             raise Fault(422, f"line {line}: is longer than {_LONGEST[name]} characters", field=name)
@@ -94,18 +94,18 @@ def _row(line: int, cells: list[str], places: dict[str, int]) -> TableRow:
     return TableRow(line, int(number) if number else None, **texts)
 
 
-# Carrying out
+# Applying
 
 
 class _Rehearsed(Exception):
-    """Ends a transaction of which nothing is to stay."""
+    """Rolls back a dry run."""
 
 
 def change_by_table(kb: KnowledgeBase, rows: Sequence[TableRow], dry_run: bool, actor: str, reason: str) -> TableReport:
-    """Edit and add what the rows say, in one revision, or in a dry run only try it.
+    """Apply the rows as one revision, or try them in a dry run.
 
-    Raises `Fault` (409), and writes nothing, where a row is refused: its fact has ended or is gone, is another one's,
-    or was forgotten. A dry run tells of all such rows.
+    Raises `Fault` (409), and writes nothing, if a row is refused: its fact has ended, doesn't exist, belongs to another
+    entity or relation, or was forgotten. A dry run reports all such rows.
     """
     changes = _Changes(kb)
     try:
@@ -120,13 +120,13 @@ def change_by_table(kb: KnowledgeBase, rows: Sequence[TableRow], dry_run: bool, 
     report = changes.report
     if report.refused and not dry_run:
         first, others = report.refused[0], len(report.refused) - 1
-        more = f", and {others} rows more are refused" if others else ""
-        raise Fault(409, f"line {first.line}: {first.reason}{more}: nothing was written")
+        more = f"; {others} more rows are refused" if others else ""
+        raise Fault(409, f"line {first.line}: {first.reason}{more}; nothing was written")
     return report
 
 
 class _Changes:
-    """Carries out rows in an open transaction, and keeps count."""
+    """Applies rows in an open transaction and keeps count."""
 
     def __init__(self, kb: KnowledgeBase) -> None:
         self._kb, self._seen = kb, set[int]()
@@ -135,7 +135,7 @@ class _Changes:
     def carry_out(self, row: TableRow) -> None:
         try:
             self._add(row) if row.id is None else self._edit(row, row.id)
-        except StoreError:  # no fault of the row
+        except StoreError:  # not the row's fault
             raise
         except LamLamError as error:
             told = error.reason if isinstance(error, InputError) else str(error)
@@ -144,10 +144,10 @@ class _Changes:
     def _edit(self, row: TableRow, number: int) -> None:
         old = self._kb.fact(number)
         if number in self._seen:
-            raise LamLamError(f"fact {number} stands in another row already")
+            raise LamLamError(f"fact {number} is already in another row")
         self._seen.add(number)
         if (old.entity, old.relation) != (canonical(row.entity), canonical(row.relation)):
-            raise LamLamError(f"fact {number} is of another entity or relation, which only a new fact can change")
+            raise LamLamError(f"fact {number} has another entity or relation; add a new fact instead")
         if old.until is None and old.value == row.value:
             self.report.unchanged += 1
             return
@@ -158,7 +158,7 @@ class _Changes:
     def _add(self, row: TableRow) -> None:
         report = self._kb.add([FactRecord(row.entity, row.relation, row.value)])
         if report.refused:
-            raise LamLamError("it was forgotten")
+            raise LamLamError("the fact was forgotten")
         if report.known:
             self.report.unchanged += 1
             return

@@ -1,4 +1,4 @@
-"""Routes of tables: facts as CSV, and the same back with what was changed in it, as one revision."""
+"""Routes to download facts as CSV and to upload an edited table as one revision."""
 
 from typing import Annotated
 
@@ -25,9 +25,9 @@ _CSV = {"text/csv": {"schema": {"type": "string"}}}
 async def download_table(
     state: StateOf, _: Reader, entity: Entity | None = None, relation: Kind | None = None
 ) -> StreamingResponse:
-    """Download the facts of an entity, or in a relation, as CSV: id, entity, relation, value, all of one revision.
+    """Download the facts of an entity or a relation as CSV (id, entity, relation, value), all from one revision.
 
-    More facts than the server takes back in one table are refused.
+    Refused if there are more facts than one upload may have.
     """
     most = state.settings.max_facts
 
@@ -36,7 +36,7 @@ async def download_table(
 
     page = await state.knowledge.read(ask)
     if page.next is not None:
-        raise Fault(422, f"there are more than {most} such facts: name an entity or a relation of fewer")
+        raise Fault(422, f"more than {most} facts match; narrow the entity or relation")
     headers = {"Content-Disposition": 'attachment; filename="facts.csv"'}
     return StreamingResponse(written(page.facts), media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -46,13 +46,13 @@ async def upload_table(
     request: Request,
     state: StateOf,
     actor: Editor,
-    dry_run: Annotated[bool, Query(description="Tell what would change, and change nothing.")] = True,
+    dry_run: Annotated[bool, Query(description="Only preview.")] = True,
     reason: Annotated[Why, Query()] = "",
 ) -> TableReport:
-    """Change facts by a table: a row with an id and another value is an edit, a row without an id is added.
+    """Apply a table: a row with an id and a new value is an edit, a row without an id is added.
 
-    The columns are id, entity, relation and value, in any order. All of it is one revision; where a row is refused,
-    nothing is written, and a dry run tells which are, and why. Every cell is taken as it stands.
+    The columns are id, entity, relation and value, in any order. The table is one revision; if a row is refused,
+    nothing is written, and a dry run says which rows and why. Cells are stored as they are.
     """
     rows = read_table(await request.body(), state.settings.max_facts)
     return await state.knowledge.write(lambda kb: change_by_table(kb, rows, dry_run, actor.name, reason))

@@ -1,29 +1,29 @@
-// Shows an answer: its text, what was looked up marked by how the lookup went, and what differs from another answer.
+// Shows an answer: its text, marks for the lookups, and the differences from another answer.
 
 import { make } from "./dom.js";
 
-/** How a lookup went: its style, a word for it, and a sentence. */
+/** A lookup's status: its style, its label, and a sentence. */
 export const STATUS = {
   exact: ["found", "Found", "The knowledge base has this fact under exactly these names."],
-  alias: ["alias", "Found by another name", "The knowledge base has this fact; it was asked for by another name."],
+  alias: ["alias", "Found by alias", "The knowledge base has this fact under another name."],
   fuzzy: [
     "fuzzy",
-    "Found, a name alike",
-    "The names differ a little from those in the knowledge base, but only one fact comes into question.",
+    "Found, similar name",
+    "The names differ slightly from those in the knowledge base, but only one fact matches.",
   ],
-  ambiguous: ["unsure", "Ambiguous", "Several names come into question, and none of them is chosen blindly."],
-  unknown_entity: ["missing", "Unknown name", "The knowledge base has nothing of this name."],
-  unknown_relation: ["missing", "Not known", "The knowledge base knows the name, but not this about it."],
+  ambiguous: ["unsure", "Ambiguous", "Several names match, so none was chosen."],
+  unknown_entity: ["missing", "Unknown entity", "The knowledge base has no such entity."],
+  unknown_relation: ["missing", "Unknown relation", "The knowledge base has the entity, but no such fact about it."],
   forgotten: [
     "forgotten",
     "Forgotten",
-    "This was erased for good. The knowledge base knows only that it must not come back.",
+    "This fact was erased. Only a tombstone remains, which keeps it from coming back.",
   ],
 };
 
 export const styleOf = (status) => STATUS[status]?.[0] ?? "missing";
 
-/** The text in pieces: `{ start, end, lookup }`; a lookup that the text does not state has an empty one. */
+/** Split the text into pieces, `{ start, end, lookup }`; a lookup that the text doesn't state gets an empty one. */
 export function pieces(answer) {
   const found = [];
   let at = 0;
@@ -39,8 +39,8 @@ export function pieces(answer) {
 }
 
 /**
- * Where the text states a lookup's value: the span that the server told, or, for a word that stands in for a value and
- * for a text still being written, what of the value follows the call.
+ * Where the text states a lookup's value: the server's span or, for a placeholder word and for a text still being
+ * written, as much of the value as follows the call.
  */
 function span(lookup, text) {
   if (lookup.end > lookup.start) return [lookup.start, lookup.end];
@@ -54,7 +54,7 @@ function span(lookup, text) {
   return [lookup.start, lookup.start];
 }
 
-/** An element that shows answers; what is already on the screen stays the same element while more is written. */
+/** Shows an answer; elements already on screen are reused while more text arrives. */
 export class AnswerText {
   /** `open(lookup, mark)` is called when a mark is pressed. */
   constructor(open) {
@@ -63,7 +63,7 @@ export class AnswerText {
     this.shown = [];
   }
 
-  /** Show an answer; `changed` are spans of its text that another answer lacks, in elements called `tag`. */
+  /** Show an answer; `changed` are spans that differ from another answer, wrapped in `tag` elements. */
   show(answer, changed = [], tag = "ins") {
     const wanted = pieces(answer).map((piece) => ({ ...piece, words: answer.text.slice(piece.start, piece.end) }));
     const keys = wanted.map((piece) => JSON.stringify([piece.words, piece.lookup, changed]));
@@ -97,7 +97,7 @@ export class AnswerText {
       "aria-controls": "panel",
       "aria-expanded": "false",
     };
-    const unsaid = lookup.facts.length ? `found “${lookup.value}”, which the text does not state` : "nothing was found";
+    const unsaid = lookup.facts.length ? `found “${lookup.value}”, but the text doesn't say it` : "nothing found";
     const label = `${words || unsaid}: ${about}, ${word.toLowerCase()}`;
     const mark = make(
       "span",
@@ -109,7 +109,7 @@ export class AnswerText {
   }
 }
 
-/** The words of a piece, with the changed ones in elements of their own. */
+/** The words of a piece, with changed ones wrapped in elements. */
 function marked({ start, words }, changed, tag) {
   const nodes = [];
   let at = 0;
@@ -122,12 +122,12 @@ function marked({ start, words }, changed, tag) {
   return [...nodes, words.slice(at)];
 }
 
-/** What the marks of a text mean, those that occur. */
+/** A legend of the statuses that occur. */
 export function legend(statuses) {
   const entries = [...new Set(statuses)].filter((status) => STATUS[status]);
   return make(
     "ul",
-    { class: "legend", "aria-label": "What the marks mean" },
+    { class: "legend", "aria-label": "Legend" },
     entries.map((status) => {
       const [style, word] = STATUS[status];
       return make("li", {}, make("span", { class: `fact ${style}` }, word));

@@ -1,8 +1,8 @@
-// Asks the server. Where it wants a token, or another, that is asked for once, and the request made again.
+// Sends requests. If the server requires a token, asks for one once and retries.
 
 import { enter, known, lacks, token } from "./session.js";
 
-/** What the server refused, in its own words. */
+/** A refusal, in the server's words. */
 export class Refused extends Error {
   constructor(status, message) {
     super(message);
@@ -11,7 +11,7 @@ export class Refused extends Error {
   }
 }
 
-/** The JSON that a path answers with. `query` leaves out what is empty; `body` is sent as JSON. Throws `Refused`. */
+/** Fetch JSON. Empty `query` values are left out; `body` is sent as JSON. Throws `Refused`. */
 async function ask(path, { body, ...how }) {
   const content = body === undefined ? {} : { body: JSON.stringify(body), type: "application/json" };
   return (await request(path, { ...how, ...content })).json();
@@ -21,7 +21,7 @@ export const get = (path, query) => ask(path, { query });
 export const post = (path, body, needs = "editor") => ask(path, { method: "POST", body, needs });
 export const patch = (path, body) => ask(path, { method: "PATCH", body, needs: "editor" });
 
-/** The answer itself. `needs` is the role that it takes: who lacks it is asked for a token beforehand. */
+/** Fetch a response. `needs` is the required role; a user without it is asked for a token first. */
 export async function request(path, { method = "GET", query = {}, body, type, signal, needs = "reader" } = {}) {
   const given = Object.entries(query).filter(([, value]) => value !== "" && value != null);
   const address = given.length ? `${path}?${new URLSearchParams(given)}` : path;
@@ -33,12 +33,12 @@ export async function request(path, { method = "GET", query = {}, body, type, si
     const refused = new Refused(answer.status, await reason(answer));
     if (again || ![401, 403].includes(answer.status)) throw refused;
     await demand(
-      refused.status === 401 && token() ? "The server does not know this token." : lacks(needs) || refused.message,
+      refused.status === 401 && token() ? "The server doesn't accept this token." : lacks(needs) || refused.message,
     );
   }
 }
 
-/** Ask for a token; throws where none is given. */
+/** Ask for a token; throws if none is given. */
 async function demand(why) {
   if (!(await enter(why))) throw Object.assign(new Refused(401, why), { given_up: true });
 }
@@ -48,6 +48,6 @@ async function reason(answer) {
     const { message, param } = (await answer.json()).error;
     return param ? `${param}: ${message}` : message;
   } catch {
-    return `The server answered with ${answer.status}.`;
+    return `The server responded with status ${answer.status}.`;
   }
 }

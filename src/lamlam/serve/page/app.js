@@ -1,4 +1,4 @@
-// The page: one view at a time, chosen by the address's hash, so that the browser's Back works.
+// The page: one view at a time, chosen by the URL hash, so that the browser's Back button works.
 
 import { byId, complain } from "./dom.js";
 import * as facts from "./facts.js";
@@ -12,7 +12,7 @@ const NAMES = { write: "Write", facts: "Facts", log: "Log" };
 
 let shown = null;
 
-/** Show the view that the address names: `#facts`, or `#facts?entity=...` with what to look for. */
+/** Show the view in the URL hash: `#facts`, or `#facts?entity=...` with filters. */
 function route() {
   if (session.takeFromAddress()) session.refresh().catch(complain);
   const [name, query] = location.hash.slice(1).split(/\?(.*)/s);
@@ -39,10 +39,10 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   byId("content").focus();
 });
 panel.prepare();
-await session.refresh().catch(complain); // who must give a token first is asked for it, not refused
+await session.refresh().catch(complain); // ask for a token first where one is required
 for (const view of Object.values(VIEWS)) view.prepare();
 addEventListener("hashchange", () => {
-  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close(); // it belongs to the view before
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close(); // it belongs to the previous view
   route();
 });
 route();

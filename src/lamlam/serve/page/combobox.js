@@ -1,9 +1,9 @@
-// Names that the knowledge base knows, offered while one is typed: the combobox of the ARIA practices, with a list.
+// Suggests names from the knowledge base while typing: the ARIA combobox pattern with a listbox.
 
 import { get } from "./api.js";
 import { afterPause, complain, make } from "./dom.js";
 
-/** Let `input` offer names in `list`; `chosen()` is called when one is taken, or the field is emptied. */
+/** Let `input` suggest names in `list`; calls `chosen()` when one is picked or the field is cleared. */
 export function attach(input, list, chosen) {
   let active = -1;
   const options = () => [...list.children];
@@ -49,7 +49,7 @@ export function attach(input, list, chosen) {
             },
           },
           name,
-          name === entity ? null : make("span", { class: "hint" }, ` stands for ${entity}`),
+          name === entity ? null : make("span", { class: "hint" }, ` alias of ${entity}`),
         ),
       ),
     );

@@ -1,10 +1,10 @@
-// Has the model continue a text, and tells the answer as it grows.
+// Lets the model continue a text and yields the growing answer.
 
 import { Refused, request } from "./api.js";
 import { units } from "./text.js";
 
 /**
- * Yields one answer again and again, each time with more in it:
+ * Yields one answer repeatedly as it grows:
  * `{ prompt, settings, text, lookups, finish, revision }`. Spans of lookups are in UTF-16 units of `text`.
  */
 export async function* complete(prompt, settings, signal) {
@@ -32,7 +32,7 @@ function placed(lookup, text) {
   return { ...lookup, start: units(text, lookup.start), end: units(text, lookup.end) };
 }
 
-/** The objects of a stream of server-sent events, up to `[DONE]`. */
+/** The objects of a server-sent event stream, up to `[DONE]`. */
 async function* events(body) {
   let waiting = "";
   for await (const part of decoded(body)) {

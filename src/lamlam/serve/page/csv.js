@@ -25,11 +25,11 @@ async function send(text, query) {
   ).json();
 }
 
-/** Show what a file would change, and offer to apply it. A refused row keeps all others from being written. */
+/** Preview a file's changes and offer to apply them. One refused row blocks the whole file. */
 async function attempt(text) {
   const told = await send(text, { dry_run: true });
   const [count, refused] = [told.edited.length + told.added.length, told.refused.length];
-  const reason = field("Why (may be empty)", { maxlength: 500 });
+  const reason = field("Reason (optional)", { maxlength: 500 });
   const clear = () => {
     byId("csv-changes").replaceChildren();
     byId("csv").reset();
@@ -44,13 +44,13 @@ async function attempt(text) {
     },
     { class: "primary" },
   );
-  const leave = button("Leave all as it is", clear);
+  const leave = button("Discard", clear);
   const offered = refused
     ? [
         make(
           "p",
           { class: "notice" },
-          `${plural(refused, "row is", "rows are")} refused. Mend the file: all of it is applied, or nothing.`,
+          `${plural(refused, "row is", "rows are")} invalid. Fix the file first: it is applied as a whole.`,
         ),
       ]
     : count
@@ -60,7 +60,7 @@ async function attempt(text) {
     make(
       "p",
       {},
-      `${told.edited.length} would be edited, ${told.added.length} added, ${told.unchanged} stay as they are.`,
+      `${told.edited.length} to edit, ${told.added.length} to add, ${told.unchanged} unchanged.`,
     ),
     ...(count + refused ? [changes(told)] : []),
     ...offered,

@@ -1,8 +1,8 @@
-// Builds elements. Whatever is untrusted enters as text or as an attribute's value, never as markup.
+// Builds elements. Untrusted text only becomes text nodes or attribute values, never markup.
 
 /**
- * An element. `settings.on` holds listeners by event, all else are attributes: true is an empty one, false and null none.
- * Children are nodes or texts; null is left out.
+ * Make an element. `settings.on` holds listeners by event; the rest are attributes (true: empty, false or null: omitted).
+ * Children are nodes or strings; null is skipped.
  */
 export function make(tag, settings = {}, ...children) {
   const element = document.createElement(tag);
@@ -29,23 +29,23 @@ export function field(label, settings = {}) {
   return { input, box: make("div", {}, make("label", { for: id }, label), input) };
 }
 
-/** `{ name: what was typed }` in a field, or nothing where nothing was. */
+/** `{ name: value }` of a field, or `{}` if it is empty. */
 export const given = (name, { input }) => (input.value.trim() ? { [name]: input.value.trim() } : {});
 
-/** Tell all views that the knowledge base is another now. */
+/** Tell all views that the knowledge base has changed. */
 export const changed = () => document.dispatchEvent(new Event("changed"));
 
 export function button(label, press, settings = {}) {
   return make("button", { type: "button", ...settings, on: { click: press } }, label);
 }
 
-/** A button that waits: while what it starts is under way it cannot be pressed again. `work` is given the button. */
+/** A button that is disabled while its work runs. `work` receives the button. */
 export function action(label, work, settings = {}) {
   const element = button(label, () => busy(element, () => work(element)), settings);
   return element;
 }
 
-/** Run `work` with the button out of use, and say what went wrong. */
+/** Run `work` with the button disabled, and report errors. */
 export async function busy(element, work) {
   element.disabled = true;
   try {
@@ -57,7 +57,7 @@ export async function busy(element, work) {
   }
 }
 
-/** Show a sentence for a while, and have it read out. */
+/** Show a message for a while and have screen readers announce it. */
 export function say(text, kind = "told") {
   const close = button("Close", () => note.remove(), { class: "quiet" });
   const note = make(
@@ -73,12 +73,12 @@ export function say(text, kind = "told") {
 export function complain(error) {
   if (error.name === "AbortError" || error.given_up) return;
   if (error.name !== "Refused") console.warn(error);
-  say(error.name === "Refused" ? error.message : "The server cannot be reached. Is it still running?", "fault");
+  say(error.name === "Refused" ? error.message : "Can't reach the server. Is it still running?", "fault");
 }
 
 /**
- * A table: rows of cells, which are contents, or `td` and `th` elements. The roles are said again, because a phone shows
- * it as cards, and browsers then no longer take it for a table.
+ * A table: rows of cells, which are contents or `td` and `th` elements. The roles are explicit because on a phone it is
+ * laid out as cards, and browsers then stop treating it as a table.
  */
 export function tableOf(caption, heads, rows) {
   const cell = (content, at) => {
@@ -105,14 +105,14 @@ export function tableOf(caption, heads, rows) {
   );
 }
 
-/** Offer a text as a file. */
+/** Download a text as a file. */
 export function download(name, text, type) {
   const address = URL.createObjectURL(new Blob([text], { type }));
   make("a", { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-/** The same function, run once calls have ceased for a moment. */
+/** Debounce a function. */
 export function afterPause(work, milliseconds = 150) {
   let timer;
   return (...given) => {

@@ -1,4 +1,4 @@
-// One fact: its value, where it was read, what stood in its place before; to be edited in place, retracted, forgotten.
+// One fact: its value, sources and history, with forms to edit, retract or forget it.
 
 import { get, patch, post } from "./api.js";
 import { button, busy, changed, complain, field, given, linkTo, make, say } from "./dom.js";
@@ -6,7 +6,7 @@ import { forget } from "./forget.js";
 import { note } from "./session.js";
 import { units } from "./text.js";
 
-/** An element that shows the fact of an id, and stays with it when it is edited. */
+/** An element that shows a fact and follows it through edits. */
 export async function factCard(id) {
   const card = make("article", { class: "card" });
   await fill(card, id);
@@ -21,7 +21,7 @@ async function fill(card, id) {
     make("p", { class: "hint" }, `Fact ${fact.id}, ${standing(fact)}`),
     holds ? changing(card, fact) : successor(card, fact, history),
     make("h3", {}, "Source"),
-    make("div", { class: "passages" }, make("p", { class: "hint" }, "Reading …")),
+    make("div", { class: "passages" }, make("p", { class: "hint" }, "Loading …")),
     make("h3", {}, "History"),
     timeline(history, fact.id),
   );
@@ -29,9 +29,9 @@ async function fill(card, id) {
 }
 
 const standing = (fact) =>
-  fact.until == null ? `holds since revision ${fact.since}` : `held from revision ${fact.since} until ${fact.until}`;
+  fact.until == null ? `current since revision ${fact.since}` : `valid from revision ${fact.since} until ${fact.until}`;
 
-/** Buttons for what can be done with a fact that holds, and a line on what the role may not. */
+/** Buttons for a current fact, and notes on what the role can't do. */
 function changing(card, fact) {
   const place = make("div", { class: "change" });
   const edit = button(
@@ -55,7 +55,7 @@ function changing(card, fact) {
         "Retract",
         async (why) => {
           await post(`/kb/facts/${fact.id}/retract`, why);
-          say("Retracted: the fact holds no longer, and its history stays.");
+          say("Retracted. The fact no longer holds; its history stays.");
           changed();
           await fill(card, fact.id);
         },
@@ -66,21 +66,21 @@ function changing(card, fact) {
   const erase = button(
     "Forget",
     async () => {
-      if (await forget({ fact: fact.id }, fact)) card.replaceChildren(make("p", {}, "This fact is forgotten."));
+      if (await forget({ fact: fact.id }, fact)) card.replaceChildren(make("p", {}, "This fact has been forgotten."));
     },
     { class: "danger" },
   );
   const buttons = make("div", { class: "actions" }, edit, retract, erase);
-  const notes = [note("editor", "To correct and retract takes"), note("eraser", "To forget takes")];
+  const notes = [note("editor", "Correcting and retracting require"), note("eraser", "Forgetting requires")];
   place.append(buttons, ...notes);
   return place;
 }
 
-/** A form that states another value in the fact's place. `done(fact)` gets the new one. */
+/** A form to correct a fact. `done(fact)` receives the new one. */
 export function editForm(fact, { done, cancelled }) {
-  const value = field("The right value", { value: fact.value, maxlength: 2000, required: true });
-  const source = field("Where you read it: a document (may be empty)", { maxlength: 500 });
-  const reason = field("Why (may be empty)", { maxlength: 500 });
+  const value = field("Correct value", { value: fact.value, maxlength: 2000, required: true });
+  const source = field("Source document (optional)", { maxlength: 500 });
+  const reason = field("Reason (optional)", { maxlength: 500 });
   const save = make("button", { type: "submit", class: "primary" }, "Save");
   const submit = (event) => {
     event.preventDefault();
@@ -111,9 +111,9 @@ export function editForm(fact, { done, cancelled }) {
   return form;
 }
 
-/** A form that asks why before `work(why)` is done, where `why` is `{ reason }` or empty. */
+/** A form that asks for a reason, then calls `work(why)` with `{ reason }` or `{}`. */
 export function reasonForm(label, work, cancelled) {
-  const reason = field("Why (may be empty)", { maxlength: 500 });
+  const reason = field("Reason (optional)", { maxlength: 500 });
   const go = make("button", { type: "submit", class: "primary" }, label);
   const submit = (event) => {
     event.preventDefault();
@@ -135,14 +135,14 @@ const escaping = (cancelled) => (event) => {
   cancelled();
 };
 
-/** What took the place of a fact that holds no longer. */
+/** What replaced a fact that no longer holds. */
 function successor(card, fact, history) {
   const next = history.find((other) => other.supersedes === fact.id);
-  if (!next) return make("p", { class: "notice" }, "This fact holds no longer: it was retracted.");
+  if (!next) return make("p", { class: "notice" }, "This fact was retracted and no longer holds.");
   return make(
     "p",
     { class: "notice" },
-    "This fact was replaced by ",
+    "Replaced by ",
     make("strong", {}, next.value),
     ". ",
     button("Show it", () => fill(card, next.id).catch(complain)),
@@ -164,10 +164,10 @@ function timeline(history, id) {
   );
 }
 
-/** The passages in which a fact was read, with its span marked. */
+/** The passages that state a fact, with its span marked. */
 async function passages(id) {
   const { passages: found } = await get(`/kb/facts/${id}/passages`);
-  if (found.length === 0) return [make("p", { class: "hint" }, "No source is on record.")];
+  if (found.length === 0) return [make("p", { class: "hint" }, "No source recorded.")];
   return found.map((passage) => {
     const where = make(
       "figcaption",
@@ -177,7 +177,7 @@ async function passages(id) {
     );
     const text = passage.found
       ? excerpt(passage)
-      : make("p", { class: "hint" }, "The text of this document is not at hand.");
+      : make("p", { class: "hint" }, "The text of this document isn't available.");
     return make("figure", { class: "passage" }, text, where);
   });
 }
@@ -195,11 +195,11 @@ function excerpt({ text, start, end, offset }) {
   );
 }
 
-/** A form that adds a fact for a call that found none. */
+/** A form to add the fact that a call didn't find. */
 export function addForm(entity, relation) {
   const [value, reason] = [
     field("Value", { maxlength: 2000, required: true }),
-    field("Why (may be empty)", { maxlength: 500 }),
+    field("Reason (optional)", { maxlength: 500 }),
   ];
   const save = make("button", { type: "submit", class: "primary" }, "Add the fact");
   const submit = (event) => {
@@ -219,17 +219,17 @@ export function addForm(entity, relation) {
   return form;
 }
 
-/** Add one fact and say how it went; whether it is there now. */
+/** Add one fact and report the outcome. Returns whether the knowledge base now has it. */
 export async function add(fact, extra) {
   const told = await post("/kb/facts", { facts: [fact], ...extra });
   if (told.refused.length) {
-    say("Refused: this fact was forgotten, and what was forgotten does not come back.", "fault");
+    say("Refused: this fact was forgotten and can't be added again.", "fault");
     return false;
   }
   say(
     told.added
       ? `Added: ${fact.relation} of ${fact.entity} is “${fact.value}”.`
-      : "The knowledge base knows this already.",
+      : "The knowledge base already has this fact.",
   );
   changed();
   return true;

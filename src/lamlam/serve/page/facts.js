@@ -1,4 +1,4 @@
-// The view Facts: search and filter, a table to edit in place, names of an entity, adding.
+// The Facts view: search and filters, a table to edit in place, an entity's names, adding facts.
 
 import { get, post } from "./api.js";
 import { action, busy, button, byId, changed, complain, field, given, linkTo, make, plural, tableOf } from "./dom.js";
@@ -12,8 +12,8 @@ import { note } from "./session.js";
 const PAGE = 50;
 const FILTERS = ["entity", "relation", "text", "source"];
 
-let pages = [null]; // the id after which each page begins, up to the one that is shown
-let asked = 0; // a later question's answer is not overwritten by an earlier one's
+let pages = [null]; // start ids of the pages so far
+let asked = 0; // drops answers that arrive out of order
 
 export function prepare() {
   byId("filter").addEventListener("submit", (event) => {
@@ -39,7 +39,7 @@ export function prepare() {
   document.addEventListener("changed", () => document.body.dataset.view === "facts" && show());
 }
 
-/** Show what the address asks for. */
+/** Show what the address says. */
 export function enter(query) {
   for (const name of FILTERS) {
     const input = byId(`filter-${name}`);
@@ -53,11 +53,11 @@ export function enter(query) {
   show();
 }
 
-/** The filters that are set; also those of the CSV to download. */
+/** The filters that are set, also used for the CSV download. */
 const filter = () =>
   Object.fromEntries(FILTERS.map((name) => [name, byId(`filter-${name}`).value.trim()]).filter(([, value]) => value));
 
-/** Put the filters into the address, which shows them. */
+/** Put the filters into the address. */
 function search() {
   const query = new URLSearchParams(filter()).toString();
   const hash = query ? `#facts?${query}` : "#facts";
@@ -98,17 +98,17 @@ async function list() {
     byId("facts-more").dataset.next = told.next ?? "";
     byId("facts-found").textContent = summary(told);
   } catch (error) {
-    byId("facts-found").textContent = "The facts cannot be shown.";
+    byId("facts-found").textContent = "Can't load the facts.";
     complain(error);
   }
 }
 
-/** What a page holds; one of a search for words may be empty and yet not the last. */
+/** Summarise a page; in a text search a page may be empty without being the last. */
 function summary({ facts, next }) {
   const page = pages.length > 1 ? `Page ${pages.length}: ` : "";
   if (facts.length === 0)
-    return next === null ? `${page}No fact is like this.` : `${page}Nothing found so far. More looks further.`;
-  return `${page}${plural(facts.length, "fact")}${next === null ? "." : ", and more."}`;
+    return next === null ? `${page}No matching facts.` : `${page}Nothing found yet. Press More to continue.`;
+  return `${page}${plural(facts.length, "fact")}${next === null ? "." : ", more available."}`;
 }
 
 const table = (facts) => tableOf("Facts", ["Entity", "Relation", "Value", "Source", "Change"], facts.map(row));
@@ -142,7 +142,7 @@ function row(fact) {
   ];
 }
 
-/** The other names of the entity that is filtered by, and what can be done with all of it. */
+/** The other names of the filtered entity, and actions on all its facts. */
 async function names() {
   const { entity } = filter();
   byId("entity-card").hidden = !entity;
@@ -153,7 +153,7 @@ async function names() {
   ]);
   const name = facts[0]?.entity ?? entity;
   const more = field("Another name", { maxlength: 500, required: true });
-  const reason = field("Why (may be empty)", { maxlength: 500 });
+  const reason = field("Reason (optional)", { maxlength: 500 });
   const save = make("button", { type: "submit" }, "Add the name");
   const submit = (event) => {
     event.preventDefault();
@@ -173,8 +173,8 @@ async function names() {
           aliases.map((alias, at) => [at ? ", " : "", make("strong", {}, alias.name)]),
         ),
       )
-    : make("p", { class: "hint" }, "No other names are on record.");
-  const erase = action(`Forget all about ${name}`, () => forget({ entity: name }), { class: "danger" });
+    : make("p", { class: "hint" }, "No other names recorded.");
+  const erase = action(`Forget everything about ${name}`, () => forget({ entity: name }), { class: "danger" });
   byId("entity-card").replaceChildren(
     make(
       "section",

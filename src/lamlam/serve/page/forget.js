@@ -1,20 +1,20 @@
-// The dialog that forgets for good: first what would go and what would stay, then, once confirmed, the certificate.
+// The forget dialog: a preview of what would be erased and what would stay; after confirmation, the certificate.
 
 import { post } from "./api.js";
 import { action, button, byId, changed, complain, download, field, given, make, plural } from "./dom.js";
 import { note } from "./session.js";
 
 /**
- * Ask whether to forget, beginning with `asked`: `{ fact }`, `{ entity, relation }`, `{ entity }` or `{ source }`. For a
- * fact, more can be chosen. Resolves to the certificate, or null where nothing was forgotten.
+ * Ask whether to forget `asked`: `{ fact }`, `{ entity, relation }`, `{ entity }` or `{ source }`. For a fact, the user
+ * can widen it. Resolves to the certificate, or null if nothing was forgotten.
  */
 export function forget(asked, fact = null) {
   const dialog = byId("forget-dialog");
   const closure = make("div", { class: "closure", "aria-live": "polite" });
-  const reason = field("Why (may be empty)", { maxlength: 500 });
+  const reason = field("Reason (optional)", { maxlength: 500 });
   const state = { asked, certificate: null };
   const confirm = action(
-    "Forget for good",
+    "Forget permanently",
     async () => {
       const told = await post("/kb/forget", { ...state.asked, dry_run: false, ...given("reason", reason) }, "eraser");
       state.certificate = told.certificate;
@@ -36,24 +36,24 @@ export function forget(asked, fact = null) {
   const look = async (wanted) => {
     state.asked = wanted;
     confirm.disabled = true;
-    closure.replaceChildren(make("p", { class: "hint" }, "Looking what belongs to it …"));
+    closure.replaceChildren(make("p", { class: "hint" }, "Finding everything to erase …"));
     const told = await post("/kb/forget", { ...wanted, dry_run: true });
-    if (state.asked !== wanted) return; // another choice was made meanwhile, whose closure is to be shown
+    if (state.asked !== wanted) return; // the user has chosen something else meanwhile
     closure.replaceChildren(...[...closureView(told), inclusion(wanted, told.certificate, choose)].filter(Boolean));
     const count = told.certificate.facts.length;
     confirm.disabled = count === 0;
-    confirm.textContent = `Forget ${plural(count, "fact")} for good`;
+    confirm.textContent = `Forget ${plural(count, "fact")} permanently`;
   };
   const choose = (wanted) => look(wanted).catch(complain);
   dialog.replaceChildren(
-    title("Forget for good"),
+    title("Forget permanently"),
     make(
       "p",
       {},
-      "What is forgotten is erased from the knowledge base with its history and its sources. It cannot be taken back, " +
-        "and it cannot be added again.",
+      "Forgetting erases a fact from the knowledge base, with its history and sources. You can't undo it, " +
+        "and the fact can't be added again.",
     ),
-    ...(fact ? [scopes(fact, choose)] : []), // null would become a text
+    ...(fact ? [scopes(fact, choose)] : []), // null would become text
     closure,
     reason.box,
     note("eraser"),
@@ -61,7 +61,7 @@ export function forget(asked, fact = null) {
       "div",
       { class: "actions" },
       confirm,
-      button("Keep it", () => dialog.close()),
+      button("Cancel", () => dialog.close()),
     ),
   );
   dialog.showModal();
@@ -76,17 +76,17 @@ export function forget(asked, fact = null) {
 
 const title = (text) => make("h2", { id: "forget-title" }, text);
 
-/** How much is to be forgotten: this fact, all of the relation, all of the entity. */
+/** What to forget: this fact, the whole relation, or the whole entity. */
 function scopes(fact, choose) {
   const choices = [
-    ["This fact alone", { fact: fact.id }],
-    [`All that ${fact.entity} has as ${fact.relation}`, { entity: fact.entity, relation: fact.relation }],
-    [`All about ${fact.entity}`, { entity: fact.entity }],
+    ["Only this fact", { fact: fact.id }],
+    [`All facts: ${fact.relation} of ${fact.entity}`, { entity: fact.entity, relation: fact.relation }],
+    [`Everything about ${fact.entity}`, { entity: fact.entity }],
   ];
   return make(
     "fieldset",
     {},
-    make("legend", {}, "How much"),
+    make("legend", {}, "What to forget"),
     choices.map(([label, wanted], number) => {
       const id = `scope-${number}`;
       return make(
@@ -105,18 +105,20 @@ function scopes(fact, choose) {
   );
 }
 
-/** What of others can go with an entity, by the reason for which it tells of it. */
+/** Other entities' facts that can be erased with an entity: the certificate's reason, and a label. */
 const INCLUDABLE = {
-  values: "names it as its value",
-  lookalikes: "is of an entity whose name looks the same",
-  documents: "was read in a document named after it",
-  mentions: "mentions it in its value",
+  values: ["names it as its value", "Facts with this entity as their value"],
+  lookalikes: ["is of an entity whose name looks the same", "Facts of entities whose names look the same"],
+  documents: ["was read in a document named after it", "Facts from documents named after it"],
+  mentions: ["mentions it in its value", "Facts that mention it in their value"],
 };
 
-/** Boxes to include what tells of an entity, where all of it is to be forgotten and something does. */
+/** Checkboxes to include related facts when a whole entity is forgotten. */
 function inclusion(asked, certificate, choose) {
   const included = certificate.included;
-  const kinds = Object.entries(INCLUDABLE).filter(([kind, why]) => included.includes(kind) || certificate.left[why]);
+  const kinds = Object.entries(INCLUDABLE).filter(
+    ([kind, [why]]) => included.includes(kind) || certificate.left[why],
+  );
   if (kinds.length === 0) return null;
   const toggle = (kind, on) =>
     choose({ ...asked, include: on ? [...included, kind] : included.filter((each) => each !== kind) }).then(() =>
@@ -125,8 +127,8 @@ function inclusion(asked, certificate, choose) {
   return make(
     "fieldset",
     {},
-    make("legend", {}, "Forget with it what others say of it"),
-    kinds.map(([kind, why]) =>
+    make("legend", {}, "Also forget related facts"),
+    kinds.map(([kind, [why, label]]) =>
       make(
         "div",
         { class: "check" },
@@ -139,14 +141,14 @@ function inclusion(asked, certificate, choose) {
         make(
           "label",
           { for: `include-${kind}` },
-          `What ${why}${included.includes(kind) ? "" : ` (${plural(certificate.left[why], "fact")})`}`,
+          `${label}${included.includes(kind) ? "" : ` (${certificate.left[why].toLocaleString("en")})`}`,
         ),
       ),
     ),
   );
 }
 
-/** What would go and what would stay: counts of all, and the first of each. */
+/** What would be erased and what would stay: counts, and the first of each. */
 function closureView({ certificate, facts, related }) {
   const line = (fact) =>
     make(
@@ -154,7 +156,7 @@ function closureView({ certificate, facts, related }) {
       {},
       make("strong", {}, fact.value),
       make("span", {}, ` ${fact.relation} of ${fact.entity}`),
-      fact.why && make("span", { class: "hint" }, ` (${fact.why}${fact.until == null ? "" : ", holds no longer"})`),
+      fact.why && make("span", { class: "hint" }, ` (${fact.why}${fact.until == null ? "" : ", no longer current"})`),
     );
   const gone = [
     make("h3", {}, `${plural(certificate.facts.length, "fact")} would be erased`),
@@ -169,7 +171,7 @@ function closureView({ certificate, facts, related }) {
       make(
         "summary",
         {},
-        `${plural(certificate.related.length, "fact")} would stay that tell of it`,
+        `${plural(certificate.related.length, "related fact")} would stay`,
       ),
       make("ul", { class: "facts" }, related.map(line)),
     ),
@@ -185,16 +187,14 @@ export function certificateView(certificate) {
     ["Facts erased", `${certificate.facts.length} (${certificate.facts.map((id) => `fact ${id}`).join(", ")})`],
     ["Rows erased", rows.map(([table, count]) => `${table}: ${count}`).join(", ")],
     [
-      "Facts left that tell of it",
+      "Related facts that stay",
       Object.entries(certificate.left ?? {})
         .map(([why, count]) => `${count} (${why})`)
         .join("; "),
     ],
     [
-      "The files searched",
-      certificate.clean
-        ? "Nothing of it was found in them."
-        : "They are not certified to be clean; the certificate says more.",
+      "Search of the files",
+      certificate.clean ? "Nothing was found." : "Not certified clean; see the certificate.",
     ],
     ["Digest before", certificate.before],
     ["Digest after", certificate.after],
@@ -205,7 +205,7 @@ export function certificateView(certificate) {
     make(
       "p",
       { class: certificate.clean ? "seal clean" : "seal" },
-      certificate.clean ? "Erased; nothing of it was found in the files" : "Erased",
+      certificate.clean ? "Erased; no trace found in the files" : "Erased",
     ),
     make(
       "dl",

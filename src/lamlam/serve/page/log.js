@@ -1,11 +1,11 @@
-// The view Log: revisions, what began and ended with each, undo, and the certificates of what was forgotten.
+// The Log view: revisions with the facts they added and ended, undo, and certificates of forgetting.
 
 import { get, post } from "./api.js";
 import { action, button, byId, changed, complain, linkTo, make, plural, say } from "./dom.js";
 import { reasonForm } from "./fact.js";
 import { certificateView, saveCertificate } from "./forget.js";
 
-let before = null; // the id before which older revisions are asked for
+let before = null; // id of the oldest revision shown
 
 export function prepare() {
   byId("log-more").addEventListener("click", () => older().catch(complain));
@@ -36,13 +36,13 @@ const moment = (time) =>
 
 function entry(revision) {
   const counts = [
-    revision.began && `${plural(revision.began, "fact")} began`,
+    revision.began && `${plural(revision.began, "fact")} added`,
     revision.ended && `${plural(revision.ended, "fact")} ended`,
   ];
   const inside = make("div", { class: "inside" });
   const fill = async () => {
     const told = await get(`/kb/revisions/${revision.id}`);
-    inside.replaceChildren(...facts("Began", told.began), ...facts("Ended", told.ended));
+    inside.replaceChildren(...facts("Added", told.began), ...facts("Ended", told.ended));
   };
   const opened = (event) => event.currentTarget.open && !inside.hasChildNodes() && fill().catch(complain);
   const form = make("div");
@@ -75,7 +75,7 @@ function entry(revision) {
       revision.undoable ? undo : null,
     ),
     form,
-    make("p", { class: "hint" }, moment(revision.time), ` by ${revision.actor || "someone without a name"}`),
+    make("p", { class: "hint" }, moment(revision.time), ` by ${revision.actor || "an unnamed user"}`),
     revision.reason ? make("p", { class: "reason" }, `“${revision.reason}”`) : null,
     counts.some(Boolean)
       ? make("details", { on: { toggle: opened } }, make("summary", {}, counts.filter(Boolean).join(", ")), inside)
@@ -83,7 +83,7 @@ function entry(revision) {
   );
 }
 
-/** Facts that began or ended with a revision: the first of them, where they are many. */
+/** The first facts that a revision added or ended. */
 function facts(title, told) {
   if (told.length === 0) return [];
   return [
@@ -110,7 +110,7 @@ async function certificates(earlier = null) {
   place.querySelector("ul")?.append(...told.certificates.map(certificate));
   if (told.next)
     place.append(
-      action("Older certificates", async (pressed) => {
+      action("Show older certificates", async (pressed) => {
         await certificates(told.next);
         pressed.remove();
       }),

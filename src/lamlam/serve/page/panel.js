@@ -1,14 +1,14 @@
-// The panel beside a view: what a call asked, how it went, and the facts behind it.
+// The side panel: a call's query, its status, and the facts behind it.
 
 import { get } from "./api.js";
 import { STATUS, styleOf } from "./answer.js";
 import { button, byId, complain, make, plural } from "./dom.js";
 import { addForm, factCard } from "./fact.js";
 
-let opener = null; // where the focus goes back to
-let resting = null; // what stands in the panel while nothing is open
+let opener = null; // element to return the focus to
+let resting = null; // content while nothing is open
 
-/** Say what the panel shows while nothing is open: nodes, or null for no panel. */
+/** Set what the panel shows while nothing is open: nodes, or null to hide it. */
 export function rest(nodes) {
   resting = nodes;
   if (!opener) quiet();
@@ -20,13 +20,13 @@ function quiet() {
   panel.replaceChildren(...(resting ?? []));
 }
 
-/** Close what is open. `back` gives the focus back to what it was opened from. */
+/** Close the panel's content. `back` returns the focus to the opener. */
 export function close({ back = false } = {}) {
   const from = opener;
   opener?.setAttribute("aria-expanded", "false");
   opener = null;
   quiet();
-  // What it was opened from may have gone with a change.
+  // A change may have removed the opener.
   if (back) (from?.isConnected ? from : document.querySelector("main > section:not([hidden]) h1")).focus();
 }
 
@@ -46,7 +46,7 @@ async function show(title, from, content) {
   from.setAttribute("aria-expanded", "true");
   const panel = byId("panel");
   const heading = make("h2", { id: "panel-title", tabindex: "-1" }, title);
-  const body = make("div", {}, make("p", { class: "hint" }, "Reading …"));
+  const body = make("div", {}, make("p", { class: "hint" }, "Loading …"));
   panel.hidden = false;
   panel.replaceChildren(
     make(
@@ -65,7 +65,7 @@ async function show(title, from, content) {
       make(
         "p",
         { class: "notice" },
-        error.status === 404 ? "This fact is not there any more: it was forgotten." : "This cannot be shown.",
+        error.status === 404 ? "This fact has been forgotten." : "Can't show this.",
       ),
     );
     if (error.status !== 404) complain(error);
@@ -78,38 +78,38 @@ const cards = (facts) => Promise.all(facts.map((fact) => factCard(fact.id)));
 function status(lookup) {
   const [, word, sentence] = STATUS[lookup.status] ?? ["", lookup.status, ""];
   const called = [
-    ["Asked for", lookup.entity],
+    ["Entity", lookup.entity],
     ["Relation", lookup.relation],
-    ["Entered", lookup.value || "nothing"],
+    ["Inserted value", lookup.value || "none"],
   ];
   return [
     make("p", { class: "status" }, make("span", { class: `badge ${styleOf(lookup.status)}` }, word), ` ${sentence}`),
     make(
       "details",
       { class: "call" },
-      make("summary", {}, "The call that the model made"),
+      make("summary", {}, "The model's call"),
       make(
         "dl",
         {},
         called.map(([name, told]) => [make("dt", {}, name), make("dd", {}, told)]),
       ),
-      lookup.status === "fuzzy" && make("p", { class: "hint" }, `Likeness: ${lookup.score.toFixed(2)}`),
+      lookup.status === "fuzzy" && make("p", { class: "hint" }, `Similarity: ${lookup.score.toFixed(2)}`),
     ),
-    lookup.cut ? make("p", { class: "notice" }, "The value was too long, and lost its end in the text.") : null,
+    lookup.cut ? make("p", { class: "notice" }, "The value was too long and is truncated in the text.") : null,
     lookup.facts.length > 1
-      ? make("p", { class: "hint" }, `${plural(lookup.facts.length, "fact")} answer this call.`)
+      ? make("p", { class: "hint" }, `${plural(lookup.facts.length, "fact")} match this call.`)
       : null,
   ].filter(Boolean);
 }
 
-/** What to say and to offer where a call found nothing; as the knowledge base stands now. */
+/** What to show for a call that found nothing, as of the current revision. */
 async function nothing(lookup) {
   const now = await get("/kb/lookup", { entity: lookup.entity, relation: lookup.relation });
   if (now.facts.length)
-    return [make("p", { class: "notice" }, "Since then the fact has become known."), ...(await cards(now.facts))];
+    return [make("p", { class: "notice" }, "This fact has been added since."), ...(await cards(now.facts))];
   const among = now.candidates?.length
     ? [
-        make("h3", {}, "Names that come into question"),
+        make("h3", {}, "Possible names"),
         make(
           "ul",
           {},
@@ -118,7 +118,7 @@ async function nothing(lookup) {
       ]
     : [];
   if (now.status === "forgotten") return among;
-  return [...among, make("h3", {}, "Do you know it?"), addForm(lookup.entity, lookup.relation)];
+  return [...among, make("h3", {}, "Add the missing fact"), addForm(lookup.entity, lookup.relation)];
 }
 
 /** Let Escape close the panel. */

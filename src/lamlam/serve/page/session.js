@@ -1,18 +1,18 @@
-// Who asks: the token, which lives as long as the tab, the role it gives, and the dialog that asks for one.
+// The session: its token, which lasts as long as the tab, its role, and the token dialog.
 
 import { byId, make, say } from "./dom.js";
 
 const KEY = "lamlam-token";
 const ROLES = ["reader", "editor", "eraser"];
 
-let access = null; // what the server told of this session; null until it has
+let access = null; // what the server said about this session; null until then
 
 export const token = () => sessionStorage.getItem(KEY);
 export const known = () => access !== null;
 const role = () => access?.role ?? (access?.open_reads ? "reader" : null);
 const allows = (needed) => ROLES.indexOf(role()) >= ROLES.indexOf(needed);
 
-/** Take the token that a start link carries, `#token=...`, and remove it from the address; whether there was one. */
+/** Take the token from a start link, `#token=...`, and remove it from the address. Returns whether there was one. */
 export function takeFromAddress() {
   const found = location.hash.match(/^#token=([^&]+)$/);
   if (!found) return false;
@@ -36,19 +36,19 @@ function who() {
   return access.name === role() ? role() : `${access.name} (${role()})`;
 }
 
-/** What the role lacks for something, as a sentence; "" where it lacks nothing, or is not known. */
-export function lacks(needed, what = "This takes") {
+/** A sentence saying which role is missing; "" if none is, or if the role isn't known yet. */
+export function lacks(needed, what = "This requires") {
   if (!known() || allows(needed)) return "";
   return `${what} ${a(needed)}'s token${access.name ? `; yours is ${a(role())}'s` : ""}.`;
 }
 
-/** A line that says so, and is kept true when another token is given. */
+/** A line with that sentence, updated whenever the token changes. */
 export const note = (needed, what) =>
   make("p", { class: "hint", "data-needs": needed, "data-what": what }, lacks(needed, what));
 
 const a = (word) => (/^[aeiou]/.test(word) ? `an ${word}` : `a ${word}`);
 
-/** Ask for a token, and say why. Resolves to whether one was given. */
+/** Ask for a token and say why. Resolves to whether one was given. */
 export function enter(why) {
   const dialog = byId("token-dialog");
   byId("token-why").textContent = why;
@@ -61,7 +61,7 @@ export function enter(why) {
   });
 }
 
-/** Let the button at the top and the dialog work. */
+/** Connect the button at the top and the dialog. */
 export function prepare() {
   const dialog = byId("token-dialog");
   byId("access").addEventListener("click", () => enter(about()));
@@ -76,13 +76,13 @@ export function prepare() {
     sessionStorage.setItem(KEY, byId("token").value.trim());
     await refresh();
     dialog.close("given");
-    if (access?.name) say(`This token is ${a(role())}'s.`);
+    if (access?.name) say(`You now have ${a(role())}'s token.`);
   });
 }
 
 function about() {
   return access?.name
-    ? `You use the token “${access.name}”, which is ${a(role())}'s. Readers read, editors also change ` +
-        "facts, erasers also have them forgotten."
-    : "Changing facts takes an editor's token, having them forgotten an eraser's.";
+    ? `You are using “${access.name}”, ${a(role())}'s token. Readers can read, editors can also change ` +
+        "facts, and erasers can also forget them."
+    : "Changing facts requires an editor's token; forgetting them requires an eraser's.";
 }

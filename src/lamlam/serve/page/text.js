@@ -1,13 +1,13 @@
-// Texts and places in them. The server counts characters, JavaScript counts UTF-16 units: here one becomes the other.
+// Text offsets. The server counts characters, JavaScript counts UTF-16 units; this module converts.
 
-/** The place in UTF-16 units of the character numbered `place`. */
+/** The offset in UTF-16 units of character number `place`. */
 export function units(text, place) {
   let at = 0;
   for (let count = 0; count < place && at < text.length; count++) at += text.codePointAt(at) > 0xffff ? 2 : 1;
   return at;
 }
 
-/** The words of a text, and the signs between them, with their places: `{ word, start, end }`. */
+/** The words and punctuation of a text, with their spans: `{ word, start, end }`. */
 function words(text) {
   return [...text.matchAll(/[\p{L}\p{M}\p{N}_’'-]+|\S/gu)].map((found) => ({
     word: found[0],
@@ -16,7 +16,7 @@ function words(text) {
   }));
 }
 
-/** What two texts do not share, word by word: `[before, after]`, each a list of `[start, end)`. */
+/** The differences of two texts, word by word: `[before, after]`, each a list of `[start, end)`. */
 export function differences(before, after) {
   const [a, b] = [words(before), words(after)];
   const longest = a.map(() => new Uint16Array(b.length + 1)).concat([new Uint16Array(b.length + 1)]);
@@ -36,7 +36,7 @@ export function differences(before, after) {
   return [joined(gone, before), joined(come, after)];
 }
 
-/** Words that stand beside each other become one span. */
+/** Adjacent words become one span. */
 function joined(found, text) {
   const spans = [];
   for (const { start, end } of found) {

@@ -1,4 +1,4 @@
-// The view Write: ask, see the facts in the answer, ask again and compare.
+// The Write view: ask, see the facts in the answer, ask again and compare.
 
 import { get } from "./api.js";
 import { AnswerText, STATUS, legend, pieces } from "./answer.js";
@@ -7,9 +7,9 @@ import { action, button, byId, complain, make, plural } from "./dom.js";
 import * as panel from "./panel.js";
 import { differences } from "./text.js";
 
-let running = null; // stops what is being written
-let now = null; // the latest answer and its column
-let former = null; // the one before, of the same prompt
+let running = null; // aborts the running request
+let now = null; // the latest answer's column
+let former = null; // the previous one, for the same prompt
 
 export function prepare() {
   byId("ask").addEventListener("submit", (event) => {
@@ -32,17 +32,17 @@ export function prepare() {
 export function enter() {
   panel.rest([
     make("h2", { id: "panel-title" }, "How to read an answer"),
-    make("p", {}, "What the model looked up is marked by how the lookup went:"),
+    make("p", {}, "Marks show what the model looked up, and with what result:"),
     legend(Object.keys(STATUS)),
     make(
       "p",
       { class: "hint" },
-      "Press a mark, or go to it with the Tab key and press Enter, to see the call, the fact and its source.",
+      "Click a mark, or tab to it and press Enter, to see the call, the fact and its source.",
     ),
   ]);
 }
 
-/** Offer prompts: those that the server names, or openings made from names that it knows. */
+/** Offer example prompts: the server's, or openings made from names in the knowledge base. */
 async function examples() {
   const told = await get("/kb");
   const prompts = told.examples?.length ? told.examples : await openings();
@@ -70,7 +70,7 @@ const OPENINGS = {
   Mayor: "has a mayor named",
 };
 
-/** Each opening with another name; for a knowledge base without such relations, a name alone. */
+/** Openings, each with a different name; a bare name if the knowledge base has none of these relations. */
 async function openings() {
   const { facts } = await get("/kb/facts", { limit: 100 });
   const found = [];
@@ -96,7 +96,7 @@ function settings() {
   };
 }
 
-/** Have a text written, in place of all that was. */
+/** Write a text, replacing earlier answers. */
 async function write(prompt) {
   if (!prompt.trim()) return;
   former = null;
@@ -105,7 +105,7 @@ async function write(prompt) {
   await run(column, prompt, settings());
 }
 
-/** Have the same text written once more, beside the former answer; as the facts stand now, or stood at a revision. */
+/** Write the same prompt again beside the previous answer, with the latest facts. */
 async function again() {
   if (!now?.answer || running) return;
   const { revision: _, ...same } = now.answer.settings;
@@ -146,21 +146,21 @@ async function run(column, prompt, wanted) {
 }
 
 const spoken = (answer) =>
-  `Answer: ${answer.prompt}${answer.text} ${plural(answer.lookups.length, "fact was", "facts were")} looked up.`;
+  `Answer: ${answer.prompt}${answer.text} ${plural(answer.lookups.length, "fact", "facts")} looked up.`;
 
-/** Mark what differs between the former answer and this one. */
+/** Mark the differences between the previous answer and this one. */
 function compare() {
   if (!former?.answer?.finish || !now?.answer?.finish || former === now) return;
   const [gone, come] = differences(former.answer.text, now.answer.text);
   former.text.show(former.answer, gone, "del");
   now.text.show(now.answer, come, "ins");
   const told =
-    gone.length + come.length === 0 ? "Both answers are the same." : "What differs is marked in both answers.";
+    gone.length + come.length === 0 ? "Both answers are identical." : "Differences are marked in both answers.";
   byId("spoken").textContent += ` ${told}`;
   now.element.append(make("p", { class: "hint" }, told));
 }
 
-/** One answer: the prompt, the text, and what to do with it. */
+/** One answer: the prompt, the text and its actions. */
 class Column {
   constructor() {
     this.answer = null;
@@ -198,9 +198,9 @@ class Column {
 
   about() {
     const { finish, lookups, revision } = this.answer;
-    const ended = finish === null ? "stopped" : finish === "length" ? "cut at the length that was set" : null;
+    const ended = finish === null ? "stopped" : finish === "length" ? "reached the length limit" : null;
     const said = [
-      revision == null ? null : `facts of revision ${revision}`,
+      revision == null ? null : `facts as of revision ${revision}`,
       plural(lookups.length, "lookup"),
       ended,
     ].filter(Boolean);
