@@ -210,7 +210,7 @@ def _outcome_tables(arms: Arms) -> Iterator[str]:
                 cells = [_percent(figures[each]) for each in Outcome]
                 at_hand = "" if way in ("off", "none") else _percent(figures["calls"]["returned"])
                 right = "" if way in ("off", "none") else _percent(figures["right_if_returned"])
-                pace = answered["answers_a_second"]
+                pace = answered["answers_a_second"] or ""  # unknown where other work ran beside it
                 cells = [f"{arm}, {way}", str(figures["n"]), *cells, at_hand, right, str(figures["tokens"]), str(pace)]
                 yield f"| {' | '.join(cells)} |"
 

@@ -387,7 +387,7 @@ def test_engine_server_and_commands_open_an_adapter(run, base, tmp_path):
     merged = lamlam("merge", run, tmp_path / "merged", "--base", base)
     assert merged.exit_code == 0, merged.output
     assert model_digest(Checkpoint.load(tmp_path / "merged").model) == model_digest(checkpoint.model)
-    assert "holds no adapter" in str(lamlam("merge", tmp_path / "merged", tmp_path / "again").exception)
+    assert "has no adapter" in str(lamlam("merge", tmp_path / "merged", tmp_path / "again").exception)
     assert "folder of its own" in str(lamlam("merge", run, run).exception)
 
 
@@ -408,6 +408,6 @@ def test_an_exported_adapter_is_small_whole_and_without_places(run, base, tmp_pa
 
 
 def test_only_an_adapter_is_exported(trained_run, tmp_path):
-    with pytest.raises(InputError, match="holds no adapter"):
+    with pytest.raises(InputError, match="has no adapter"):
         export_adapter(trained_run, tmp_path / "out", name="someone/tiny", license="mit")
     assert not (tmp_path / "out").exists()

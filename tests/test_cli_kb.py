@@ -266,7 +266,7 @@ def test_every_verb_takes_the_address_of_a_server(
     _done("retract", url, 4)
     _done("alias", url, "Countess", "--entity", "Ada")
     _done("export", url, out)
-    assert "already known │ 2" in _done("import", url, out)
+    assert "known already │ 2" in _done("import", url, out)
     told = _done("forget", url, "--entity", "Ada", "--yes")
     assert "nothing is left over; not searched: write-ahead log." in told
     assert "add" in _done("log", url)

@@ -372,4 +372,4 @@ def test_countries_without_data_are_told_as_left_out(tmp_path: Path) -> None:
     shown = RunResults.read(tmp_path)
     write_report(shown, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "<b>audit countries</b> · LMLM · quick · left out" in page
+    assert "<b>audit countries</b> · LMLM · quick · skipped" in page

@@ -4,9 +4,10 @@ Each tool is a request to the server's own API, made inside the process. So role
 no tool can do what a route refuses.
 """
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import httpx2
 from fastapi import FastAPI
@@ -42,6 +43,10 @@ def mcp_server(app: FastAPI, *, actor: Actor | None = None, answers: bool) -> MC
 
     Tools act for `actor`, or, where that is None, for whoever sent the token in a request's `Authorization` header.
     """
+    # Without a handler, the SDK would set up logging for the whole process. This is what Python does by itself.
+    logging.basicConfig(
+        format="%(message)s", level=logging.WARNING, handlers=[cast(logging.Handler, logging.lastResort)]
+    )
     api = _API(app, actor)
     server: MCPServer = MCPServer("lamlam", title="LamLam", instructions=_INSTRUCTIONS)
     tools: list[tuple[Callable[..., Awaitable[dict[str, Any]]], ToolAnnotations]] = [
