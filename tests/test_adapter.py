@@ -388,7 +388,7 @@ def test_engine_server_and_commands_open_an_adapter(run, base, tmp_path):
     assert merged.exit_code == 0, merged.output
     assert model_digest(Checkpoint.load(tmp_path / "merged").model) == model_digest(checkpoint.model)
     assert "has no adapter" in str(lamlam("merge", tmp_path / "merged", tmp_path / "again").exception)
-    assert "folder of its own" in str(lamlam("merge", run, run).exception)
+    assert "write the merged model to another folder" in str(lamlam("merge", run, run).exception)
 
 
 def test_an_exported_adapter_is_small_whole_and_without_places(run, base, tmp_path, monkeypatch):

@@ -45,7 +45,7 @@ def export_adapter(run: Path, out: Path, *, name: str, license: str, accept: tup
     cannot be written.
     """
     if not is_adapter(run):
-        raise InputError("the run holds no adapter", path=run)
+        raise InputError("the run has no adapter", path=run)
     base = Base.load(run)
     base = replace(base, model=name, digests=tuple(dict.fromkeys((*base.digests, *accept))))
     config = dict(read_object(run / "adapter_config.json").value) | {"base_model_name_or_path": name}
