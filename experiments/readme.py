@@ -68,7 +68,7 @@ def claims() -> str:
 Row = tuple[str, str, str, str, str]
 LEGEND = """\
 Arrows go from the standard model to the LMLM. *Invented*: 2.2M parameters, the demo's world. *Converted*: the adapter,
-calls forced, beside its base tuned to read what BM25 finds. Mostly one seed: see [all results](docs/results/README.md)."""
+calls forced, beside its base tuned to read what BM25 finds. Mostly one seed: [all results](docs/results/README.md)."""
 _INVENTED = "[invented](docs/results/demo.json)"
 _EVIDENCE = "[invented](docs/results/evidence.json)"
 
