@@ -8,6 +8,7 @@ all passages in the same passes. The text is given: of a value only the length i
 import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple, Protocol, cast
 
 import numpy as np
@@ -23,7 +24,7 @@ from lamlam.vocab import Vocabulary
 __all__ = ["Decoded", "Decoder", "Inventory"]
 
 _NAME, _VALUE = 32, 64  # tokens of an entity or relation, and of a value, at most
-_AHEAD = 8  # tokens of a value that are read at once
+_AHEAD = 6  # tokens of a value that are read at once
 _WIDTH_STEP = 32
 # P passages; a pass reads N tokens, of which K have logits that are wanted; Q of one passage at most, W columns.
 
@@ -80,7 +81,8 @@ class _PoolWalk:
 
     def __init__(self, pool: NamePool, at: int, stop: int) -> None:
         self._pool, self._at, self._stop = pool, at, stop
-        self._places, self._next = [], pool.begin(at)
+        self._places: list[int] = []
+        self._next = pool.begin(at)
 
     def options(self) -> list[int]:
         ids = dict.fromkeys(self._pool.ids[place] for place in self._next)
@@ -170,25 +172,21 @@ class Decoder:
 
     def _decide(self, passages: Sequence[Passage], cache: SlotCache) -> list[list[float]]:
         use_slot_cache(self._model)
-        prefixes = [passage.prefix for passage in passages]
-        lengths = [len(prefix) for prefix in prefixes]
-        layout = Layout.of(
-            range(len(passages)), lengths, [0] * len(passages), dtype=self._model.dtype, device=self._model.device
-        )
-        hidden = self._forward([token for prefix in prefixes for token in prefix], layout.column, layout, cache)
-        places: list[int] = []
-        copied: list[int] = []
-        first = 0
-        for passage in passages:
-            places += [first + len(passage.head) + at - 1 for at in passage.boundaries]
-            copied += [passage.ids[at] for at in passage.boundaries]
-            first += len(passage.prefix)
-        odds = self._log_odds(hidden[places], self._vocabulary.entity_id, copied)
-        answer, start = [], 0
-        for passage in passages:
-            answer.append(odds[start : start + len(passage.boundaries)])
-            start += len(passage.boundaries)
-        return answer
+        heads = [len(passage.head) - 1 for passage in passages]
+        # The document first: its tokens then don't attend to columns of the copy that they can't see.
+        self._prefill([passage.head[:-1] for passage in passages], [0] * len(passages), cache)
+        pieces = [[passage.head[-1], *passage.ids] for passage in passages]
+        hidden = self._prefill(pieces, heads, cache).split([len(piece) for piece in pieces])
+        decided = torch.cat([states[passage.boundaries] for states, passage in zip(hidden, passages, strict=True)])
+        copied = [passage.ids[at] for passage in passages for at in passage.boundaries]
+        odds = iter(self._log_odds(decided, self._vocabulary.entity_id, copied))
+        return [list(islice(odds, len(passage.boundaries))) for passage in passages]
+
+    def _prefill(self, pieces: Sequence[Sequence[int]], starts: Sequence[int], cache: SlotCache) -> Tensor:
+        """Read a piece of each passage from a column on; return the hidden states [N, H]."""
+        lengths, model = [len(piece) for piece in pieces], self._model
+        layout = Layout.of(range(len(pieces)), lengths, starts, dtype=model.dtype, device=model.device)
+        return self._forward([token for piece in pieces for token in piece], layout.column, layout, cache)
 
     def _branch(self, passage: Passage, at: int, probability: float) -> _Branching:
         """Decode one call; None if there is no name or value for it."""
