@@ -39,7 +39,7 @@ class AnnotationSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    style: str | None = Field(default=None, description="which source's annotation to follow; by default the best")
+    style: str | None = Field(default=None, description="which source's annotation to follow; by default the first")
     threshold: float | None = Field(default=None, ge=0, le=1, description="by default the style's own")
     entities: Literal["text", "free"] = Field(default="text", description="names that title or text have, or any")
     relations: str | None = Field(default=None, description="a closed list of relations; by default any")

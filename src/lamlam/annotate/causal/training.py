@@ -290,7 +290,7 @@ def _calibrated(
     settings: CausalTraining,
     base: str | Path,
 ) -> Manner:
-    """Give each style its threshold, and save the manner: the model is complete then."""
+    """Give each style its threshold, and save the manner: the model is complete then. The first source is the default."""
     styles = {source.style: Style() for source in gold}
     manner = Manner(window=settings.window, default=next(iter(styles)), styles=styles)
     manner.save(folder)
@@ -299,9 +299,7 @@ def _calibrated(
         chosen = [document for document in documents if document.split is Split.CALIBRATION][: settings.calibration]
         if chosen and not source.is_partial:
             styles[source.style] = calibrate(model, source.style, chosen)
-    measured = {name: style.f1 for name, style in styles.items() if style.f1 is not None}
-    default = max(measured, key=lambda name: measured[name] or 0.0) if measured else manner.default
-    manner = Manner(window=settings.window, default=default, styles=styles)
+    manner = manner.model_copy(update={"styles": styles})
     manner.save(folder)
     return manner
 
