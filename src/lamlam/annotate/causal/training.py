@@ -290,7 +290,7 @@ def _calibrated(
     settings: CausalTraining,
     base: str | Path,
 ) -> Manner:
-    """Give each style its threshold, and save the manner: the model is complete then. The first source is the default."""
+    """Give each style its threshold and save the manner, which completes the model. The first style is the default."""
     styles = {source.style: Style() for source in gold}
     manner = Manner(window=settings.window, default=next(iter(styles)), styles=styles)
     manner.save(folder)
