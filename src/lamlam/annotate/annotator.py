@@ -141,5 +141,5 @@ ANNOTATORS: Mapping[str, AnnotatorKind] = {
     "align": AnnotatorKind("place known facts where a text states them", frozenset({"facts"}), _align),
     "tagger": AnnotatorKind("mark values, their entities and relations", frozenset({"model", "settings"}), _tagger),
     "chat": AnnotatorKind("ask a chat model", frozenset({"model", "server", "cache", "settings"}), _chat),
-    "causal": AnnotatorKind("let a fine-tuned causal model copy the text", frozenset({"model", "settings"}), _causal),
+    "causal": AnnotatorKind("let a small fine-tuned model place calls", frozenset({"model", "settings"}), _causal),
 }

@@ -8,7 +8,7 @@ may still state a fact (see `vocab.encoding.encode`). Re-DocRED marks the mentio
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,12 +21,14 @@ from lamlam.corpus.split import hold_out_documents, read_webnlg, split_by_subjec
 from lamlam.markup import AnnotatedDocument, Call
 
 __all__ = [
+    "annotated_introductions",
     "bare_name",
     "introduction_facts",
     "introductions_corpus",
     "opening_name",
     "other_names",
     "read_redocred",
+    "read_redocred_mentions",
     "redocred_corpus",
     "webnlg_corpus",
 ]
@@ -72,6 +74,19 @@ def introductions_corpus(folder: str | Path, *, documents: int | None = None, se
     return Corpus(train, {"unseen": annotated["dev"]}, records, list(_probes(annotated["dev"], everything)))
 
 
+def annotated_introductions(folder: str | Path, most: int, seed: int = 0) -> list[AnnotatedDocument]:
+    """Return `most` of the `train` documents that state one of their facts, drawn by `seed`; as above, but whole.
+
+    Raises `InputError` for a file that is missing or cannot be read.
+    """
+    stated = _stated(introduction_facts(Path(folder) / "train.facts.jsonl.gz"))
+    titles = random.Random(seed).sample(sorted(stated), min(most, len(stated)))
+    texts = _texts(Path(folder), "train", set(titles))
+    uses = Counter(fact.relation for own in stated.values() for fact in own)
+    aligned = (_aligned(title, texts[title], stated[title], uses) for title in titles if title in texts)
+    return [document for document in aligned if document is not None and document.calls]
+
+
 def introduction_facts(path: str | Path) -> Iterator[tuple[FactRecord, bool]]:
     """Yield the facts of a file, each with whether the entity's own introduction states it. Raises `InputError`."""
     for entry in read_entries(path):
@@ -111,20 +126,31 @@ def _texts(folder: Path, part: str, titles: set[str]) -> dict[str, str]:
 
 
 def _annotated(texts: Mapping[str, str], facts: Iterable[tuple[FactRecord, bool]]) -> Iterator[AnnotatedDocument]:
+    stated = {title: own for title, own in _stated(facts).items() if title in texts}
+    uses = Counter(fact.relation for own in stated.values() for fact in own)
+    for title, own in stated.items():
+        document = _aligned(title, _sentences(texts[title], _READ), own, uses)
+        if document is not None and document.calls:
+            yield _cut(document)
+
+
+def _stated(facts: Iterable[tuple[FactRecord, bool]]) -> dict[str, list[FactRecord]]:
+    """Return by entity the facts that its own introduction states."""
     stated: dict[str, list[FactRecord]] = defaultdict(list)
     for fact, is_stated in facts:
-        if is_stated and fact.entity in texts:
+        if is_stated:
             stated[fact.entity].append(fact)
-    uses = Counter(fact.relation for own in stated.values() for fact in own)
-    aligner = Aligner()
-    for title, own in stated.items():
-        text = _sentences(texts[title], _READ)
-        # Only a name that the text has can be copied from it.
-        names = (title, bare_name(title), opening_name(title, text))
-        if named := next((name for name in names if name and name in text), None):
-            calls = aligner.annotate(text, [replace(fact, entity=named) for fact in own], title).document.calls
-            if calls:
-                yield _cut(AnnotatedDocument(title, text, _one_a_place(calls, uses), title))
+    return stated
+
+
+def _aligned(title: str, text: str, facts: Sequence[FactRecord], uses: Mapping[str, int]) -> AnnotatedDocument | None:
+    """Return the text with its facts; None if it never names its subject: only a name that it has can be copied."""
+    names = (title, bare_name(title), opening_name(title, text))
+    named = next((name for name in names if name and name in text), None)
+    if named is None:
+        return None
+    calls = Aligner().annotate(text, [replace(fact, entity=named) for fact in facts], title).document.calls
+    return AnnotatedDocument(title, text, _one_a_place(calls, uses), title)
 
 
 def _one_a_place(calls: Iterable[Call], uses: Mapping[str, int]) -> tuple[Call, ...]:
@@ -180,25 +206,37 @@ def read_redocred(path: str | Path) -> Iterator[AnnotatedDocument]:
     mention after the head's; of a relation and its inverse the one that comes first in the text. A place has at most
     one call, that of the head mentioned most.
     """
+    return (document for document, _ in read_redocred_mentions(path))
+
+
+def read_redocred_mentions(path: str | Path) -> Iterator[tuple[AnnotatedDocument, list[tuple[int, int]]]]:
+    """Yield the same documents, each with the mentions of tails behind a head's: where a fact may be stated.
+
+    Raises `InputError`.
+    """
     for entry in read_entries(path):
         yield _document(entry)
 
 
-def _document(entry: Entry) -> AnnotatedDocument:
+def _document(entry: Entry) -> tuple[AnnotatedDocument, list[tuple[int, int]]]:
     title, text = entry.text("title", empty=False), entry.text("text", empty=False)
     entities = [_entity(one) for one in entry.entries("entities")]
     chosen: dict[int, tuple[int, Call]] = {}
     pairs: set[frozenset[int]] = set()
+    stated: set[tuple[int, int]] = set()
     for head, tail, relation in _triples(entry, len(entities)):
         known_from = min(end for _, end in entities[head].mentions)
-        at = min((start for start, _ in entities[tail].mentions if start >= known_from), default=None)
+        later = [span for span in entities[tail].mentions if span[0] >= known_from]
+        stated.update(later)
+        at = min((start for start, _ in later), default=None)
         if at is None or frozenset((head, tail)) in pairs:
             continue
         pairs.add(frozenset((head, tail)))
         weight = len(entities[head].mentions) + 10 * (entities[head].name == title)
         if at not in chosen or weight > chosen[at][0]:
             chosen[at] = weight, Call(_written(text, entities[head]), relation, entities[tail].name, at)
-    return AnnotatedDocument(title, text, tuple(chosen[at][1] for at in sorted(chosen)), title)
+    document = AnnotatedDocument(title, text, tuple(chosen[at][1] for at in sorted(chosen)), title)
+    return document, sorted(stated)
 
 
 def _entity(entry: Entry) -> _RedocredEntity:

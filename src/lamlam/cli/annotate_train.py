@@ -60,31 +60,37 @@ def register(app: typer.Typer) -> None:
 
     @app.command("train-causal")
     def train_causal(
-        gold: Annotated[list[Path], typer.Argument(metavar="GOLD…", help="Annotated documents, best cleaned ones.")],
-        model: Annotated[Path, typer.Option(help="The folder of a causal model and its fast tokenizer.")],
+        gold: Annotated[
+            list[str],
+            typer.Argument(
+                metavar="[STYLE=]GOLD…", help="Annotated documents, each file with the name of how it annotates."
+            ),
+        ],
+        model: Annotated[str, typer.Option(help="A causal model: its folder, GGUF file or name on the hub.")],
         out: Annotated[Path, typer.Option(help="The adapter's folder; an interrupted run continues from its state.")],
+        tokens: Annotated[int | None, typer.Option(min=1, help="Tokens to train on.")] = None,
+        seed: Annotated[int | None, typer.Option(help="Fixes the training.")] = None,
         set_: Annotated[
-            list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as epochs=3.")
+            list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as rank=16.")
         ] = None,
         merge: Annotated[Path | None, typer.Option(help="Where to also write base and adapter as one model.")] = None,
     ) -> None:
-        """Fine-tune low-rank adapters of a causal model; an interrupted run continues from its last epoch."""
-        from lamlam.annotate.causal.model import CausalModel
-        from lamlam.annotate.causal.training import CausalTraining
+        """Fine-tune low-rank adapters of a causal model; an interrupted run continues. Test documents are left out."""
+        from lamlam.annotate.causal import CausalModel, CausalTraining, GoldSource
         from lamlam.annotate.causal.training import train_causal as train
         from lamlam.checked import checked
         from lamlam.cli.pairs import pairs
-        from lamlam.corpus.files import read_documents
 
-        settings = checked(CausalTraining, pairs(set_ or []))
-        documents = (document for path in gold for document in read_documents(path))
-        summary = train(documents, model, out, settings)
+        named = {"tokens": tokens, "seed": seed}
+        given = pairs(set_ or []) | {key: str(value) for key, value in named.items() if value is not None}
+        settings = checked(CausalTraining, given)
+        summary = train([GoldSource.parse(each) for each in gold], model, out, settings)
         if merge is not None:
-            CausalModel.open(out).save(merge)
-        examples, loss = summary["examples"], summary["calibration_loss"]
-        calibration = f", calibration loss {loss:.3f}" if loss is not None else ""
-        counts = f"{examples['train']:,} examples, {summary['epochs']:g} epochs"
-        typer.echo(f"{counts}{calibration}. The adapter is in {out}.")
+            CausalModel.open(out, base=model).save(merge)
+        typer.echo(f"{summary['passages']:,} passages, {summary['tokens']:,} tokens. The adapter is in {out}.")
+        for name, style in summary["styles"].items():
+            measured = "" if style["f1"] is None else f", F1 of places {style['f1']:.1%} on its calibration split"
+            typer.echo(f"style {name}: threshold {style['threshold']:.2f}{measured}")
 
 
 def _table(record: dict[str, Any], out: Path) -> "Table":

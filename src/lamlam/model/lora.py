@@ -3,7 +3,6 @@
 An adapter is kept as peft keeps it, so that peft opens it as well.
 """
 
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,12 +16,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lamlam.corpus.lines import read_object
 from lamlam.errors import InputError, needs_extra
 from lamlam.model.rows import train_rows, trained_rows
 from lamlam.pretrained import reason_of
 
-__all__ = ["LoraSettings", "adapted", "base_of", "inject", "merged", "save_adapted", "save_injected"]
+__all__ = ["LoraSettings", "inject", "merged", "save_injected"]
 
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _NAME = "default"  # peft's, of the only adapter that a model has
@@ -37,11 +35,6 @@ class LoraSettings(BaseModel):
     alpha: int = Field(default=32, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     targets: tuple[str, ...] = Field(default=(), description="names of layers; none: all linear ones but the output")
-
-
-def adapted(model: PreTrainedModel, base: str, settings: LoraSettings) -> Any:
-    """The model with an adapter to train, as peft wraps it; the model's own weights stay as they are."""
-    return _library().get_peft_model(model, _config(settings, base))
 
 
 def inject(model: PreTrainedModel, base: str, settings: LoraSettings, rows: Sequence[int], seed: int = 0) -> None:
@@ -70,18 +63,6 @@ def save_injected(model: PreTrainedModel, weights: Mapping[str, Tensor], folder:
     half = {f"base_model.model.{name}": weight.half().contiguous() for name, weight in kept.items()}
     model.peft_config[_NAME].save_pretrained(str(folder))
     save_file(half, folder / _WEIGHTS, {"format": "pt"})
-
-
-def save_adapted(model: Any, folder: Path, by_way_of: Path) -> None:
-    """Write the adapter alone; each of its files appears whole, by way of a folder on the same disk."""
-    model.save_pretrained(str(by_way_of))
-    for name in (_WEIGHTS, _CONFIG):
-        os.replace(by_way_of / name, folder / name)
-
-
-def base_of(folder: Path) -> str:
-    """The base model that an adapter names. Raises `InputError` when it names none."""
-    return read_object(folder / _CONFIG).text("base_model_name_or_path", empty=False)
 
 
 def merged(model: PreTrainedModel, folder: Path) -> PreTrainedModel:

@@ -173,10 +173,10 @@ class _Clock:
 class ProgressBar(TrainerCallback):
     """Steps done, the loss and the time left, on standard error."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, description: str) -> None:
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}"), TimeRemainingColumn())
         self._bar = Progress(TextColumn("{task.description}"), *columns, console=Console(stderr=True))
-        self._task = self._bar.add_task(f"pretraining {name}", loss="-")
+        self._task = self._bar.add_task(description, loss="-")
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         self._bar.update(self._task, total=state.max_steps, completed=state.global_step)

@@ -188,7 +188,7 @@ def _trainer(recipe: Recipe, run: Run, ranks: DistributedContext, seconds: float
     packed = PackedFile(run.packed, boundaries=recipe.training.boundaries, mask_values=recipe.training.mask_values)
     model = _first_model(recipe, run, vocabulary)
     callbacks: list[TrainerCallback] = [_monitor(recipe, run, vocabulary, model, steps_of(recipe, len(packed)), ranks)]
-    callbacks += [ProgressBar(recipe.name)] if ranks.first else []
+    callbacks += [ProgressBar(f"pretraining {recipe.name}")] if ranks.first else []
     callbacks += [Deadline(seconds)] if seconds is not None else []
     return PackedTrainer(model, recipe, packed, run.state, callbacks, entity_id=vocabulary.entity_id)
 

@@ -113,6 +113,11 @@ class Vocabulary:
         """Token ids of plain text; never a control or special token."""
         return self._backend.encode(text, add_special_tokens=False).ids
 
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The same ids, and for each the characters [start, end) of the text that it stands for."""
+        encoding = self._backend.encode(text, add_special_tokens=False)
+        return encoding.ids, encoding.offsets
+
     def encode_template(self, text: str) -> list[int]:
         """Token ids of text that the checkpoint brings along, as the frame of a chat: special tokens are themselves.
 

@@ -1,128 +1,88 @@
-"""A fine-tuned causal model with the prompt it was trained on: an adapter on a base model, or a merged model.
+"""A causal model that was trained to annotate: its weights, its tokenizer, and the styles that it knows.
 
-Weights are safetensors alone, and no code in a folder is run. The text of a document never becomes a control token.
+The folder is an adapter's (`lamlam.model.adapter`) or a whole model's, with `annotator.json` beside the weights.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from pydantic import BaseModel, ConfigDict, Field
+from transformers import PreTrainedModel
 
+from lamlam.checked import checked
 from lamlam.corpus.lines import read_object
-from lamlam.errors import InputError, LamLamError
+from lamlam.errors import InputError
 from lamlam.files import atomic_write
-from lamlam.markup import AnnotatedDocument, dblookup
-from lamlam.model.folder import is_adapter
-from lamlam.model.lora import base_of, merged
-from lamlam.model.weights import load_model
-from lamlam.vocab.fast import fast_tokenizer
-from lamlam.vocab.literal import literal
+from lamlam.model.adapter import load_whole
+from lamlam.model.checkpoint import Checkpoint
+from lamlam.model.weights import weight_digests
+from lamlam.vocab import Vocabulary
 
-__all__ = ["CausalModel", "PromptCoder", "Template"]
+__all__ = ["CausalModel", "Manner", "Style"]
 
-_CHUNK = 1 << 20
 _FILE = "annotator.json"
-_BEFORE = """\
-Copy the text below letter by letter. Before each value of a fact that it states about something named by then, insert \
-[dblookup('Entity', 'Relation') -> Value].
-
-### Text
-"""
-_BETWEEN = """
-
-### Copy with calls
-"""
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    """The prompt: what precedes the text, and what separates text and answer; only these may name control tokens.
+class Style(BaseModel):
+    """How a source annotates: from which probability on a call is made, measured on that source's calibration split.
 
-    It is stored with the model, so that a model is always asked as it was trained. `end` is the token that ends an
-    answer (default: the tokenizer's EOS), `window` how many characters of a document are asked about at once.
+    `likelihoods` are those of the calls made there, as percentiles from the lowest to the highest.
     """
 
-    before: str = _BEFORE
-    between: str = _BETWEEN
-    end: str | None = None
-    window: int = 1600
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    threshold: float = Field(default=0.5, ge=0, le=1)
+    likelihoods: tuple[float, ...] = ()
+    f1: float | None = Field(default=None, description="of places of values, on the calibration split")
+
+    def floor(self, share: float) -> float:
+        """Return the likelihood that a share of the calls, the least likely ones, falls short of."""
+        return self.likelihoods[round(share * (len(self.likelihoods) - 1))] if self.likelihoods else 0.0
+
+
+class Manner(BaseModel):
+    """How a model must be asked, as it was taught: characters of a passage, the styles, and the default one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    window: int = Field(default=1600, ge=200)
+    default: str
+    styles: Mapping[str, Style]
+
+    def style(self, name: str | None) -> tuple[str, Style]:
+        """Return a style by its name, or the default. Raises `InputError` for one that the model doesn't know."""
+        name = name or self.default
+        if name not in self.styles:
+            raise InputError(f"unknown style '{name}'; choose from {', '.join(self.styles)}", field="style")
+        return name, self.styles[name]
 
     def save(self, folder: str | Path) -> None:
         with atomic_write(Path(folder) / _FILE) as file:
-            json.dump(asdict(self), file, indent=1, ensure_ascii=False)
+            json.dump(self.model_dump(), file, indent=1, ensure_ascii=False)
 
     @classmethod
     def remove(cls, folder: str | Path) -> None:
-        """Remove the template of a model, which can't be opened after that."""
+        """Remove a model's manner; it can't be opened after that."""
         (Path(folder) / _FILE).unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Template":
-        """Load a model's template. Raises `InputError` if it is missing or invalid."""
+    def load(cls, folder: str | Path) -> "Manner":
+        """Load a model's manner. Raises `InputError` if it is missing or invalid."""
         entry = read_object(Path(folder) / _FILE)
-        unknown = sorted(entry.value.keys() - {field.name for field in fields(cls)})
-        if unknown:
-            raise InputError("is not a field of an annotator's template", path=entry.path, field=unknown[0])
-        end = entry.text("end", empty=False) if entry.has("end") else None
-        return cls(entry.text("before"), entry.text("between"), end, entry.number("window", least=200))
-
-
-class PromptCoder:
-    """Prompts and answers as token ids. Raises `LamLamError` if the tokenizer has no token to end an answer with."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, template: Template) -> None:
-        known = tokenizer.get_vocab()
-        end = known.get(template.end) if template.end is not None else tokenizer.eos_token_id
-        if end is None:
-            raise LamLamError(f"the tokenizer has no token {template.end or 'EOS'} to end an answer with")
-        self.end_id: int = end
-        pad = tokenizer.pad_token_id
-        self.pad_id: int = end if pad is None else pad
-        self._start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-        self._template = template
-        self._trusted = literal(tokenizer.backend_tokenizer)
-        self._plain = literal(tokenizer.backend_tokenizer)
-        self._plain.add_special_tokens(list(tokenizer.get_added_vocab()))
-        self._plain.encode_special_tokens = True
-        for backend in (self._trusted, self._plain):
-            backend.no_truncation()
-            backend.no_padding()
-
-    def prompt(self, document: AnnotatedDocument) -> list[int]:
-        """Return the model's input: the template around title and text."""
-        title = "" if document.text.startswith(document.title) else f"{document.title}\n\n"
-        return [
-            *self._start,
-            *self._trusted.encode(self._template.before, add_special_tokens=False).ids,
-            *self.text(title + document.text),
-            *self._trusted.encode(self._template.between, add_special_tokens=False).ids,
-        ]
-
-    def answer(self, document: AnnotatedDocument) -> list[int]:
-        """Return what the model should write: the text with its calls, and the end."""
-        return [*self.text(dblookup.render(document)), self.end_id]
-
-    def text(self, text: str) -> list[int]:
-        """Return the ids of plain text."""
-        return list(self._plain.encode(text, add_special_tokens=False).ids)
-
-    def decode(self, ids: list[int]) -> str:
-        """Return the text that a model wrote, up to the end token if there is one."""
-        length = ids.index(self.end_id) if self.end_id in ids else len(ids)
-        return str(self._trusted.decode(ids[:length], skip_special_tokens=True))
+        return checked(cls, entry.value, entry.path)
 
 
 @dataclass(frozen=True, slots=True)
 class CausalModel:
-    """A model that is ready to use, its tokenizer and template, and a digest of its weights."""
+    """A model that is ready to use, its vocabulary and manner, and a digest of all that decides what it annotates."""
 
     model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerFast
-    template: Template
+    vocabulary: Vocabulary
+    manner: Manner
     digest: str
 
     @classmethod
@@ -136,40 +96,18 @@ class CausalModel:
     ) -> "CausalModel":
         """Open the model in a folder. An adapter's base model is the one that it names, or `base`.
 
-        Raises `InputError` if a folder or a part of it is missing or cannot be read.
+        Raises `InputError` if a folder or a part of it is missing or can't be read.
         """
         folder = Path(path)
         if not folder.is_dir():
             raise InputError("no such folder", path=path)
-        template, tokenizer = Template.load(folder), fast_tokenizer(folder)
-        folders = [folder]
-        if is_adapter(folder):
-            folders.append(Path(base) if base is not None else Path(base_of(folder)))
-            model = merged(load_model(folders[-1]), folder)
-        else:
-            model = load_model(folder)
+        manner, vocabulary = Manner.load(folder), Vocabulary.load(folder)
+        model = load_whole(folder, base)
+        known = json.dumps([manner.model_dump(), weight_digests(folder)])
         placed = model.to(torch.device(device), dtype)  # type: ignore[arg-type]
-        return cls(placed.eval(), tokenizer, template, _digest(folders))
+        return cls(placed.eval(), vocabulary, manner, hashlib.sha256(known.encode()).hexdigest()[:16])
 
     def save(self, path: str | Path) -> None:
-        """Write the merged model into a folder that needs no other. Raises `InputError` if it cannot be written."""
-        try:
-            self.model.save_pretrained(str(path))
-            self.tokenizer.save_pretrained(str(path))
-        except OSError as error:
-            raise InputError(f"cannot be written ({error.strerror})", path=path) from error
-        self.template.save(path)
-
-
-def _digest(folders: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for chunk in (chunk for folder in folders for chunk in _contents(folder)):
-        digest.update(chunk)
-    return digest.hexdigest()[:16]
-
-
-def _contents(folder: Path) -> Iterator[bytes]:
-    for path in (*sorted(folder.glob("*.safetensors")), *sorted(folder.glob("annotator.json"))):
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                yield chunk
+        """Write the merged model into a folder that needs no other. Raises `InputError` if it can't be written."""
+        Checkpoint(self.model, self.vocabulary).save(path)
+        self.manner.save(path)
