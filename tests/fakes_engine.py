@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
-from transformers import LlamaConfig
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from lamlam.engine import DecodingSettings, Engine
 from lamlam.engine.cache import SlotCache
@@ -21,6 +21,21 @@ TEXTS = [
 
 def small_vocabulary() -> Vocabulary:
     return Vocabulary.train(TEXTS * 3, 340)
+
+
+def random_llama(vocabulary: Vocabulary) -> LlamaForCausalLM:
+    """A tiny model of random weights."""
+    config = LlamaConfig(
+        vocab_size=len(vocabulary) + 5,  # rows that stand for no token
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=160,
+        initializer_range=0.3,
+    )
+    return LlamaForCausalLM(config)
 
 
 class DictionaryFacts:

@@ -7,9 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 
-from fakes_engine import DictionaryFacts, engine_that_writes, planned, small_vocabulary
+from fakes_engine import DictionaryFacts, engine_that_writes, planned, random_llama, small_vocabulary
 from lamlam.engine import DecodingSettings, Engine
 from lamlam.engine.call_search import Stated
 from lamlam.engine.token_tree import Node, TokenTree
@@ -94,19 +94,9 @@ def test_the_best_sequence_is_what_scoring_all_finds(sequences: list[tuple[int, 
 
 @pytest.fixture(scope="module")
 def model() -> LlamaForCausalLM:
-    config = LlamaConfig(
-        vocab_size=len(VOCABULARY) + 5,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=160,
-        initializer_range=0.3,
-    )
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        return LlamaForCausalLM(config).eval()
+        return random_llama(VOCABULARY).eval()
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
-from fakes_engine import DictionaryFacts, small_vocabulary
+from fakes_engine import DictionaryFacts, random_llama, small_vocabulary
 from lamlam.engine import DecodingSettings, Engine, Generation
 from lamlam.model.likelihood import token_log_probs
 from lamlam.vocab import Kind, Vocabulary, opened
@@ -38,17 +38,7 @@ def _fond_of_calls(model: PreTrainedModel, vocabulary: Vocabulary) -> PreTrained
 
 
 def _llama() -> PreTrainedModel:
-    config = LlamaConfig(
-        vocab_size=len(VOCABULARY) + 5,  # rows that stand for no token
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=160,
-        initializer_range=0.3,
-    )
-    return LlamaForCausalLM(config)
+    return random_llama(VOCABULARY)
 
 
 def _gpt2() -> PreTrainedModel:

@@ -10,7 +10,19 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
-__all__ = ["MONTHS", "WORD", "Word", "fold", "plain_words", "readable", "spaced", "title_of", "windows", "words"]
+__all__ = [
+    "LETTERS_BEYOND_ACCENTS",
+    "MONTHS",
+    "WORD",
+    "Word",
+    "fold",
+    "plain_words",
+    "readable",
+    "spaced",
+    "title_of",
+    "windows",
+    "words",
+]
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -18,6 +30,10 @@ MONTHS = (
 )  # fmt: skip
 WORD = re.compile(r"[^\W_]+")
 """A run of letters and digits."""
+LETTERS_BEYOND_ACCENTS = str.maketrans(
+    {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
+)
+"""Letters that lose no accent when decomposed."""
 
 _LETTER = r"[^\W\d_]"
 _TOKEN = re.compile(
@@ -27,7 +43,6 @@ _TOKEN = re.compile(
     r"|%"
     rf"|{_LETTER}[^\W\d_\u0300-\u036f]*(?:[\u0300-\u036f]+[^\W\d_]*)*(?:['’`][^\W\d_]+)*"  # Ethiopia's
 )
-_ASCII = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
 _SMALL = frozenset({"the", "and", "of"})
 _TITLE_PREFIX = re.compile(r"\s*(?P<title>[^\s:]{2,120}): ")  # Pope_Paul_VI: He reminded
 _TITLE_LINE = re.compile(r"\s*(?:#+ +)?(?P<title>[^\n]{2,120}?)\s*\n\s*\n")  # a line by itself
@@ -59,7 +74,7 @@ def plain_words(text: str) -> list[Word]:
 def fold(text: str) -> str:
     """Return the text in lower case and without diacritics."""
     decomposed = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold().translate(_ASCII)
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold().translate(LETTERS_BEYOND_ACCENTS)
 
 
 def title_of(text: str) -> str:

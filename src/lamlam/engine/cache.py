@@ -32,12 +32,13 @@ _PADDING = 2.0  # rows attend together where that makes of their tokens no more 
 class Branches:
     """The last tokens of a piece as nodes of a tree, whose columns begin at `base`.
 
-    `paths` has the columns, from `base` on, of the nodes that lead to each and of its own: beside all columns before
-    `base` it sees these.
+    `paths` has the columns, from `base` on, of the nodes that lead to each and of its own: it sees these, and all
+    columns before its limit, which is `base` by default.
     """
 
     base: int
     paths: list[list[int]]
+    limits: list[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Layout:
     ) -> "Layout":
         """Pieces of some lengths in some slots, from `starts` on; each place sees all columns up to its own.
 
-        Where a piece has `branches`, the position of their tokens is told by their depth, and so is what they see.
+        Tokens of a piece's `branches` see what these say, and their positions are limit plus depth.
         """
         longest, tokens = max(lengths), sum(lengths)
         width = max(start + length for start, length in zip(starts, lengths, strict=True))
@@ -87,8 +88,10 @@ class Layout:
         for number, tree in enumerate(branches):
             if tree is not None:
                 first, end = lengths[number] - len(tree.paths), sum(lengths[: number + 1])
-                position[end - len(tree.paths) : end] = torch.tensor([tree.base + len(path) - 1 for path in tree.paths])
-                unseen[number, 0, first : lengths[number], tree.base :] = True
+                limits = torch.tensor(tree.limits or [tree.base] * len(tree.paths), device=device)
+                depths = torch.tensor([len(path) - 1 for path in tree.paths], device=device)
+                position[end - len(tree.paths) : end] = limits + depths
+                unseen[number, 0, first : lengths[number]] = torch.arange(width, device=device) >= limits[:, None]
                 seen = [(first + at, tree.base + own) for at, path in enumerate(tree.paths) for own in path]
                 unseen[number, 0, *torch.tensor(seen, device=device).T] = False
         mask = torch.zeros(unseen.shape, dtype=dtype, device=device).masked_fill_(unseen, -torch.inf)

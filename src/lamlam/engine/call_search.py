@@ -4,7 +4,6 @@ Greedy decoding settles the entity before it sees which relations are left to as
 the text is scored, entity and relation together (`token_tree`), but for those whose answer the text states already.
 """
 
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -12,13 +11,13 @@ from functools import partial
 from torch import Tensor
 
 from lamlam.engine.token_tree import Node, TokenTree
+from lamlam.text import WORD
 from lamlam.vocab import Vocabulary
 
 __all__ = ["CallSearch", "Stated"]
 
 _ENTITY_WEIGHT = 0.5  # of the entity's log-probability beside the relation's
 _PARTLY_STATED = 2.0  # log-probability that a call loses if the text states one of its values
-_WORD = re.compile(r"[^\W_]+")
 _IMPROBABLE = -5.0  # log-probability of the likeliest name below which the model means another one
 
 Relations = Callable[[str], Sequence[tuple[str, float]]]  # an entity's, each with the share of its values stated
@@ -100,4 +99,4 @@ def _plain(text: str) -> str:
     """Its words in lower case without accents, a space around each."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return " " + " ".join(_WORD.findall(bare)) + " "
+    return " " + " ".join(WORD.findall(bare)) + " "

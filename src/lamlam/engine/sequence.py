@@ -89,12 +89,8 @@ class DecodingSequence:
         self.learnt = 0  # how much of the trail the drafter knows
         self._sampler = sampler
         self._events: list[Event] = []
-        self._settings, self._control_tokens, self._constraint, self._context = (
-            settings,
-            control_tokens,
-            constraint,
-            context,
-        )
+        self._settings, self._context = settings, context
+        self._control_tokens, self._constraint = control_tokens, constraint
         self._vocabulary = control_tokens.vocabulary
         self._encoded = Encoded()
         self._encoded.add([self._vocabulary.bos_id], Kind.BOS)

@@ -12,9 +12,9 @@ import unicodedata
 from zlib import crc32
 
 from lamlam.errors import InputError
+from lamlam.text import LETTERS_BEYOND_ACCENTS, WORD
 
 __all__ = [
-    "LETTERS_BEYOND_ACCENTS",
     "canonical",
     "checked",
     "digest",
@@ -37,13 +37,8 @@ _JOINERS = "\u200c\u200d"
 _JOINED = "\u0600-\u109f"  # scripts from Arabic to Myanmar, in which a joiner between two letters does show
 _INVISIBLE = re.compile(f"[{_UNSEEN}]|(?<![{_JOINED}])[{_JOINERS}]|[{_JOINERS}](?![{_JOINED}])")
 _IGNORABLE = re.compile(f"[{_UNSEEN}{_JOINERS}]")
-_WORD = re.compile(r"[^\W_]+")
 _SHORTEST_HALVED = 6
 _MIDDLE = 1 << 31
-# Letters that lose no accent when decomposed.
-LETTERS_BEYOND_ACCENTS = str.maketrans(
-    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"}
-)
 
 
 def canonical(name: str) -> str:
@@ -143,7 +138,7 @@ def _words(norm: str) -> list[str]:
     if not norm.isascii():
         plain = unicodedata.normalize("NFD", norm)
         norm = "".join(sign for sign in plain if unicodedata.category(sign) != "Mn").translate(LETTERS_BEYOND_ACCENTS)
-    words = _WORD.findall(norm.replace("'", "").replace("’", ""))
+    words = WORD.findall(norm.replace("'", "").replace("’", ""))
     return words[1:] if len(words) > 1 and words[0] == "the" else words or [norm]
 
 

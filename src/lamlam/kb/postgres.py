@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lamlam.errors import InputError, LamLamError, StoreError
+from lamlam.errors import InputError, LamLamError, StoreError, needs_extra
 from lamlam.kb.database import Database, Parameters
 from lamlam.kb.postgres_erasure import Eraser
 from lamlam.kb.scan import Scan
@@ -288,10 +288,8 @@ class PostgresDatabase(Database):
 
 
 def _driver() -> Any:
-    try:
+    with needs_extra("postgres", "PostgreSQL"):
         import psycopg
-    except ImportError:
-        raise LamLamError("PostgreSQL needs the extra 'postgres': pip install 'lamlam[postgres]'") from None
     return psycopg
 
 

@@ -12,7 +12,7 @@ from itertools import permutations
 
 from rapidfuzz.distance import DamerauLevenshtein
 
-from lamlam.kb.names import LETTERS_BEYOND_ACCENTS
+from lamlam.text import LETTERS_BEYOND_ACCENTS
 
 __all__ = [
     "FILLERS",

@@ -4,7 +4,6 @@ That is: facts that name it, entities whose names look like its own, and documen
 count. Values, names and documents are all read once for this. `kb.closure` decides what of it is erased.
 """
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 
@@ -13,10 +12,10 @@ from lamlam.kb.database import Database
 from lamlam.kb.names import canonical, normalise
 from lamlam.kb.reader import FactReader
 from lamlam.kb.similarity import name_similarity
+from lamlam.text import WORD
 
 __all__ = ["INCLUDABLE", "EntityTrace", "Traces", "included", "names_it", "skeleton"]
 
-_WORD = re.compile(r"[^\W_]+")
 _FEWEST_LETTERS = 4  # shorter names are within other words by chance
 _ALIKE = 60
 # Letters and figures that look like Latin ones, as in Unicode's list of confusables: Cyrillic, Greek, figures.
@@ -152,4 +151,4 @@ def _is_telling(name: str) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(normalise(text))
+    return WORD.findall(normalise(text))

@@ -114,9 +114,8 @@ class _API:
         limit: int = 50,
     ) -> dict[str, Any]:
         """List the facts that hold, page by page."""
-        wanted = {"entity": entity, "relation": relation, "source": source, "text": text}
-        given = {name: value for name, value in wanted.items() if value is not None}
-        return await self._get(context, "/kb/facts", **given, after=after, limit=limit)
+        wanted = _given(entity=entity, relation=relation, source=source, text=text)
+        return await self._get(context, "/kb/facts", **wanted, after=after, limit=limit)
 
     async def cite(self, context: Context, fact: _Fact) -> dict[str, Any]:
         """Show a fact with the documents that state it and the text around each place."""
@@ -161,9 +160,8 @@ class _API:
         reason: _Reason = "",
     ) -> dict[str, Any]:
         """Erase facts for good, with their history. By default it only shows what would go."""
-        wanted = {"fact": fact, "entity": entity, "relation": relation, "value": value, "source": source}
-        given = {name: item for name, item in (wanted | {"include": include}).items() if item is not None}
-        return await self._send(context, "POST", "/kb/forget", given | {"dry_run": dry_run, "reason": reason})
+        wanted = _given(fact=fact, entity=entity, relation=relation, value=value, source=source, include=include)
+        return await self._send(context, "POST", "/kb/forget", wanted | {"dry_run": dry_run, "reason": reason})
 
     async def answer(self, context: Context, question: str, max_tokens: int = 64) -> dict[str, Any]:
         """Ask the model. `lookups` are the facts behind its answer, each with the characters that state it."""
@@ -191,3 +189,8 @@ class _API:
     async def _inside(self, scope: Scope, receive: Receive, send: Send) -> None:
         own: dict[str, Any] = {INSIDE: True} | ({} if self._actor is None else {ACTOR: self._actor})
         await self._app({**scope, **own}, receive, send)
+
+
+def _given(**arguments: Any) -> dict[str, Any]:
+    """Return the arguments that were given."""
+    return {name: value for name, value in arguments.items() if value is not None}

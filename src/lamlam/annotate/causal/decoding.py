@@ -11,21 +11,19 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, Protocol, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 from transformers import PreTrainedModel
 
 from lamlam.annotate.causal.passage import NamePool, Passage
-from lamlam.engine.cache import Layout, SlotCache, use_slot_cache
+from lamlam.engine.cache import Branches, Layout, SlotCache, use_slot_cache
 from lamlam.vocab import Vocabulary
 
 __all__ = ["Decoded", "Decoder", "Inventory"]
 
 _NAME, _VALUE = 32, 64  # tokens of an entity or relation, and of a value, at most
 _AHEAD = 6  # tokens of a value that are read at once
-_WIDTH_STEP = 32
 # P passages; a pass reads N tokens, of which K have logits that are wanted; Q of one passage at most, W columns.
 
 
@@ -119,14 +117,13 @@ _Branching = Generator[_Step, _Answer, Decoded | None]
 
 @dataclass(slots=True)
 class _Running:
-    """A branch that is being decoded: its passage's slot, how much of that it sees, and its columns of the cache."""
+    """A branch that is being decoded: its passage's slot, how much of that it sees, and its columns behind that."""
 
     slot: int
     limit: int
     work: _Branching
-    position: int
     step: _Step = field(default_factory=lambda: _Step([]))
-    columns: list[tuple[int, int]] = field(default_factory=list)
+    path: list[int] = field(default_factory=list)
 
 
 class Decoder:
@@ -149,17 +146,18 @@ class Decoder:
         """Return the calls of each passage, from left to right, that are at least as probable as `threshold`."""
         cache = SlotCache(len(passages))
         branches: list[_Running] = []
-        used = [len(passage.prefix) for passage in passages]
+        bases = [len(passage.prefix) for passage in passages]
+        used = list(bases)
         for slot, (passage, odds) in enumerate(zip(passages, self._decide(passages, cache), strict=True)):
             for at, log_odds in zip(passage.boundaries, odds, strict=True):
                 probability = 1 / (1 + math.exp(-log_odds))
                 if probability >= threshold:
                     limit = len(passage.head) + at
-                    branches.append(_Running(slot, limit, self._branch(passage, at, probability), limit))
+                    branches.append(_Running(slot, limit, self._branch(passage, at, probability)))
         found: list[list[Decoded]] = [[] for _ in passages]
         branches = [branch for branch in branches if _go_on(branch, None, found)]
         while branches:
-            answers = self._read(branches, cache, used)
+            answers = self._read(branches, cache, bases, used)
             branches = [
                 branch for branch, answer in zip(branches, answers, strict=True) if _go_on(branch, answer, found)
             ]
@@ -204,13 +202,23 @@ class Decoder:
         likelihood = math.exp(math.log(probability) + entity.log_prob + relation.log_prob + log_prob)
         return Decoded(at, end, entity.ids, relation.ids, probability, likelihood)
 
-    def _read(self, branches: Sequence[_Running], cache: SlotCache, used: list[int]) -> list[_Answer]:
-        """Let the model read the next tokens of all branches; return what follows them."""
+    def _read(
+        self, branches: Sequence[_Running], cache: SlotCache, bases: Sequence[int], used: list[int]
+    ) -> list[_Answer]:
+        """Let the model read the next tokens of all branches; return what follows them.
+
+        Branches have the columns from `bases` on, of which those before `used` are taken.
+        """
         by_slot: dict[int, list[_Running]] = {}
         for branch in branches:
             by_slot.setdefault(branch.slot, []).append(branch)
-        in_order = [branch for slot in sorted(by_slot) for branch in by_slot[slot]]
-        layout = _tree_layout([by_slot[slot] for slot in sorted(by_slot)], used, self._model.dtype, self._model.device)
+        slots = sorted(by_slot)
+        in_order = [branch for slot in slots for branch in by_slot[slot]]
+        trees = [_branches(by_slot[slot], bases[slot], used[slot] - bases[slot]) for slot in slots]
+        lengths, starts, model = [len(tree.paths) for tree in trees], [used[slot] for slot in slots], self._model
+        layout = Layout.of(slots, lengths, starts, dtype=model.dtype, device=model.device, branches=trees)
+        for slot, length in zip(slots, lengths, strict=True):
+            used[slot] += length
         hidden = self._forward([token for branch in in_order for token in branch.step.run], layout, cache)
         answers = dict(zip(map(id, in_order), self._answers(in_order, hidden), strict=True))
         return [answers[id(branch)] for branch in branches]
@@ -352,7 +360,6 @@ def _log_sigmoid(value: float) -> float:
 
 def _go_on(branch: _Running, answer: _Answer | None, found: list[list[Decoded]]) -> bool:
     """Take a branch to its next step, from the first one on; return whether there is one."""
-    branch.position += len(branch.step.run)
     try:
         branch.step = next(branch.work) if answer is None else branch.work.send(answer)
     except StopIteration as end:
@@ -362,34 +369,13 @@ def _go_on(branch: _Running, answer: _Answer | None, found: list[list[Decoded]])
     return True
 
 
-def _tree_layout(
-    slots: Sequence[Sequence[_Running]], used: list[int], dtype: torch.dtype, device: torch.device
-) -> Layout:
-    """Put the next tokens of each slot's branches behind what it holds; `used` columns of each slot are taken then."""
-    numbers = [branches[0].slot for branches in slots]
-    lengths = [sum(len(branch.step.run) for branch in branches) for branches in slots]
-    starts = [used[number] for number in numbers]
-    longest, width = max(lengths), max(start + length for start, length in zip(starts, lengths, strict=True))
-    width += -width % _WIDTH_STEP
-    unseen = np.ones((len(slots), longest, width), dtype=bool)
-    unseen[:, :, 0] = False  # so that padding sees something; all see the first token
-    for row, branches in enumerate(slots):
-        place, column = 0, starts[row]
-        for branch in branches:
-            length = len(branch.step.run)
-            seen = unseen[row, place : place + length]
-            seen[:, : branch.limit] = False
-            for first, last in branch.columns:
-                seen[:, first:last] = False
-            seen[:, column : column + length] = ~np.tri(length, dtype=bool)
-            branch.columns.append((column, column + length))
-            place, column = place + length, column + length
-        used[numbers[row]] = column
-    hidden = torch.from_numpy(unseen).to(device)[:, None]
-    mask = torch.zeros(hidden.shape, dtype=dtype, device=device).masked_fill_(hidden, -torch.inf)
-    rows = [(row, place) for row, length in enumerate(lengths) for place in range(length)]
-    row, place = torch.tensor(rows, device=device).T
-    slot, column = torch.tensor(numbers, device=device)[row], torch.tensor(starts, device=device)[row] + place
-    steps = [(branch.position, len(branch.step.run)) for branches in slots for branch in branches]
-    position = torch.tensor([at for first, length in steps for at in range(first, first + length)], device=device)
-    return Layout(numbers, lengths, starts, slot, column, position, mask, (row, place) if longest > 1 else None)
+def _branches(running: Iterable[_Running], base: int, first: int) -> Branches:
+    """Give the next tokens of a passage's branches columns, from the `first` behind `base` on."""
+    paths: list[list[int]] = []
+    limits: list[int] = []
+    for branch in running:
+        for _ in branch.step.run:
+            branch.path.append(first + len(paths))
+            paths.append(list(branch.path))
+            limits.append(branch.limit)
+    return Branches(base, paths, limits)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from lamlam.kb.names import normalise
-from lamlam.text import title_of
+from lamlam.text import WORD, title_of
 
 __all__ = ["Name", "names"]
 
@@ -137,7 +137,7 @@ def _prefixes(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def _without_function_words(text: str, start: int, end: int) -> tuple[int, int]:
     while start < end:
-        word = re.match(r"[^\W_]+", text[start:end])
+        word = WORD.match(text[start:end])
         if word is None or word.group().casefold() not in _FUNCTION:
             break
         start += word.end()

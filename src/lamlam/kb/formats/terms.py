@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from lamlam.errors import InputError, LamLamError
+from lamlam.errors import InputError, needs_extra
 from lamlam.text import readable, spaced
 
 __all__ = ["date_text", "entity_name", "literal_text", "local_name", "parse", "rdf_library", "relation_name"]
@@ -36,10 +36,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 def rdf_library() -> Any:
     """Import `pyoxigraph`. Raises `LamLamError` if it is not installed."""
-    try:
+    with needs_extra("rdf", "an N-Triples file"):
         import pyoxigraph
-    except ImportError as error:
-        raise LamLamError("N-Triples files need the extra 'rdf': pip install 'lamlam[rdf]'") from error
     return pyoxigraph
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lamlam.errors import InputError, LamLamError
+from lamlam.errors import InputError, needs_extra
 from lamlam.files import atomic_write
 from lamlam.kb.fact import Fact
 from lamlam.kb.matching.features import FEATURES, features
@@ -49,10 +49,8 @@ def train(questions: Sequence[Question], out: str | Path, *, seed: int = 0) -> i
     rewording counts by the root of how often it occurs, so that the commonest don't decide alone. Raises `LamLamError`
     if scikit-learn is missing, `InputError` if no question, or every one, has an answer.
     """
-    try:
+    with needs_extra("train", "training"):
         from sklearn.ensemble import HistGradientBoostingClassifier
-    except ImportError as error:
-        raise LamLamError("training needs scikit-learn: install lamlam with its extra 'train'") from error
     often = Counter(_rewording(question) for question in questions if question.meant is not None)
     rows, labels, weights = [], [], []
     for question, thesaurus in product(questions, (True, False)):
